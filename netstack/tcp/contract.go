@@ -1,0 +1,81 @@
+package tcp
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+// A Path is what the IP layer knows about the way to one destination. A
+// connection keeps it and asks for a new one when the network says that it is
+// stale.
+type Path struct {
+	Src, Dst netip.Addr // Src is the source that the IP layer chose or confirmed; both of one family, never IPv4-mapped
+	MTU      int        // largest IP packet, in bytes, that the path is known to carry
+	GSOMax   int        // largest TCP payload that Transmit accepts in one piece; 0: none beyond one segment
+	Link     int        // the link it leaves by; -1 is loopback
+	Local    bool       // the destination is this stack itself
+	Handle   any        // the IP layer's own record (route and neighbour), nil before the first Transmit
+}
+
+// Network is what TCP needs from the IP layer below it and from whoever drives
+// the stack. All of it is synchronous and none of it calls back into TCP:
+// segments to this stack's own addresses are queued and arrive later.
+type Network interface {
+	// Now is the instant that the driver last set, as time since an arbitrary start.
+	Now() time.Duration
+	// Rand32 draws from the stack's seeded generator.
+	Rand32() uint32
+	// Secret is the key for RFC 6528 initial sequence numbers and RFC 6056 ports.
+	Secret() *[32]byte
+	// Route finds the way to dst. An invalid src lets the IP layer choose;
+	// link is 0 or the link that the socket is bound to. Errors are errno.Errno:
+	// ENETUNREACH, EADDRNOTAVAIL (src is not ours), EACCES (broadcast), …
+	Route(src, dst netip.Addr, link int) (Path, error)
+	// IsLocal reports whether packets to addr are for this stack.
+	IsLocal(addr netip.Addr) bool
+	// Transmit sends one TCP segment, or, with gso > 0, one super-segment that
+	// the link (or the IP layer) cuts every gso payload bytes. h's checksum is
+	// filled below. The payload slices are read before Transmit returns.
+	Transmit(p *Path, h *wire.TCP, payload [][]byte, gso int)
+	// Wake asks that Layer.Flush be called before the driver goes to sleep.
+	Wake()
+}
+
+// Rx is what the IP layer hands to TCP: one segment or, when the link merged
+// several, one super-segment.
+type Rx struct {
+	Src, Dst netip.Addr
+	Link     int
+	Header   wire.TCP // parsed, checksum verified or vouched for by the link
+	Payload  []byte   // valid during the call only
+	GSOSize  int      // payload bytes per original segment when merged, else 0
+	TTL      uint8
+	TOS      uint8 // traffic class; the low two bits are ECN
+}
+
+// Events tells a socket's owner what has become true. Bits accumulate.
+type Events uint16
+
+const (
+	EventConnected  Events = 1 << iota // an active open reached ESTABLISHED
+	EventAcceptable                    // a listener's accept queue has grown
+	EventWritable                      // SendSpace has grown from less than was last asked for
+	EventEOF                           // the peer's FIN is next: every byte before it was delivered
+	EventError                         // the connection failed; Err says why (ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, …)
+	EventUrgent                        // an urgent mark is known; see Socket.UrgentOffset
+	EventClosed                        // the TCB is gone: the socket is CLOSED and silent from now on
+)
+
+// An Owner is told what happens to a socket. Its methods run inside the stack:
+// they may call Deliver-side and Write-side methods of any socket, which only
+// mark work to be done in the next Flush.
+type Owner interface {
+	// Deliver offers the next bytes of the stream and returns how many were
+	// taken. The rest stays in the receive buffer, closing the window, until
+	// Socket.Resume. p is valid during the call only.
+	Deliver(p []byte) int
+	// Event reports changes; see Events.
+	Event(ev Events)
+}
