@@ -36,8 +36,8 @@ const (
 // Segmentation offload types, numbered as in the virtio-net header
 // (virtio 1.2 section 5.1.6).
 const (
-	GSONone = 0 // one packet
-	GSOTCP4 = 1 // a TCP super-segment over IPv4
-	GSOTCP6 = 4 // a TCP super-segment over IPv6
-	GSOECN  = 0x80
+	GSONone = 0    // one packet
+	GSOTCP4 = 1    // a TCP super-segment over IPv4
+	GSOTCP6 = 4    // a TCP super-segment over IPv6
+	GSOECN  = 0x80 // flag: the super-segment carries CWR, which only its first segment keeps
 )
