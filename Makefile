@@ -1,0 +1,86 @@
+# make demo and make test do all of their own set-up on Debian 12 with Go and
+# root: the packages that they need are installed when they are missing.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+
+GO       ?= go
+FUZZTIME ?= 1m
+RUN      ?= .
+# V=1 prints every test's name as it runs.
+V        ?=
+VERBOSE  := $(if $(V),-v)
+
+# Tools are built from source at these versions and kept outside the clone.
+STATICCHECK_VERSION := v0.8.2
+CACHE       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tcpcni/tools
+STATICCHECK := $(CACHE)/staticcheck-$(STATICCHECK_VERSION)-$(shell $(GO) env GOVERSION)/staticcheck
+
+# The binaries are static: they are copied to machines with another libc.
+STATIC := CGO_ENABLED=0 $(GO) build -trimpath
+
+# Packages without goroutines, and with nothing of the machine in them.
+PURE := ./netstack/... ./sockopt/...
+# What the race detector watches: everything that runs more than one goroutine.
+RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
+
+.PHONY: build deps demo test unit race e2e lint bench fuzz clean
+
+build:
+	@mkdir -p bin
+	$(STATIC) -o bin/tcpcni ./cmd/tcpcni
+	$(STATIC) -o bin/host-local github.com/containernetworking/plugins/plugins/ipam/host-local
+	$(STATIC) -o bin/static github.com/containernetworking/plugins/plugins/ipam/static
+
+deps:
+	@sh test/setup/debian.sh
+
+demo: deps build
+	@sh test/demo/demo.sh
+
+test: deps build
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory race
+	@$(MAKE) --no-print-directory e2e
+	@echo "PASS: unit tests, race detector, end-to-end tests"
+
+unit:
+	$(GO) test $(VERBOSE) -run '$(RUN)' $$($(GO) list ./... | grep -v /test/e2e)
+
+# -count=1 because these tests look at the machine, which go test cannot see.
+race:
+	CGO_ENABLED=1 $(GO) test -race -count=1 -run '$(RUN)' $(RACE)
+
+# One test at a time: each has the processors to itself. The time-out only
+# ends a hang.
+e2e: deps build
+	$(GO) test $(VERBOSE) -count=1 -timeout 30m -run '$(RUN)' ./test/e2e/
+
+lint: $(STATICCHECK)
+	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not gofmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(STATICCHECK) ./...
+	$(GO) run ./test/layers
+	@echo "PASS: lint"
+
+$(STATICCHECK):
+	@mkdir -p $(@D)
+	GOFLAGS= GOBIN=$(@D) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+
+bench: deps build
+	$(GO) test -run '^$$' -bench . -benchmem $(PURE)
+	$(GO) run ./test/bench
+
+# Every fuzz target in turn; what it finds stays in the package's testdata.
+fuzz:
+	@for pkg in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz' || true); do \
+			echo "$$pkg $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+clean:
+	rm -rf bin
