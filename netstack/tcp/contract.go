@@ -17,6 +17,9 @@ type Path struct {
 	Link     int        // the link it leaves by; -1 is loopback
 	Local    bool       // the destination is this stack itself
 	Handle   any        // the IP layer's own record (route and neighbour), nil before the first Transmit
+	TOS      uint8      // set by TCP: traffic class of what Transmit sends, the low two bits are ECN
+	TTL      uint8      // set by TCP: hop limit of what Transmit sends; 0: the stack's default
+	NoDF     bool       // set by TCP or by Route: IPv4 packets may be fragmented under way
 }
 
 // Network is what TCP needs from the IP layer below it and from whoever drives
