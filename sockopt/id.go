@@ -1,0 +1,88 @@
+package sockopt
+
+// ID names an option apart from its number, which depends on level and system.
+type ID uint8
+
+// The options that a table may have.
+const (
+	None ID = iota
+
+	Debug
+	ReuseAddr
+	ReusePort
+	SockType
+	SockError
+	DontRoute
+	Broadcast
+	SndBuf
+	RcvBuf
+	SndBufForce
+	RcvBufForce
+	BufLock
+	KeepAlive
+	OOBInline
+	Priority
+	Linger
+	RcvLowat
+	SndLowat
+	RcvTimeo
+	SndTimeo
+	AcceptConn
+	Protocol
+	Domain
+	BindToDevice
+	BindToIfindex
+	Mark
+	PeerCred
+	ExclBind
+
+	NoDelay
+	MaxSeg
+	Cork
+	KeepIdle
+	KeepIntvl
+	KeepCnt
+	SynCnt
+	Linger2
+	DeferAccept
+	WindowClamp
+	Info
+	QuickAck
+	Congestion
+	UserTimeout
+	NotSentLowat
+	IsMPTCP
+
+	TOS
+	TTL
+	IPOptions
+	PktInfo4
+	RecvTOS
+	RecvTTL
+	MTUDiscover
+	MTU
+	RecvErr
+	FreeBind
+	MinTTL
+	BindNoPort
+	MulticastTTL
+	MulticastLoop
+	MulticastAll
+	LocalPortRange
+	IPProtocol
+
+	V6Only
+	HopLimit
+	TClass
+	MTUDiscover6
+	MTU6
+	RecvErr6
+	PktInfo6
+	RecvHopLimit
+	RecvTClass
+	MulticastHops
+	MulticastLoop6
+	MulticastAll6
+	FreeBind6
+	MinHopCount
+)

@@ -1,0 +1,183 @@
+package sockopt
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// A Profile is one system's sockets as one sandbox has them: its options, its
+// tunables and the choices that depend on them. It belongs to one stack.
+type Profile struct {
+	Name     string
+	BindRule string // name of the rule in netstack/ports
+
+	// Tunables are the sandbox's values; NewTunables replaces the defaults.
+	Tunables *Tunables
+
+	// Congestion lists the algorithms that TCP_CONGESTION may name. The stack
+	// sets it to what it has.
+	Congestion []string
+
+	// Links resolves link names for SO_BINDTODEVICE; with nil no link has one.
+	Links Links
+
+	rows     []Row
+	index    map[optionKey]*Row
+	tunables []tunableRow
+	defaults func(*Tunables) Options
+	fresh    []func(*Options, *Tunables) // what an accepted socket does not inherit
+}
+
+type optionKey struct{ level, number int }
+
+// profiles are the systems that can be chosen, by name.
+var profiles = map[string]func() *Profile{
+	"linux": newLinux,
+}
+
+// ProfileByName returns a new profile of the named system with its default
+// tunables. The error of an unknown name lists the names.
+func ProfileByName(name string) (*Profile, error) {
+	build, ok := profiles[name]
+	if !ok {
+		return nil, fmt.Errorf("profile %q is unknown; accepted: %s", name, strings.Join(ProfileNames(), ", "))
+	}
+	return build(), nil
+}
+
+// ProfileNames are the names that ProfileByName accepts, sorted.
+func ProfileNames() []string {
+	var names []string
+	for name := range profiles {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Rows are the options of the profile in the order of the documentation.
+func (p *Profile) Rows() []Row { return p.rows }
+
+// Set is setsockopt(2). It returns the row that took the value, so that the
+// engine can see Row.Mirror; the error is an errno.Errno.
+func (p *Profile) Set(t Target, level, name int, val []byte, priv Privilege) (*Row, error) {
+	row, err := p.find(t, level, name)
+	if err != nil {
+		if len(val) < sizeofInt && checksLengthFirst(t, level) {
+			return nil, errno.EINVAL
+		}
+		return nil, err
+	}
+	if row.Access == ReadOnly {
+		return nil, errno.ENOPROTOOPT
+	}
+	if row.Refuse != 0 {
+		return nil, row.Refuse
+	}
+	c := &call{p: p, t: t, o: t.Options(), priv: priv}
+	if row.setBytes != nil {
+		if !row.Needs.heldBy(priv) {
+			return nil, errno.EPERM
+		}
+		err = row.setBytes(c, val)
+	} else {
+		var v int
+		if v, err = decodeInt(row.Codec, val); err != nil {
+			return nil, err
+		}
+		if !row.Needs.heldBy(priv) {
+			return nil, errno.EPERM
+		}
+		err = row.store(c, v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t.Changed(row.ID)
+	return row, nil
+}
+
+// Get is getsockopt(2) with a buffer of maxLen bytes. The value comes back cut
+// to that length where Linux cuts it; the error is an errno.Errno.
+func (p *Profile) Get(t Target, level, name, maxLen int) ([]byte, error) {
+	row, err := p.find(t, level, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case row.Access == WriteOnly:
+		return nil, errno.ENOPROTOOPT
+	case row.Refuse != 0:
+		return nil, row.Refuse
+	case maxLen < 0:
+		return nil, errno.EINVAL
+	}
+	c := &call{p: p, t: t, o: t.Options()}
+	if row.getBytes != nil {
+		b, err := row.getBytes(c, nil, maxLen)
+		return cut(b, maxLen), err
+	}
+	v, err := row.load(c)
+	if err != nil {
+		return nil, err
+	}
+	return encodeInt(row.Codec, v, maxLen), nil
+}
+
+// find looks for the row of an option that the socket's kind has.
+func (p *Profile) find(t Target, level, name int) (*Row, error) {
+	row := p.index[optionKey{level, name}]
+	if row == nil {
+		return nil, errno.ENOPROTOOPT
+	}
+	domain, typ, _ := t.Kind()
+	kind := UDPOnly
+	if typ == SockStream {
+		kind = TCPOnly
+	}
+	if row.On&kind == 0 || level == protoIPv6 && domain != AFInet6 {
+		return nil, errno.ENOPROTOOPT
+	}
+	return row, nil
+}
+
+// checksLengthFirst tells the levels at which Linux refuses a short value
+// before it looks at the option's name.
+func checksLengthFirst(t Target, level int) bool {
+	_, typ, _ := t.Kind()
+	return level == SolSocket || level == protoTCP && typ == SockStream
+}
+
+// NewOptions are the settings of a new TCP socket, with the tunables' defaults.
+func (p *Profile) NewOptions() Options { return p.defaults(p.Tunables) }
+
+// NewDatagramOptions are those of a new UDP socket.
+func (p *Profile) NewDatagramOptions() Options {
+	o := p.defaults(p.Tunables)
+	o.RcvBuf, o.SndBuf = p.Tunables.CoreRmemDefault, p.Tunables.CoreWmemDefault
+	return o
+}
+
+// Inherit gives an accepted socket its listener's settings.
+func (p *Profile) Inherit(child, listener *Options) {
+	*child = *listener
+	for _, reset := range p.fresh {
+		reset(child, p.Tunables)
+	}
+}
+
+// seal builds the index after the rows are complete.
+func (p *Profile) seal() *Profile {
+	p.index = make(map[optionKey]*Row, len(p.rows))
+	for i := range p.rows {
+		r := &p.rows[i]
+		key := optionKey{r.Level, r.Number}
+		if p.index[key] != nil {
+			panic("two rows for option " + r.Name)
+		}
+		p.index[key] = r
+	}
+	return p
+}

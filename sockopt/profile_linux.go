@@ -1,0 +1,58 @@
+package sockopt
+
+import "slices"
+
+// linuxCongestion are the algorithms that the stack has, by the names that
+// Linux gives them; the first is the default.
+var linuxCongestion = []string{"reno"}
+
+// newLinux is the profile of a current Linux kernel (6.x).
+func newLinux() *Profile {
+	p := &Profile{
+		Name:       "linux",
+		BindRule:   "linux",
+		Congestion: slices.Clone(linuxCongestion),
+		tunables:   linuxTunables,
+		defaults:   linuxDefaults,
+		rows:       slices.Concat(socketRows, tcpRows, ipRows, ipv6Rows),
+	}
+	if _, err := NewTunables(p, nil); err != nil {
+		panic("a default is outside its own range: " + err.Error())
+	}
+	p.fresh = linuxNotInherited
+	return p.seal()
+}
+
+// linuxDefaults are the settings of a new socket of either kind; the stack
+// takes the fields that its kind has.
+func linuxDefaults(t *Tunables) Options {
+	return Options{
+		RcvBuf:         t.TCPRmem.Default,
+		SndBuf:         t.TCPWmem.Default,
+		RcvLowat:       1,
+		KeepIdle:       t.KeepaliveTime,
+		KeepIntvl:      t.KeepaliveIntvl,
+		KeepCnt:        t.KeepaliveProbes,
+		SynCnt:         t.SynRetries,
+		Linger2:        t.FinTimeout,
+		Congestion:     t.CongestionControl,
+		QuickAck:       true,
+		TTL:            -1,
+		HopLimit:       -1,
+		MTUDiscover:    PMTUDiscWant,
+		MTUDiscover6:   PMTUDiscWant,
+		MulticastTTL:   1,
+		MulticastHops:  1,
+		MulticastLoop4: true,
+		MulticastLoop6: true,
+		MulticastAll4:  true,
+		MulticastAll6:  true,
+	}
+}
+
+// linuxNotInherited resets what belongs to a listener's queue and to one
+// connection's acknowledgements: inet_csk_clone_lock starts both afresh.
+var linuxNotInherited = []func(*Options, *Tunables){
+	func(o *Options, _ *Tunables) { o.DeferAccept = 0 },
+	func(o *Options, _ *Tunables) { o.QuickAck = true },
+}

@@ -1,0 +1,214 @@
+package sockopt
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Triple is a tunable of three values: least, default and largest, in bytes.
+type Triple struct{ Min, Default, Max int32 }
+
+// Tunables are the values of one sandbox that Linux keeps under /proc/sys/net.
+// The names are those of sysctl(8) in the comments.
+type Tunables struct {
+	TCPRmem         Triple // net.ipv4.tcp_rmem
+	TCPWmem         Triple // net.ipv4.tcp_wmem
+	CoreRmemDefault int32  // net.core.rmem_default: receive buffer of a UDP socket
+	CoreWmemDefault int32  // net.core.wmem_default
+	CoreRmemMax     int32  // net.core.rmem_max: limit of SO_RCVBUF before doubling
+	CoreWmemMax     int32  // net.core.wmem_max
+	Somaxconn       int32  // net.core.somaxconn: limit of listen's backlog
+
+	SynRetries    int32 // net.ipv4.tcp_syn_retries
+	SynAckRetries int32 // net.ipv4.tcp_synack_retries
+	Retries1      int32 // net.ipv4.tcp_retries1: timeouts before the route is doubted
+	Retries2      int32 // net.ipv4.tcp_retries2: timeouts before the connection fails
+	OrphanRetries int32 // net.ipv4.tcp_orphan_retries; 0 means 8
+
+	FinTimeout      time.Duration // net.ipv4.tcp_fin_timeout
+	KeepaliveTime   time.Duration // net.ipv4.tcp_keepalive_time
+	KeepaliveIntvl  time.Duration // net.ipv4.tcp_keepalive_intvl
+	KeepaliveProbes int32         // net.ipv4.tcp_keepalive_probes
+	RTOMin          time.Duration // net.ipv4.tcp_rto_min_us
+	RTOMax          time.Duration // net.ipv4.tcp_rto_max_ms
+
+	WindowScaling      bool // net.ipv4.tcp_window_scaling
+	Timestamps         bool // net.ipv4.tcp_timestamps
+	SACK               bool // net.ipv4.tcp_sack
+	AbortOnOverflow    bool // net.ipv4.tcp_abort_on_overflow
+	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
+	ModerateRcvbuf     bool // net.ipv4.tcp_moderate_rcvbuf: automatic tuning of the receive buffer
+
+	TwReuse       int32 // net.ipv4.tcp_tw_reuse: 0 off, 1 on, 2 loopback only
+	MaxTwBuckets  int32 // net.ipv4.tcp_max_tw_buckets
+	MaxSynBacklog int32 // net.ipv4.tcp_max_syn_backlog
+
+	CongestionControl string // net.ipv4.tcp_congestion_control
+	NotSentLowat      uint32 // net.ipv4.tcp_notsent_lowat, bytes
+
+	PortMin               uint16 // net.ipv4.ip_local_port_range, first value
+	PortMax               uint16 // net.ipv4.ip_local_port_range, second value
+	UnprivilegedPortStart uint16 // net.ipv4.ip_unprivileged_port_start
+	DefaultTTL            uint8  // net.ipv4.ip_default_ttl
+	HopLimit              uint8  // net.ipv6.conf.default.hop_limit
+}
+
+// A tunableRow is one tunable of one profile.
+type tunableRow struct {
+	name     string // as sysctl(8) has it
+	unit     string
+	fields   int   // how many integers the value has
+	min, max int64 // of each
+	def      string
+
+	set func(t *Tunables, v []int64)
+	get func(t *Tunables) []int64
+
+	// For the tunables that are words.
+	words func(p *Profile) []string // what is accepted
+	word  func(t *Tunables) *string
+}
+
+// short is the name without its directory, which is accepted as well.
+func (r *tunableRow) short() string {
+	return strings.TrimPrefix(strings.TrimPrefix(r.name, "net.ipv4."), "net.core.")
+}
+
+// Tunable describes a tunable of a profile.
+type Tunable struct {
+	Name     string
+	Short    string // the other name that is accepted
+	Unit     string
+	Accepted string
+	Default  string
+}
+
+// TunableTable lists the tunables of the profile.
+func (p *Profile) TunableTable() []Tunable {
+	var list []Tunable
+	for i := range p.tunables {
+		r := &p.tunables[i]
+		list = append(list, Tunable{r.name, r.short(), r.unit, r.accepted(p), r.def})
+	}
+	return list
+}
+
+// NewTunables gives the profile's tunables their defaults and then the values
+// of set, by their Linux names with or without "net.ipv4." or "net.core.". The
+// profile uses the result from then on. An error names the tunable, the value
+// and what is accepted, and leaves the profile as it was.
+func NewTunables(p *Profile, set map[string]string) (*Tunables, error) {
+	t, err := defaultTunables(p)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, 0, len(set))
+	for name := range set {
+		names = append(names, name)
+	}
+	slices.Sort(names) // the same mistake gives the same message
+	for _, name := range names {
+		row := p.tunable(name)
+		if row == nil {
+			return nil, fmt.Errorf("tunable %q is unknown; accepted: %s", name, strings.Join(p.tunableNames(), ", "))
+		}
+		if err := row.parse(p, t, set[name]); err != nil {
+			return nil, err
+		}
+	}
+	p.Tunables = t
+	return t, nil
+}
+
+// Value is the current value of the named tunable as sysctl(8) would print it.
+func (p *Profile) Value(name string) (string, bool) {
+	row := p.tunable(name)
+	if row == nil {
+		return "", false
+	}
+	return row.format(p.Tunables), true
+}
+
+func (p *Profile) tunable(name string) *tunableRow {
+	for i := range p.tunables {
+		if r := &p.tunables[i]; name == r.name || name == r.short() {
+			return r
+		}
+	}
+	return nil
+}
+
+func (p *Profile) tunableNames() []string {
+	var names []string
+	for i := range p.tunables {
+		names = append(names, p.tunables[i].short())
+	}
+	return names
+}
+
+func defaultTunables(p *Profile) (*Tunables, error) {
+	t := new(Tunables)
+	for i := range p.tunables {
+		if err := p.tunables[i].parse(p, t, p.tunables[i].def); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// parse reads a value as it is written to /proc/sys.
+func (r *tunableRow) parse(p *Profile, t *Tunables, value string) error {
+	refuse := func() error {
+		return fmt.Errorf("tunable %s: value %q; accepted: %s", r.name, value, r.accepted(p))
+	}
+	words := strings.Fields(value)
+	if r.words != nil {
+		if len(words) != 1 || !slices.Contains(r.words(p), words[0]) {
+			return refuse()
+		}
+		*r.word(t) = words[0]
+		return nil
+	}
+	if len(words) != r.fields {
+		return refuse()
+	}
+	v := make([]int64, len(words))
+	for i, word := range words {
+		n, err := strconv.ParseInt(word, 10, 64)
+		if err != nil || n < r.min || n > r.max {
+			return refuse()
+		}
+		v[i] = n
+	}
+	if !slices.IsSorted(v) { // both the triples and the port range ascend
+		return refuse()
+	}
+	r.set(t, v)
+	return nil
+}
+
+func (r *tunableRow) format(t *Tunables) string {
+	if r.words != nil {
+		return *r.word(t)
+	}
+	var words []string
+	for _, n := range r.get(t) {
+		words = append(words, strconv.FormatInt(n, 10))
+	}
+	return strings.Join(words, " ")
+}
+
+// accepted says in words what parse takes.
+func (r *tunableRow) accepted(p *Profile) string {
+	if r.words != nil {
+		return "one of " + strings.Join(r.words(p), ", ")
+	}
+	span := fmt.Sprintf("%d..%d", r.min, r.max)
+	if r.fields > 1 {
+		return fmt.Sprintf("%d ascending numbers of %s", r.fields, span)
+	}
+	return span
+}

@@ -1,0 +1,111 @@
+package sockopt
+
+import (
+	"math"
+	"time"
+)
+
+// linuxTunables are named and bounded as Documentation/networking/ip-sysctl.rst
+// of Linux has them; the defaults are those of a machine with plenty of memory.
+var linuxTunables = []tunableRow{
+	triple("net.ipv4.tcp_rmem", "4096 131072 6291456", func(t *Tunables) *Triple { return &t.TCPRmem }),
+	triple("net.ipv4.tcp_wmem", "4096 16384 4194304", func(t *Tunables) *Triple { return &t.TCPWmem }),
+	count("net.core.rmem_default", "bytes", minRcvBuf, math.MaxInt32, "212992", func(t *Tunables) *int32 { return &t.CoreRmemDefault }),
+	count("net.core.wmem_default", "bytes", minSndBuf, math.MaxInt32, "212992", func(t *Tunables) *int32 { return &t.CoreWmemDefault }),
+	count("net.core.rmem_max", "bytes", minRcvBuf, math.MaxInt32, "4194304", func(t *Tunables) *int32 { return &t.CoreRmemMax }),
+	count("net.core.wmem_max", "bytes", minSndBuf, math.MaxInt32, "4194304", func(t *Tunables) *int32 { return &t.CoreWmemMax }),
+	count("net.core.somaxconn", "connections", 0, 65535, "4096", func(t *Tunables) *int32 { return &t.Somaxconn }),
+
+	count("net.ipv4.tcp_syn_retries", "retransmissions", 1, 127, "6", func(t *Tunables) *int32 { return &t.SynRetries }),
+	count("net.ipv4.tcp_synack_retries", "retransmissions", 0, 255, "5", func(t *Tunables) *int32 { return &t.SynAckRetries }),
+	count("net.ipv4.tcp_retries1", "retransmissions", 0, 255, "3", func(t *Tunables) *int32 { return &t.Retries1 }),
+	count("net.ipv4.tcp_retries2", "retransmissions", 0, 255, "15", func(t *Tunables) *int32 { return &t.Retries2 }),
+	count("net.ipv4.tcp_orphan_retries", "retransmissions", 0, 255, "0", func(t *Tunables) *int32 { return &t.OrphanRetries }),
+
+	period("net.ipv4.tcp_fin_timeout", "seconds", time.Second, 1, 120, "60", func(t *Tunables) *time.Duration { return &t.FinTimeout }),
+	period("net.ipv4.tcp_keepalive_time", "seconds", time.Second, 1, 32767, "7200", func(t *Tunables) *time.Duration { return &t.KeepaliveTime }),
+	period("net.ipv4.tcp_keepalive_intvl", "seconds", time.Second, 1, 32767, "75", func(t *Tunables) *time.Duration { return &t.KeepaliveIntvl }),
+	count("net.ipv4.tcp_keepalive_probes", "probes", 1, 127, "9", func(t *Tunables) *int32 { return &t.KeepaliveProbes }),
+	period("net.ipv4.tcp_rto_min_us", "microseconds", time.Microsecond, 1, 200_000, "200000", func(t *Tunables) *time.Duration { return &t.RTOMin }),
+	period("net.ipv4.tcp_rto_max_ms", "milliseconds", time.Millisecond, 1000, 120_000, "120000", func(t *Tunables) *time.Duration { return &t.RTOMax }),
+
+	toggle("net.ipv4.tcp_window_scaling", "1", func(t *Tunables) *bool { return &t.WindowScaling }),
+	toggle("net.ipv4.tcp_timestamps", "1", func(t *Tunables) *bool { return &t.Timestamps }),
+	toggle("net.ipv4.tcp_sack", "1", func(t *Tunables) *bool { return &t.SACK }),
+	toggle("net.ipv4.tcp_abort_on_overflow", "0", func(t *Tunables) *bool { return &t.AbortOnOverflow }),
+	toggle("net.ipv4.tcp_slow_start_after_idle", "1", func(t *Tunables) *bool { return &t.SlowStartAfterIdle }),
+	toggle("net.ipv4.tcp_moderate_rcvbuf", "1", func(t *Tunables) *bool { return &t.ModerateRcvbuf }),
+
+	count("net.ipv4.tcp_tw_reuse", "0 off, 1 on, 2 loopback", 0, 2, "2", func(t *Tunables) *int32 { return &t.TwReuse }),
+	count("net.ipv4.tcp_max_tw_buckets", "connections", 0, math.MaxInt32, "131072", func(t *Tunables) *int32 { return &t.MaxTwBuckets }),
+	count("net.ipv4.tcp_max_syn_backlog", "connections", 0, math.MaxInt32, "2048", func(t *Tunables) *int32 { return &t.MaxSynBacklog }),
+
+	{
+		name: "net.ipv4.tcp_congestion_control", unit: "name", def: linuxCongestion[0],
+		words: func(p *Profile) []string { return p.Congestion },
+		word:  func(t *Tunables) *string { return &t.CongestionControl },
+	},
+	{
+		name: "net.ipv4.tcp_notsent_lowat", unit: "bytes", fields: 1, max: math.MaxUint32, def: "4294967295",
+		set: func(t *Tunables, v []int64) { t.NotSentLowat = uint32(v[0]) },
+		get: func(t *Tunables) []int64 { return []int64{int64(t.NotSentLowat)} },
+	},
+
+	{
+		name: "net.ipv4.ip_local_port_range", unit: "ports", fields: 2, min: 1, max: 65535, def: "32768 60999",
+		set: func(t *Tunables, v []int64) { t.PortMin, t.PortMax = uint16(v[0]), uint16(v[1]) },
+		get: func(t *Tunables) []int64 { return []int64{int64(t.PortMin), int64(t.PortMax)} },
+	},
+	{
+		name: "net.ipv4.ip_unprivileged_port_start", unit: "port", fields: 1, max: 65535, def: "1024",
+		set: func(t *Tunables, v []int64) { t.UnprivilegedPortStart = uint16(v[0]) },
+		get: func(t *Tunables) []int64 { return []int64{int64(t.UnprivilegedPortStart)} },
+	},
+	octet("net.ipv4.ip_default_ttl", "hops", 1, "64", func(t *Tunables) *uint8 { return &t.DefaultTTL }),
+	octet("net.ipv6.conf.default.hop_limit", "hops", 1, "64", func(t *Tunables) *uint8 { return &t.HopLimit }),
+}
+
+// triple is a row of three buffer sizes. The first is the kernel's page of
+// 4096 bytes as the least that makes a working socket.
+func triple(name, def string, field func(*Tunables) *Triple) tunableRow {
+	return tunableRow{
+		name: name, unit: "bytes: least, default, largest", fields: 3, min: 4096, max: math.MaxInt32, def: def,
+		set: func(t *Tunables, v []int64) { *field(t) = Triple{int32(v[0]), int32(v[1]), int32(v[2])} },
+		get: func(t *Tunables) []int64 {
+			f := field(t)
+			return []int64{int64(f.Min), int64(f.Default), int64(f.Max)}
+		},
+	}
+}
+
+func count(name, unit string, lo, hi int64, def string, field func(*Tunables) *int32) tunableRow {
+	return tunableRow{
+		name: name, unit: unit, fields: 1, min: lo, max: hi, def: def,
+		set: func(t *Tunables, v []int64) { *field(t) = int32(v[0]) },
+		get: func(t *Tunables) []int64 { return []int64{int64(*field(t))} },
+	}
+}
+
+func octet(name, unit string, lo int64, def string, field func(*Tunables) *uint8) tunableRow {
+	return tunableRow{
+		name: name, unit: unit, fields: 1, min: lo, max: math.MaxUint8, def: def,
+		set: func(t *Tunables, v []int64) { *field(t) = uint8(v[0]) },
+		get: func(t *Tunables) []int64 { return []int64{int64(*field(t))} },
+	}
+}
+
+func period(name, unitName string, unit time.Duration, lo, hi int64, def string, field func(*Tunables) *time.Duration) tunableRow {
+	return tunableRow{
+		name: name, unit: unitName, fields: 1, min: lo, max: hi, def: def,
+		set: func(t *Tunables, v []int64) { *field(t) = time.Duration(v[0]) * unit },
+		get: func(t *Tunables) []int64 { return []int64{int64(*field(t) / unit)} },
+	}
+}
+
+func toggle(name, def string, field func(*Tunables) *bool) tunableRow {
+	return tunableRow{
+		name: name, unit: "0 off, 1 on", fields: 1, max: 1, def: def,
+		set: func(t *Tunables, v []int64) { *field(t) = v[0] != 0 },
+		get: func(t *Tunables) []int64 { return []int64{int64(truth(*field(t)))} },
+	}
+}
