@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+)
+
+// clientPatience bounds the wait for an answer of an engine, which serves its
+// control socket in every turn of its loop.
+const clientPatience = 10 * time.Second
+
+// A Client talks to a running engine over its control socket. It is not safe
+// for concurrent use.
+type Client struct {
+	conn *hostlink.ControlConn
+}
+
+// Dial connects to the control socket of an engine. It fails when none runs
+// there.
+func Dial(controlPath string) (*Client, error) {
+	c, err := hostlink.DialControl(controlPath, clientPatience)
+	if err != nil {
+		return nil, fmt.Errorf("engine at %s: %w", controlPath, err)
+	}
+	return &Client{conn: c}, nil
+}
+
+// Close ends the conversation.
+func (c *Client) Close() error { return c.conn.Close() }
+
+// Status asks how the engine does.
+func (c *Client) Status() (Status, error) {
+	r, err := c.ask(request{Op: opStatus}, -1)
+	if err != nil {
+		return Status{}, err
+	}
+	if r.Status == nil {
+		return Status{}, errors.New("engine: answer without a status")
+	}
+	return *r.Status, nil
+}
+
+// Sockets lists the sandbox's sockets.
+func (c *Client) Sockets() ([]SocketInfo, error) {
+	r, err := c.ask(request{Op: opSockets}, -1)
+	return r.Sockets, err
+}
+
+// Attach hands a seccomp listener to the engine, which serves it from then on
+// until the last program under its filter has ended. The caller still owns
+// listener and closes it.
+func (c *Client) Attach(listener *os.File) error {
+	_, err := c.ask(request{Op: opAttach}, int(listener.Fd()))
+	return err
+}
+
+// Stop asks the engine to end. It returns when the engine has confirmed that it
+// will.
+func (c *Client) Stop() error {
+	_, err := c.ask(request{Op: opStop}, -1)
+	return err
+}
+
+func (c *Client) ask(q request, fd int) (response, error) {
+	var r response
+	line, err := json.Marshal(q)
+	if err != nil {
+		return r, err
+	}
+	if err := c.conn.SendLine(line, fd); err != nil {
+		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
+	}
+	line, err = c.conn.ReadLine()
+	if err != nil {
+		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
+	}
+	if err := json.Unmarshal(line, &r); err != nil {
+		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
+	}
+	if r.Error != "" {
+		return r, fmt.Errorf("engine: %s: %s", q.Op, r.Error)
+	}
+	return r, nil
+}

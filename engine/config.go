@@ -1,0 +1,112 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+)
+
+// Link kinds of a LinkSpec.
+const (
+	LinkTAP    = "tap"    // a TAP device, created or attached to
+	LinkPacket = "packet" // AF_PACKET on an existing interface
+)
+
+// A LinkSpec names a link of the engine.
+type LinkSpec struct {
+	Kind   string `json:"kind"`            // LinkTAP or LinkPacket
+	Ifname string `json:"ifname"`          // name of the device
+	NetNS  string `json:"netns,omitempty"` // path of its network namespace; "" is the one the engine starts in
+}
+
+// A RouteSpec is a route of the sandbox.
+type RouteSpec struct {
+	Dst     netip.Prefix `json:"dst"`
+	Gateway netip.Addr   `json:"gateway,omitzero"` // absent: the destination is on the link
+}
+
+// A Config says what one engine does. The CNI plugin writes it as JSON.
+type Config struct {
+	Name        string            `json:"name"`               // of the sandbox, for logs and listings
+	Hostname    string            `json:"hostname,omitempty"` // of the sandbox, for listings
+	ControlPath string            `json:"controlPath"`        // where the control socket is created
+	Uplink      LinkSpec          `json:"uplink"`             // towards the network
+	Inner       LinkSpec          `json:"inner"`              // the TAP that the sandbox shows as Ifname; kept open so that it has carrier
+	Ifname      string            `json:"ifname"`             // the sandbox's name for its interface
+	MAC         string            `json:"mac"`                // of the sandbox on the uplink
+	MTU         int               `json:"mtu"`                // bytes of an IP packet
+	Addrs       []netip.Prefix    `json:"addrs"`              // the sandbox's addresses
+	Routes      []RouteSpec       `json:"routes,omitempty"`
+	Profile     string            `json:"profile,omitempty"`  // "" is linux
+	Tunables    map[string]string `json:"tunables,omitempty"` // by name, see package sockopt
+	Pcap        string            `json:"pcap,omitempty"`     // file that gets a copy of every frame of the uplink
+	Impair      string            `json:"impair,omitempty"`   // see hostlink.ParseImpairment
+	MaxSockets  int               `json:"maxSockets,omitempty"`
+}
+
+// DefaultMaxSockets bounds the sockets of a sandbox when the configuration does
+// not: each holds one descriptor of the engine.
+const DefaultMaxSockets = 65536
+
+// LoadConfig reads a Config from a JSON file. Unknown fields are errors.
+func LoadConfig(path string) (Config, error) {
+	var c Config
+	f, err := os.Open(path)
+	if err != nil {
+		return c, err
+	}
+	defer f.Close()
+	d := json.NewDecoder(f)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&c); err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// Validate checks what can be checked without touching the system. Its errors
+// name the field, the value and what is accepted.
+func (c *Config) Validate() error {
+	if c.ControlPath == "" {
+		return fmt.Errorf("controlPath: empty, a path is needed")
+	}
+	for _, l := range []struct {
+		field string
+		spec  LinkSpec
+	}{{"uplink", c.Uplink}, {"inner", c.Inner}} {
+		if l.field == "inner" && l.spec == (LinkSpec{}) {
+			continue // a stack without an interface in the sandbox, as tests use it
+		}
+		if l.spec.Kind != LinkTAP && l.spec.Kind != LinkPacket {
+			return fmt.Errorf("%s.kind: %q, accepted are %q and %q", l.field, l.spec.Kind, LinkTAP, LinkPacket)
+		}
+		if l.spec.Ifname == "" {
+			return fmt.Errorf("%s.ifname: empty, an interface name is needed", l.field)
+		}
+	}
+	if _, err := c.hardwareAddr(); err != nil {
+		return err
+	}
+	if c.MTU < 576 || c.MTU > 65535 {
+		return fmt.Errorf("mtu: %d, accepted is 576 to 65535", c.MTU)
+	}
+	for _, a := range c.Addrs {
+		if !a.IsValid() || a.Addr().Is4In6() {
+			return fmt.Errorf("addrs: %q is no address with a prefix length", a)
+		}
+	}
+	if c.MaxSockets < 0 || c.MaxSockets > 1<<20 {
+		return fmt.Errorf("maxSockets: %d, accepted is 0 (for %d) to %d", c.MaxSockets, DefaultMaxSockets, 1<<20)
+	}
+	return nil
+}
+
+func (c *Config) hardwareAddr() ([6]byte, error) {
+	m, err := net.ParseMAC(c.MAC)
+	if err != nil || len(m) != 6 || m[0]&1 != 0 {
+		return [6]byte{}, fmt.Errorf("mac: %q, accepted is a unicast address of six bytes such as 02:00:00:00:00:01", c.MAC)
+	}
+	return [6]byte(m), nil
+}

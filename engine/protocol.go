@@ -1,0 +1,72 @@
+package engine
+
+import "net/netip"
+
+// The control socket is a SOCK_STREAM AF_UNIX socket. A client sends requests,
+// one JSON object a line, and reads one response line for each. The descriptor
+// of an attach request travels with its line as SCM_RIGHTS. Only uid 0 is
+// answered.
+
+// Operations of a request.
+const (
+	opStatus  = "status"
+	opSockets = "sockets"
+	opAttach  = "attach"
+	opStop    = "stop"
+)
+
+type request struct {
+	Op string `json:"op"`
+}
+
+type response struct {
+	Error   string       `json:"error,omitempty"`
+	Status  *Status      `json:"status,omitempty"`
+	Sockets []SocketInfo `json:"sockets,omitempty"`
+}
+
+// Status describes a running engine.
+type Status struct {
+	Name      string            `json:"name"`
+	PID       int               `json:"pid"`
+	UptimeMS  int64             `json:"uptimeMs"`
+	Profile   string            `json:"profile"`
+	Addrs     []netip.Prefix    `json:"addrs"`
+	Listeners int               `json:"listeners"` // attached seccomp listeners
+	Sockets   int               `json:"sockets"`   // sockets that programs hold
+	Calls     uint64            `json:"calls"`     // notified calls so far
+	Links     []LinkStatus      `json:"links"`
+	Counters  map[string]uint64 `json:"counters,omitempty"` // of the stack, by SNMP-like name
+}
+
+// LinkStatus counts what crossed one link.
+type LinkStatus struct {
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	RxFrames uint64 `json:"rxFrames"`
+	RxBytes  uint64 `json:"rxBytes"`
+	TxFrames uint64 `json:"txFrames"`
+	TxBytes  uint64 `json:"txBytes"`
+}
+
+// SocketInfo is one line of ss(8).
+type SocketInfo struct {
+	Netid string         `json:"netid"` // "tcp" or "udp"
+	State string         `json:"state"` // as ss prints it: LISTEN, ESTAB, TIME-WAIT, UNCONN, …
+	RecvQ int            `json:"recvq"` // bytes unread; of a listener, connections waiting
+	SendQ int            `json:"sendq"` // bytes not acknowledged; of a listener, the backlog
+	Local netip.AddrPort `json:"local"`
+	Peer  netip.AddrPort `json:"peer"`
+	V6    bool           `json:"v6,omitempty"` // an AF_INET6 socket
+	UID   uint32         `json:"uid"`
+	Inode uint64         `json:"inode"` // of the program's descriptor, 0 when no program holds one
+
+	Congestion string `json:"congestion,omitempty"`
+	RTTus      uint32 `json:"rttUs,omitempty"`    // smoothed, microseconds
+	RTTVarus   uint32 `json:"rttVarUs,omitempty"` // microseconds
+	RTOus      uint32 `json:"rtoUs,omitempty"`    // microseconds
+	Cwnd       uint32 `json:"cwnd,omitempty"`     // segments
+	Ssthresh   uint32 `json:"ssthresh,omitempty"` // segments
+	MSS        uint32 `json:"mss,omitempty"`      // bytes
+	Retrans    uint32 `json:"retrans,omitempty"`  // segments retransmitted in total
+}

@@ -1,0 +1,135 @@
+package hostlink
+
+// Threads and their descriptors: pidfd_open(2), pidfd_getfd(2).
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// pidfdThread is PIDFD_THREAD (Linux 6.9): the descriptor stands for one thread,
+// which may have a descriptor table of its own.
+const pidfdThread = unix.O_EXCL
+
+// OpenThread returns a pidfd for thread tid. Before Linux 6.9 it stands for the
+// thread's process. ESRCH: there is no such thread.
+func OpenThread(tid int) (int, unix.Errno) {
+	fd, _, e := unix.RawSyscall(unix.SYS_PIDFD_OPEN, uintptr(tid), pidfdThread, 0)
+	if e != unix.EINVAL {
+		return int(fd), e
+	}
+	st, ok := ReadThreadStatus(tid)
+	if !ok {
+		return -1, unix.ESRCH
+	}
+	fd, _, e = unix.RawSyscall(unix.SYS_PIDFD_OPEN, uintptr(st.TGID), 0, 0)
+	return int(fd), e
+}
+
+// GetFD returns a new close-on-exec descriptor for the open file behind
+// descriptor fd of the thread. EBADF: it has none; ESRCH: it has ended.
+func GetFD(pidfd, fd int) (int, unix.Errno) {
+	got, _, e := unix.RawSyscall(unix.SYS_PIDFD_GETFD, uintptr(pidfd), uintptr(fd), 0)
+	return int(got), e
+}
+
+// CloseFD closes a descriptor that never waits in close.
+func CloseFD(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0) }
+
+// ThreadStatus is the part of /proc/TID/status that socket calls depend on.
+type ThreadStatus struct {
+	TGID int
+	UID  uint32 // effective
+	Caps uint64 // effective
+}
+
+// ReadThreadStatus reads it; false: the thread has ended, or /proc is not there.
+func ReadThreadStatus(tid int) (ThreadStatus, bool) {
+	var st ThreadStatus
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
+	if err != nil {
+		return st, false
+	}
+	for line := range bytes.Lines(text) {
+		key, value, ok := bytes.Cut(line, []byte(":"))
+		if !ok {
+			continue
+		}
+		f := bytes.Fields(value)
+		switch {
+		case string(key) == "Tgid" && len(f) == 1:
+			st.TGID, _ = strconv.Atoi(string(f[0]))
+		case string(key) == "Uid" && len(f) == 4:
+			u, _ := strconv.ParseUint(string(f[1]), 10, 32)
+			st.UID = uint32(u)
+		case string(key) == "CapEff" && len(f) == 1:
+			st.Caps, _ = strconv.ParseUint(string(f[0]), 16, 64)
+		}
+	}
+	return st, st.TGID > 0
+}
+
+// FindSocket looks for a process among pids that has the socket with the given
+// inode open, and returns a descriptor for it. It looks at no more than limit
+// descriptors.
+func FindSocket(pids []int, inode uint64, limit int) (int, bool) {
+	want := "socket:[" + strconv.FormatUint(inode, 10) + "]"
+	for _, pid := range pids {
+		dir := "/proc/" + strconv.Itoa(pid) + "/fd"
+		d, err := os.Open(dir)
+		if err != nil {
+			continue
+		}
+		names, _ := d.Readdirnames(limit)
+		_ = d.Close()
+		limit -= len(names)
+		for _, name := range names {
+			link, err := os.Readlink(dir + "/" + name)
+			if err != nil || link != want {
+				continue
+			}
+			if fd, ok := takeSocket(pid, name, inode); ok {
+				return fd, true
+			}
+		}
+		if limit <= 0 {
+			break
+		}
+	}
+	return -1, false
+}
+
+func takeSocket(pid int, name string, inode uint64) (int, bool) {
+	n, err := strconv.Atoi(name)
+	if err != nil {
+		return -1, false
+	}
+	p, _, e := unix.RawSyscall(unix.SYS_PIDFD_OPEN, uintptr(pid), 0, 0)
+	if e != 0 {
+		return -1, false
+	}
+	defer CloseFD(int(p))
+	fd, e := GetFD(int(p), n)
+	if e != 0 {
+		return -1, false
+	}
+	if got, ok := SocketInode(fd); !ok || got != inode {
+		CloseFD(fd)
+		return -1, false
+	}
+	return fd, true
+}
+
+// SocketInode returns the inode of a socket, false when fd is none.
+func SocketInode(fd int) (uint64, bool) {
+	var st unix.Stat_t
+	_, _, e := unix.RawSyscall(unix.SYS_FSTAT, uintptr(fd), uintptr(unsafe.Pointer(&st)), 0)
+	if e != 0 || st.Mode&unix.S_IFMT != unix.S_IFSOCK {
+		return 0, false
+	}
+	return st.Ino, true
+}
