@@ -1,0 +1,69 @@
+// Package ports decides which sockets may share a port. One Table belongs to one
+// protocol of one stack; a socket that is bound holds a Claim in it.
+//
+// The decision itself is a Rule, which the profile chooses by name: systems
+// agree on what a port is and differ on who may share one.
+//
+// Read RFC 6056 before touching the choice of ports.
+package ports
+
+import "net/netip"
+
+// A Claim is what a socket holds, or asks for, in a Table. The socket owns it.
+// From Bind to Release the address, port and family fields are fixed; the other
+// fields follow the socket's options, as the systems look at them when the next
+// socket asks.
+type Claim struct {
+	Addr   netip.Addr // the unspecified address is the wildcard; a claim with V6 may hold an IPv4-mapped address
+	Port   uint16
+	V6     bool // the socket is of domain AF_INET6
+	V6Only bool
+	Link   int // link that the socket is bound to, 0 for any
+
+	ReuseAddr bool
+	ReusePort bool
+	ExclBind  bool // SO_EXCLBIND, for the rules that know it
+	UID       uint32
+
+	Listening bool // set by SetListening; the socket clears it when it stops
+	Connected bool // the port was chosen for one connection (Ephemeral)
+	TimeWait  bool // what remains of the socket is TIME-WAIT
+
+	prev, next *Claim // other claims to the port
+	held       bool
+	counted    bool // among the port's claims that came by Bind
+}
+
+// Held reports whether the claim is in a table.
+func (c *Claim) Held() bool { return c.held }
+
+// Overlaps reports whether a packet could be for both claims: they share an
+// address family, and an address of it or one of them takes every address, and
+// a link. An IPv6 wildcard takes IPv4 as well unless it is V6Only; a socket
+// bound to one IPv6 address takes that alone.
+func (c *Claim) Overlaps(o *Claim) bool {
+	if c.Link != 0 && o.Link != 0 && c.Link != o.Link {
+		return false
+	}
+	families := c.families() & o.families()
+	return families != 0 && (c.wildcard() || o.wildcard() || c.Addr.Unmap() == o.Addr.Unmap())
+}
+
+const (
+	family4 = 1 << iota
+	family6
+)
+
+func (c *Claim) families() uint8 {
+	switch {
+	case !c.V6 || c.Addr.Is4In6():
+		return family4
+	case c.wildcard() && !c.V6Only:
+		return family4 | family6
+	}
+	return family6
+}
+
+// wildcard reports whether the claim is for every address of its families;
+// ::ffff:0.0.0.0 is every IPv4 address.
+func (c *Claim) wildcard() bool { return !c.Addr.IsValid() || c.Addr.Unmap().IsUnspecified() }
