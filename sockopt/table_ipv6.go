@@ -1,5 +1,72 @@
 package sockopt
 
-// ipv6Rows are the options of level IPPROTO_IPV6 (ipv6(7), linux/in6.h) on
-// sockets of domain AF_INET6.
-var ipv6Rows = at(protoIPv6, AnySocket, []Row{})
+import "github.com/tcpcni/tcpcni/sockopt/errno"
+
+// ipv6Rows are the options of level IPPROTO_IPV6 (ipv6(7), RFC 3493, RFC 3542,
+// linux/in6.h) on sockets of domain AF_INET6.
+var ipv6Rows = at(protoIPv6, AnySocket, []Row{
+	{ID: HopLimit, Name: "IPV6_UNICAST_HOPS", Number: 16, Unit: "hops", Default: "hop_limit", Min: -1, Max: 255,
+		set: func(c *call, v int) error { c.o.HopLimit = int16(v); return nil }, get: getHopLimit, Note: "-1 for the tunable"},
+	{ID: MulticastHops, Name: "IPV6_MULTICAST_HOPS", Number: 18, On: UDPOnly, Unit: "hops", Default: "1", Min: -1, Max: 255,
+		set: setMulticastHops, get: func(c *call) (int, error) { return int(c.o.MulticastHops), nil }, Note: "-1 for 1"},
+	{ID: MulticastLoop6, Name: "IPV6_MULTICAST_LOOP", Number: 19, Codec: Bool, Default: "1", Max: 1,
+		flag: func(o *Options) *bool { return &o.MulticastLoop6 }, Note: "0 or 1; kept, no group can be joined"},
+	{ID: MTUDiscover6, Name: "IPV6_MTU_DISCOVER", Number: 23, Default: "1", Max: PMTUDiscOmit,
+		set: func(c *call, v int) error { c.o.MTUDiscover6 = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MTUDiscover6), nil }},
+	{ID: MTU6, Name: "IPV6_MTU", Number: 24, Access: ReadOnly, Unit: "bytes", get: getPathMTU, Note: "ENOTCONN before connect"},
+	{ID: RecvErr6, Name: "IPV6_RECVERR", Number: 25, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvErr6 }, Note: "as IP_RECVERR"},
+	{ID: V6Only, Name: "IPV6_V6ONLY", Number: 26, Codec: Bool, Default: "0", set: setV6Only, get: getV6Only,
+		Note: "EINVAL once the socket has a port; 1 after bind to an IPv6 address"},
+	{ID: MulticastAll6, Name: "IPV6_MULTICAST_ALL", Number: 29, Codec: Bool, Default: "1",
+		flag: func(o *Options) *bool { return &o.MulticastAll6 }, Note: "kept; no group can be joined"},
+	{ID: PktInfo6, Name: "IPV6_RECVPKTINFO", Number: 49, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.PktInfo6 }},
+	{ID: RecvHopLimit, Name: "IPV6_RECVHOPLIMIT", Number: 51, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvHopLimit }},
+	{ID: RecvTClass, Name: "IPV6_RECVTCLASS", Number: 66, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvTClass }},
+	{ID: TClass, Name: "IPV6_TCLASS", Number: 67, Default: "0", Min: -1, Max: 255, set: setTClass, get: func(c *call) (int, error) { return int(c.o.TClass), nil },
+		Note: "-1 for 0; on TCP the ECN bits stay clear"},
+	{ID: MinHopCount, Name: "IPV6_MINHOPCOUNT", Number: 73, Unit: "hops", Default: "0", Max: 255,
+		set: func(c *call, v int) error { c.o.MinHopCount = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MinHopCount), nil },
+		Note: "RFC 5082"},
+	{ID: FreeBind6, Name: "IPV6_FREEBIND", Number: 78, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.FreeBind }, Note: "the same as IP_FREEBIND"},
+})
+
+func getHopLimit(c *call) (int, error) {
+	if c.o.HopLimit < 0 {
+		return int(c.p.Tunables.HopLimit), nil
+	}
+	return int(c.o.HopLimit), nil
+}
+
+func setMulticastHops(c *call, v int) error {
+	if v == -1 {
+		v = 1
+	}
+	c.o.MulticastHops = uint8(v)
+	return nil
+}
+
+func setV6Only(c *call, v int) error {
+	if c.t.LocalAddr().Port() != 0 {
+		return errno.EINVAL
+	}
+	c.o.V6Only = v != 0
+	return nil
+}
+
+// getV6Only shows what Linux makes of a socket bound to one IPv6 address: it
+// cannot take IPv4 any more.
+func getV6Only(c *call) (int, error) {
+	if a := c.t.LocalAddr().Addr(); !c.t.Connected() && a.Is6() && !a.Is4In6() && !a.IsUnspecified() {
+		return 1, nil
+	}
+	return truth(c.o.V6Only), nil
+}
+
+func setTClass(c *call, v int) error {
+	class := uint8(max(v, 0))
+	if _, typ, _ := c.t.Kind(); typ == SockStream {
+		class = class&^ecnMask | c.o.TClass&ecnMask
+	}
+	c.o.TClass = class
+	return nil
+}

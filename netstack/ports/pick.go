@@ -37,12 +37,15 @@ func pickDense(rng func() uint32, lo uint16, n uint32, free func(uint16) bool) (
 }
 
 // below draws from [0, n) without bias: the part of the generator's range that
-// n does not divide is drawn again.
+// n does not divide is drawn again, which happens with n/2^32. The bound keeps a
+// generator that is stuck from stopping the stack.
 func below(rng func() uint32, n uint32) uint32 {
-	for {
-		hi, lo := bits.Mul32(rng(), n)
-		if lo >= -n%n {
-			return hi
+	var hi uint32
+	for range draws {
+		var lo uint32
+		if hi, lo = bits.Mul32(rng(), n); lo >= -n%n {
+			break
 		}
 	}
+	return hi
 }

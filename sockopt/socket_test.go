@@ -1,0 +1,72 @@
+package sockopt
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"testing"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// fakeSocket is a Target whose state a test sets by hand.
+type fakeSocket struct {
+	opts                Options
+	domain, typ, proto  int
+	pending             errno.Errno
+	local               netip.AddrPort
+	listening, isActive bool
+	mss, mtu            int
+	info                TCPInfo
+	changed             []ID
+}
+
+func (s *fakeSocket) Options() *Options         { return &s.opts }
+func (s *fakeSocket) Changed(id ID)             { s.changed = append(s.changed, id) }
+func (s *fakeSocket) Kind() (int, int, int)     { return s.domain, s.typ, s.proto }
+func (s *fakeSocket) LocalAddr() netip.AddrPort { return s.local }
+func (s *fakeSocket) Listening() bool           { return s.listening }
+func (s *fakeSocket) Connected() bool           { return s.isActive }
+func (s *fakeSocket) MSS() int                  { return s.mss }
+func (s *fakeSocket) PathMTU() int              { return s.mtu }
+func (s *fakeSocket) Info(i *TCPInfo)           { *i = s.info }
+func (s *fakeSocket) TakeError() errno.Errno {
+	e := s.pending
+	s.pending = 0
+	return e
+}
+
+func newFake(p *Profile, domain, typ int) *fakeSocket {
+	s := &fakeSocket{domain: domain, typ: typ, proto: protoTCP, opts: p.NewOptions()}
+	s.local = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
+	if domain == AFInet6 {
+		s.local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)
+	}
+	if typ == SockDgram {
+		s.proto, s.opts = protoUDP, p.NewDatagramOptions()
+	}
+	return s
+}
+
+func linux(t testing.TB) *Profile {
+	t.Helper()
+	p, err := ProfileByName("linux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func intBytes(v int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(v)) }
+
+var everything = Privilege{NetAdmin: true, NetRaw: true, NetBindService: true}
+
+// socketKinds are the four kinds of sockets that a program can have.
+var socketKinds = []struct {
+	name        string
+	domain, typ int
+}{
+	{"tcp4", AFInet, SockStream},
+	{"tcp6", AFInet6, SockStream},
+	{"udp4", AFInet, SockDgram},
+	{"udp6", AFInet6, SockDgram},
+}
