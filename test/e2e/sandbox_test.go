@@ -179,6 +179,11 @@ func (s *sandbox) kernelNetwork() {
 	}
 	sh(t, "ip", "netns", "add", k)
 	t.Cleanup(func() { sh(t, "ip", "netns", "del", k) })
+	if text, err := os.ReadFile("/etc/netns/" + h + "/resolv.conf"); err == nil {
+		must(t, os.MkdirAll("/etc/netns/"+k, 0o755))
+		must(t, os.WriteFile("/etc/netns/"+k+"/resolv.conf", text, 0o644))
+		t.Cleanup(func() { _ = os.RemoveAll("/etc/netns/" + k) })
+	}
 	sh(t, "ip", "-n", h, "link", "add", "veth-"+s.name, "type", "veth", "peer", "name", "eth0", "netns", k)
 	sh(t, "ip", "-n", h, "link", "set", "veth-"+s.name, "master", "br0", "up")
 	for _, args := range [][]string{
