@@ -86,3 +86,10 @@ func KillNetNS(n NetNS, except ...int) error {
 	}
 	return fmt.Errorf("network namespace %d: processes are left after %d rounds of SIGKILL", n, rounds)
 }
+
+// IsNetNS reports whether path is a namespace of any kind, and not a file that
+// one was bound to once.
+func IsNetNS(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) == nil && st.Type == unix.NSFS_MAGIC
+}

@@ -102,3 +102,9 @@ func Stop(id ID, grace time.Duration) error {
 	}
 	return fmt.Errorf("process %d did not end on SIGKILL: %w", id.PID, err)
 }
+
+// CloseOnExecFrom keeps descriptor first and all above it from the programs
+// that this process executes: close_range(2).
+func CloseOnExecFrom(first uint) error {
+	return os.NewSyscallError("close_range", unix.CloseRange(first, ^uint(0)>>32, unix.CLOSE_RANGE_CLOEXEC))
+}
