@@ -158,3 +158,11 @@ func (d *digest) expect(t *testing.T, p payload) {
 		t.Fatalf("got %d bytes with SHA-256 %s, want %d with %s", d.n, got, p.size, p.sum)
 	}
 }
+
+// testdata is the absolute path of a file that a program of the test reads.
+func testdata(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs("testdata/" + name)
+	must(t, err)
+	return path
+}

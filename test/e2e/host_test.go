@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/vishvananda/netns"
 )
 
 // The addresses of the network that `tcpcni run` makes by default.
@@ -84,8 +85,24 @@ func (h *host) sh(args ...string) string {
 	return sh(h.t, append([]string{"ip", "netns", "exec", h.name}, args...)...)
 }
 
-// in runs f on a thread that is in the host's namespace.
-func (h *host) in(f func() error) error { return hostlink.InNetNS(h.path(), f) }
+// in runs f on a thread that is in the host's namespace. The thread ends with
+// the goroutine, so it never has to find its way back.
+func (h *host) in(f func() error) error {
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		target, err := netns.GetFromName(h.name)
+		if err == nil {
+			err = netns.Set(target)
+			_ = target.Close()
+		}
+		if err == nil {
+			err = f()
+		}
+		result <- err
+	}()
+	return <-result
+}
 
 // reaches waits until something accepts TCP connections at the address, as
 // seen from the host.
