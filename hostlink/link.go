@@ -61,3 +61,18 @@ type LinkStats struct {
 	RxErrors          uint64 // read failed
 	TxErrors          uint64 // the kernel refused the frame as malformed
 }
+
+// deadlineOf returns the deadline of l if it is a Timed link.
+func deadlineOf(l Link) (time.Duration, bool) {
+	if t, ok := l.(Timed); ok {
+		return t.Deadline()
+	}
+	return 0, false
+}
+
+// tick passes a tick on to l if it is a Timed link.
+func tick(l Link) {
+	if t, ok := l.(Timed); ok {
+		t.Tick()
+	}
+}

@@ -4,7 +4,11 @@ package hostlink
 // struct virtio_net_hdr of VIRTIO 1.2, section 5.1.6, without num_buffers; both
 // use the byte order of the machine.
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
 
 // vnetLen is the size in bytes of struct virtio_net_hdr.
 const vnetLen = 10
@@ -24,11 +28,9 @@ const (
 	vnetNeedsCsum = 1 // VIRTIO_NET_HDR_F_NEEDS_CSUM
 	vnetDataValid = 2 // VIRTIO_NET_HDR_F_DATA_VALID
 
-	gsoNone  = 0    // VIRTIO_NET_HDR_GSO_NONE
-	gsoTCP4  = 1    // VIRTIO_NET_HDR_GSO_TCPV4
-	gsoTCP6  = 4    // VIRTIO_NET_HDR_GSO_TCPV6
-	gsoUDPL4 = 5    // VIRTIO_NET_HDR_GSO_UDP_L4
-	gsoECN   = 0x80 // VIRTIO_NET_HDR_GSO_ECN, a flag on the type
+	// gsoUDPL4 is VIRTIO_NET_HDR_GSO_UDP_L4, which packet sockets deliver without
+	// having been asked; the types for TCP are wire's.
+	gsoUDPL4 = 5
 )
 
 // putVnet writes the header that describes f into h.
@@ -41,14 +43,10 @@ func putVnet(h []byte, f *TxFrame) {
 		ne.PutUint16(h[vnetCsumStart:], f.CsumStart)
 		ne.PutUint16(h[vnetCsumOffset:], f.CsumOffset)
 	}
-	hdrLen := f.HdrLen
-	if hdrLen == 0 {
-		// tun(4) allocates everything in one piece when this is zero, which for
-		// a super-segment is a 64 KiB contiguous allocation per frame.
-		hdrLen = uint16(len(f.Buf) - VnetRoom)
-	}
-	ne.PutUint16(h[vnetHdrLen:], hdrLen)
-	if f.GSOType != gsoNone {
+	// tun.c allocates everything in one piece when the length of the headers is
+	// zero: for a super-segment, 64 KiB of contiguous memory.
+	ne.PutUint16(h[vnetHdrLen:], uint16(len(f.Buf)-VnetRoom))
+	if f.GSOType != wire.GSONone {
 		h[vnetGSOType] = f.GSOType
 		ne.PutUint16(h[vnetGSOSize:], f.GSOSize)
 	}
@@ -59,10 +57,10 @@ func fromVnet(h *[vnetLen]byte, data []byte) RxFrame {
 	f := RxFrame{
 		Data:      data,
 		NeedsCsum: h[vnetFlags]&vnetNeedsCsum != 0,
-		CsumValid: h[vnetFlags]&(vnetDataValid|vnetNeedsCsum) != 0,
-		GSOType:   h[vnetGSOType] &^ gsoECN,
+		CsumValid: h[vnetFlags]&vnetDataValid != 0,
+		GSOType:   h[vnetGSOType] &^ wire.GSOECN,
 	}
-	if f.GSOType != gsoNone {
+	if f.GSOType != wire.GSONone {
 		f.GSOSize = binary.NativeEndian.Uint16(h[vnetGSOSize:])
 	}
 	return f
