@@ -23,6 +23,7 @@ const (
 	OOBInline
 	Priority
 	Linger
+	BSDCompat
 	RcvLowat
 	SndLowat
 	RcvTimeo
@@ -69,7 +70,6 @@ const (
 	MulticastLoop
 	MulticastAll
 	LocalPortRange
-	IPProtocol
 
 	V6Only
 	HopLimit

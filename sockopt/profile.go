@@ -64,36 +64,21 @@ func (p *Profile) Rows() []Row { return p.rows }
 // Set is setsockopt(2). It returns the row that took the value, so that the
 // engine can see Row.Mirror; the error is an errno.Errno.
 func (p *Profile) Set(t Target, level, name int, val []byte, priv Privilege) (*Row, error) {
-	row, err := p.find(t, level, name)
-	if err != nil {
-		if len(val) < sizeofInt && checksLengthFirst(t, level) {
-			return nil, errno.EINVAL
-		}
-		return nil, err
-	}
-	if row.Access == ReadOnly {
+	domain, typ, _ := t.Kind()
+	if !hasLevel(domain, typ, level) {
 		return nil, errno.ENOPROTOOPT
 	}
-	if row.Refuse != 0 {
+	row := p.find(typ, level, name)
+	switch {
+	case row == nil || row.Access == ReadOnly:
+		if len(val) < sizeofInt && (level == SolSocket || level == protoTCP || level == protoUDP) {
+			return nil, errno.EINVAL // Linux looks at the length before the name
+		}
+		return nil, errno.ENOPROTOOPT
+	case row.Refuse != 0:
 		return nil, row.Refuse
 	}
-	c := &call{p: p, t: t, o: t.Options(), priv: priv}
-	if row.setBytes != nil {
-		if !row.Needs.heldBy(priv) {
-			return nil, errno.EPERM
-		}
-		err = row.setBytes(c, val)
-	} else {
-		var v int
-		if v, err = decodeInt(row.Codec, val); err != nil {
-			return nil, err
-		}
-		if !row.Needs.heldBy(priv) {
-			return nil, errno.EPERM
-		}
-		err = row.store(c, v)
-	}
-	if err != nil {
+	if err := row.take(&call{p: p, t: t, o: t.Options(), priv: priv}, val); err != nil {
 		return nil, err
 	}
 	t.Changed(row.ID)
@@ -103,51 +88,46 @@ func (p *Profile) Set(t Target, level, name int, val []byte, priv Privilege) (*R
 // Get is getsockopt(2) with a buffer of maxLen bytes. The value comes back cut
 // to that length where Linux cuts it; the error is an errno.Errno.
 func (p *Profile) Get(t Target, level, name, maxLen int) ([]byte, error) {
-	row, err := p.find(t, level, name)
+	domain, typ, _ := t.Kind()
+	if !hasLevel(domain, typ, level) {
+		if domain == AFInet {
+			return nil, errno.EOPNOTSUPP
+		}
+		return nil, errno.ENOPROTOOPT
+	}
+	row := p.find(typ, level, name)
 	switch {
-	case err != nil:
-		return nil, err
-	case row.Access == WriteOnly:
+	case row == nil || row.Access == WriteOnly:
 		return nil, errno.ENOPROTOOPT
 	case row.Refuse != 0:
 		return nil, row.Refuse
 	case maxLen < 0:
 		return nil, errno.EINVAL
 	}
-	c := &call{p: p, t: t, o: t.Options()}
-	if row.getBytes != nil {
-		b, err := row.getBytes(c, nil, maxLen)
-		return cut(b, maxLen), err
-	}
-	v, err := row.load(c)
-	if err != nil {
-		return nil, err
-	}
-	return encodeInt(row.Codec, v, maxLen), nil
+	return row.give(&call{p: p, t: t, o: t.Options()}, maxLen)
 }
 
-// find looks for the row of an option that the socket's kind has.
-func (p *Profile) find(t Target, level, name int) (*Row, error) {
+// hasLevel reports whether a socket of the kind has any options at the level.
+func hasLevel(domain, typ, level int) bool {
+	switch level {
+	case SolSocket, protoIP:
+		return true
+	case protoIPv6:
+		return domain == AFInet6
+	case protoTCP:
+		return typ == SockStream
+	case protoUDP:
+		return typ == SockDgram
+	}
+	return false
+}
+
+func (p *Profile) find(typ, level, name int) *Row {
 	row := p.index[optionKey{level, name}]
-	if row == nil {
-		return nil, errno.ENOPROTOOPT
+	if row == nil || typ == SockStream && row.On&TCPOnly == 0 || typ != SockStream && row.On&UDPOnly == 0 {
+		return nil
 	}
-	domain, typ, _ := t.Kind()
-	kind := UDPOnly
-	if typ == SockStream {
-		kind = TCPOnly
-	}
-	if row.On&kind == 0 || level == protoIPv6 && domain != AFInet6 {
-		return nil, errno.ENOPROTOOPT
-	}
-	return row, nil
-}
-
-// checksLengthFirst tells the levels at which Linux refuses a short value
-// before it looks at the option's name.
-func checksLengthFirst(t Target, level int) bool {
-	_, typ, _ := t.Kind()
-	return level == SolSocket || level == protoTCP && typ == SockStream
+	return row
 }
 
 // NewOptions are the settings of a new TCP socket, with the tunables' defaults.

@@ -14,7 +14,7 @@ func newLinux() *Profile {
 		Congestion: slices.Clone(linuxCongestion),
 		tunables:   linuxTunables,
 		defaults:   linuxDefaults,
-		rows:       slices.Concat(socketRows, tcpRows, ipRows, ipv6Rows),
+		rows:       slices.Concat(socketRows, tcpRows, ipRows, ipv6Rows, refusedRows),
 	}
 	if _, err := NewTunables(p, nil); err != nil {
 		panic("a default is outside its own range: " + err.Error())

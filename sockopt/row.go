@@ -106,6 +106,37 @@ type call struct {
 	priv Privilege
 }
 
+// take is setsockopt for one row.
+func (r *Row) take(c *call, val []byte) error {
+	v := 0
+	if r.setBytes == nil {
+		var err error
+		if v, err = decodeInt(r.Codec, val); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !r.Needs.heldBy(c.priv):
+		return errno.EPERM
+	case r.setBytes != nil:
+		return r.setBytes(c, val)
+	}
+	return r.store(c, v)
+}
+
+// give is getsockopt for one row.
+func (r *Row) give(c *call, maxLen int) ([]byte, error) {
+	if r.getBytes != nil {
+		b, err := r.getBytes(c, nil, maxLen)
+		return cut(b, maxLen), err
+	}
+	v, err := r.load(c)
+	if err != nil {
+		return nil, err
+	}
+	return encodeInt(r.Codec, v, maxLen), nil
+}
+
 // store gives an integer value to the row.
 func (r *Row) store(c *call, v int) error {
 	if (r.Min != 0 || r.Max != 0) && (v < r.Min || v > r.Max) {

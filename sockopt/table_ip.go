@@ -36,9 +36,8 @@ var ipRows = at(protoIP, AnySocket, []Row{
 		get: func(c *call) (int, error) { return truth(c.o.MulticastLoop4), nil }, Note: "kept; no group can be joined"},
 	{ID: MulticastAll, Name: "IP_MULTICAST_ALL", Number: 49, Codec: BoolOrByte, Default: "1", setBytes: nonEmpty(setMulticastAll),
 		get: func(c *call) (int, error) { return truth(c.o.MulticastAll4), nil }, Note: "0 or 1; kept, no group can be joined"},
-	{ID: LocalPortRange, Name: "IP_LOCAL_PORT_RANGE", Number: 51, Codec: Int, Default: "0", setBytes: setPortRange, get: getPortRange,
+	{ID: LocalPortRange, Name: "IP_LOCAL_PORT_RANGE", Number: 51, Codec: IntOrByte, Default: "0", setBytes: setPortRange, get: getPortRange,
 		Note: "low port in the lower half, high port in the upper; 0 for the tunable's"},
-	{ID: IPProtocol, Name: "IP_PROTOCOL", Number: 52, Codec: IntOrByte, Access: ReadOnly, get: func(c *call) (int, error) { _, _, proto := c.t.Kind(); return proto, nil }},
 })
 
 // nonEmpty is for the options of IPPROTO_IP that want at least one byte.

@@ -1,14 +1,18 @@
 package sockopt
 
-import "github.com/tcpcni/tcpcni/sockopt/errno"
+import (
+	"math"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
 
 // ipv6Rows are the options of level IPPROTO_IPV6 (ipv6(7), RFC 3493, RFC 3542,
 // linux/in6.h) on sockets of domain AF_INET6.
 var ipv6Rows = at(protoIPv6, AnySocket, []Row{
 	{ID: HopLimit, Name: "IPV6_UNICAST_HOPS", Number: 16, Unit: "hops", Default: "hop_limit", Min: -1, Max: 255,
 		set: func(c *call, v int) error { c.o.HopLimit = int16(v); return nil }, get: getHopLimit, Note: "-1 for the tunable"},
-	{ID: MulticastHops, Name: "IPV6_MULTICAST_HOPS", Number: 18, On: UDPOnly, Unit: "hops", Default: "1", Min: -1, Max: 255,
-		set: setMulticastHops, get: func(c *call) (int, error) { return int(c.o.MulticastHops), nil }, Note: "-1 for 1"},
+	{ID: MulticastHops, Name: "IPV6_MULTICAST_HOPS", Number: 18, Unit: "hops", Default: "1",
+		setBytes: setMulticastHops, get: func(c *call) (int, error) { return int(c.o.MulticastHops), nil }, Note: "0..255, or -1 for 1; setting it on TCP is ENOPROTOOPT"},
 	{ID: MulticastLoop6, Name: "IPV6_MULTICAST_LOOP", Number: 19, Codec: Bool, Default: "1", Max: 1,
 		flag: func(o *Options) *bool { return &o.MulticastLoop6 }, Note: "0 or 1; kept, no group can be joined"},
 	{ID: MTUDiscover6, Name: "IPV6_MTU_DISCOVER", Number: 23, Default: "1", Max: PMTUDiscOmit,
@@ -37,7 +41,14 @@ func getHopLimit(c *call) (int, error) {
 	return int(c.o.HopLimit), nil
 }
 
-func setMulticastHops(c *call, v int) error {
+func setMulticastHops(c *call, val []byte) error {
+	if _, typ, _ := c.t.Kind(); typ == SockStream {
+		return errno.ENOPROTOOPT
+	}
+	v, err := decodeInt(Int, val)
+	if err != nil || v < -1 || v > math.MaxUint8 {
+		return errno.EINVAL
+	}
 	if v == -1 {
 		v = 1
 	}

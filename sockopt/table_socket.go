@@ -40,6 +40,8 @@ var socketRows = at(SolSocket, AnySocket, []Row{
 	{ID: Priority, Name: "SO_PRIORITY", Number: 12, Default: "0", num: func(o *Options) *int32 { return &o.Priority }, set: setPriority,
 		Note: "above 6 or negative takes CAP_NET_ADMIN or CAP_NET_RAW, else EPERM"},
 	{ID: Linger, Name: "SO_LINGER", Number: 13, Codec: LingerPair, Unit: "seconds", Default: "off, 0", setBytes: setLinger, getBytes: getLinger},
+	{ID: BSDCompat, Name: "SO_BSDCOMPAT", Number: 14, Codec: Bool, Default: "0", set: func(*call, int) error { return nil }, get: func(*call) (int, error) { return 0, nil },
+		Note: "without effect on Linux since 2.2, and here"},
 	{ID: ReusePort, Name: "SO_REUSEPORT", Number: 15, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.ReusePort }},
 	{ID: PeerCred, Name: "SO_PEERCRED", Number: 17, Codec: Struct, Access: ReadOnly, Default: "0, -1, -1", getBytes: getPeerCred,
 		Note: "Linux answers for an Internet socket too: no process, user -1, group -1"},

@@ -50,7 +50,6 @@ var tcpRows = at(protoTCP, TCPOnly, []Row{
 		Note: "struct tcp_info of Linux 6.7, 248 bytes; less room gets the front part"},
 	{ID: QuickAck, Name: "TCP_QUICKACK", Number: 12, Codec: Bool, Default: "1", NotInherited: true,
 		flag: func(o *Options) *bool { return &o.QuickAck },
-		set:  func(c *call, v int) error { c.o.QuickAck = v&1 != 0; return nil },
 		Note: "not permanent: the connection goes on to decide by itself"},
 	{ID: Congestion, Name: "TCP_CONGESTION", Number: 13, Codec: Text, Default: "tcp_congestion_control",
 		setBytes: setCongestion, getBytes: getCongestion,

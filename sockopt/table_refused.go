@@ -1,0 +1,91 @@
+package sockopt
+
+import (
+	"slices"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// refusedRows are the options that Linux has and the stack does not offer: a
+// program is told so, and takes the path that it has for older kernels. Each
+// group says what is missing.
+var refusedRows = slices.Concat(
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "checksums are always made", names{11: "SO_NO_CHECK"}),
+	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "credentials belong to local sockets", names{
+		16: "SO_PASSCRED", 34: "SO_PASSSEC", 76: "SO_PASSPIDFD", 83: "SO_PASSRIGHTS"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no security labels and no process on the other side", names{
+		31: "SO_PEERSEC", 59: "SO_PEERGROUPS", 77: "SO_PEERPIDFD"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "getpeername(2) is the call for it", names{28: "SO_PEERNAME"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no BPF programs in the engine", names{
+		26: "SO_ATTACH_FILTER", 27: "SO_DETACH_FILTER", 44: "SO_LOCK_FILTER", 48: "SO_BPF_EXTENSIONS", 50: "SO_ATTACH_BPF",
+		51: "SO_ATTACH_REUSEPORT_CBPF", 52: "SO_ATTACH_REUSEPORT_EBPF", 68: "SO_DETACH_REUSEPORT_BPF"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no time stamps on packets", names{
+		29: "SO_TIMESTAMP", 35: "SO_TIMESTAMPNS", 37: "SO_TIMESTAMPING", 61: "SO_TXTIME", 63: "SO_TIMESTAMP_NEW", 64: "SO_TIMESTAMPNS_NEW", 65: "SO_TIMESTAMPING_NEW"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
+		40: "SO_RXQ_OVFL", 41: "SO_WIFI_STATUS", 75: "SO_RCVMARK", 82: "SO_RCVPRIORITY", 84: "SO_INQ"}),
+	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "the program reads through a local socket, where the offset would count otherwise", names{42: "SO_PEEK_OFF"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "a matter of the kernel's drivers and queues", names{
+		43: "SO_NOFCS", 45: "SO_SELECT_ERR_QUEUE", 46: "SO_BUSY_POLL", 49: "SO_INCOMING_CPU", 53: "SO_CNX_ADVICE", 55: "SO_MEMINFO", 56: "SO_INCOMING_NAPI_ID",
+		57: "SO_COOKIE", 69: "SO_PREFER_BUSY_POLL", 70: "SO_BUSY_POLL_BUDGET", 71: "SO_NETNS_COOKIE", 73: "SO_RESERVE_MEM", 74: "SO_TXREHASH",
+		78: "SO_DEVMEM_LINEAR", 79: "SO_DEVMEM_DMABUF", 80: "SO_DEVMEM_DONTNEED"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no pacing", names{47: "SO_MAX_PACING_RATE"}),
+	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "payload is copied once between program and engine", names{60: "SO_ZEROCOPY"}),
+
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no signed segments (RFC 2385, RFC 5925)", names{
+		14: "TCP_MD5SIG", 32: "TCP_MD5SIG_EXT", 38: "TCP_AO_ADD_KEY", 39: "TCP_AO_DEL_KEY", 40: "TCP_AO_INFO", 41: "TCP_AO_GET_KEYS", 42: "TCP_AO_REPAIR"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no special treatment of thin streams", names{16: "TCP_THIN_LINEAR_TIMEOUTS", 17: "TCP_THIN_DUPACK"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "connections cannot be moved between processes", names{
+		19: "TCP_REPAIR", 20: "TCP_REPAIR_QUEUE", 21: "TCP_QUEUE_SEQ", 22: "TCP_REPAIR_OPTIONS", 24: "TCP_TIMESTAMP", 29: "TCP_REPAIR_WINDOW"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no TCP Fast Open (RFC 7413)", names{23: "TCP_FASTOPEN", 33: "TCP_FASTOPEN_KEY", 34: "TCP_FASTOPEN_NO_COOKIE"}),
+	refused(protoTCP, TCPOnly, errno.EOPNOTSUPP, "no TCP Fast Open (RFC 7413)", names{30: "TCP_FASTOPEN_CONNECT"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "the algorithms keep no structure for it", names{26: "TCP_CC_INFO"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "SYN segments are not kept", names{27: "TCP_SAVE_SYN", 28: "TCP_SAVED_SYN"}),
+	refused(protoTCP, TCPOnly, errno.ENOENT, "no protocol on top of TCP such as tls", names{31: "TCP_ULP"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "a matter of the kernel's memory and queues", names{35: "TCP_ZEROCOPY_RECEIVE", 36: "TCP_INQ", 37: "TCP_TX_DELAY"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "the limits of timers are tunables, not options", names{44: "TCP_RTO_MAX_MS", 45: "TCP_RTO_MIN_US", 46: "TCP_DELACK_MAX_US"}),
+
+	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "one call is one datagram", names{1: "UDP_CORK", 103: "UDP_SEGMENT", 104: "UDP_GRO"}),
+	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "no UDP-Lite (RFC 3828)", names{10: "UDPLITE_SEND_CSCOV", 11: "UDPLITE_RECV_CSCOV"}),
+	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "no encapsulation by the stack", names{100: "UDP_ENCAP", 101: "UDP_NO_CHECK6_TX", 102: "UDP_NO_CHECK6_RX"}),
+
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "raw sockets are refused", names{3: "IP_HDRINCL", 5: "IP_ROUTER_ALERT", 22: "IP_NODEFRAG", 23: "IP_CHECKSUM", 52: "IP_PROTOCOL"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "the stack neither sends nor keeps IPv4 options", names{6: "IP_RECVOPTS", 7: "IP_RETOPTS", 9: "IP_PKTOPTIONS"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no IPsec and no security labels", names{16: "IP_IPSEC_POLICY", 17: "IP_XFRM_POLICY", 18: "IP_PASSSEC"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{19: "IP_TRANSPARENT", 20: "IP_ORIGDSTADDR", 80: "SO_ORIGINAL_DST"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{25: "IP_RECVFRAGSIZE", 26: "IP_RECVERR_RFC4884"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no multicast groups", names{
+		32: "IP_MULTICAST_IF", 35: "IP_ADD_MEMBERSHIP", 36: "IP_DROP_MEMBERSHIP", 37: "IP_UNBLOCK_SOURCE", 38: "IP_BLOCK_SOURCE", 39: "IP_ADD_SOURCE_MEMBERSHIP",
+		40: "IP_DROP_SOURCE_MEMBERSHIP", 41: "IP_MSFILTER", 42: "MCAST_JOIN_GROUP", 43: "MCAST_BLOCK_SOURCE", 44: "MCAST_UNBLOCK_SOURCE", 45: "MCAST_LEAVE_GROUP",
+		46: "MCAST_JOIN_SOURCE_GROUP", 47: "MCAST_LEAVE_SOURCE_GROUP", 48: "MCAST_MSFILTER"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "SO_BINDTODEVICE chooses a link", names{50: "IP_UNICAST_IF"}),
+
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "a socket keeps its domain", names{1: "IPV6_ADDRFORM"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "superseded by RFC 3542", names{
+		2: "IPV6_2292PKTINFO", 3: "IPV6_2292HOPOPTS", 4: "IPV6_2292DSTOPTS", 5: "IPV6_2292RTHDR", 6: "IPV6_2292PKTOPTIONS", 8: "IPV6_2292HOPLIMIT"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "raw sockets are refused", names{7: "IPV6_CHECKSUM", 22: "IPV6_ROUTER_ALERT", 30: "IPV6_ROUTER_ALERT_ISOLATE", 36: "IPV6_HDRINCL"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "flow labels are chosen by the stack", names{11: "IPV6_FLOWINFO", 32: "IPV6_FLOWLABEL_MGR", 33: "IPV6_FLOWINFO_SEND", 70: "IPV6_AUTOFLOWLABEL"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no multicast or anycast groups", names{
+		17: "IPV6_MULTICAST_IF", 20: "IPV6_ADD_MEMBERSHIP", 21: "IPV6_DROP_MEMBERSHIP", 27: "IPV6_JOIN_ANYCAST", 28: "IPV6_LEAVE_ANYCAST",
+		42: "MCAST_JOIN_GROUP", 43: "MCAST_BLOCK_SOURCE", 44: "MCAST_UNBLOCK_SOURCE", 45: "MCAST_LEAVE_GROUP", 46: "MCAST_JOIN_SOURCE_GROUP", 47: "MCAST_LEAVE_SOURCE_GROUP", 48: "MCAST_MSFILTER"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no IPsec", names{34: "IPV6_IPSEC_POLICY", 35: "IPV6_XFRM_POLICY"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no extension headers from or for programs", names{
+		50: "IPV6_PKTINFO", 52: "IPV6_HOPLIMIT", 53: "IPV6_RECVHOPOPTS", 54: "IPV6_HOPOPTS", 55: "IPV6_RTHDRDSTOPTS", 56: "IPV6_RECVRTHDR", 57: "IPV6_RTHDR", 58: "IPV6_RECVDSTOPTS", 59: "IPV6_DSTOPTS"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
+		31: "IPV6_RECVERR_RFC4884", 60: "IPV6_RECVPATHMTU", 61: "IPV6_PATHMTU", 74: "IPV6_RECVORIGDSTADDR", 77: "IPV6_RECVFRAGSIZE"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "IPV6_MTU_DISCOVER decides who fragments", names{62: "IPV6_DONTFRAG", 63: "IPV6_USE_MIN_MTU"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "the stack chooses the source address by RFC 6724", names{72: "IPV6_ADDR_PREFERENCES"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{75: "IPV6_TRANSPARENT"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "SO_BINDTODEVICE chooses a link", names{76: "IPV6_UNICAST_IF"}),
+)
+
+type names map[int]string
+
+// refused makes a row for each name, in the order of their numbers.
+func refused(level int, on Sockets, e errno.Errno, why string, options names) []Row {
+	var rows []Row
+	for number, name := range options {
+		rows = append(rows, Row{Name: name, Level: level, Number: number, On: on, Refuse: e, Note: why})
+	}
+	slices.SortFunc(rows, func(a, b Row) int { return a.Number - b.Number })
+	return rows
+}
