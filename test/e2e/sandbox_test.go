@@ -175,7 +175,9 @@ func (s *sandbox) kernelNetwork() {
 		h.sh("ip", "addr", "add", hostV6+"/64", "dev", "br0", "nodad")
 		h.sh("ip", "link", "set", "br0", "up")
 		h.sh("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+		h.sh("sysctl", "-q", "-w", "net.ipv6.conf.all.forwarding=1")
 		h.sh("iptables", "-t", "nat", "-A", "POSTROUTING", "-s", "10.87.0.0/24", "!", "-d", "10.87.0.0/24", "-j", "MASQUERADE")
+		h.sh("ip6tables", "-t", "nat", "-A", "POSTROUTING", "-s", "fd87::/64", "!", "-d", "fd87::/64", "-j", "MASQUERADE")
 	}
 	sh(t, "ip", "netns", "add", k)
 	t.Cleanup(func() { sh(t, "ip", "netns", "del", k) })

@@ -1,0 +1,318 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// The command itself: what passes through `tcpcni run` and `tcpcni exec`, what
+// goes when the program ends, and how errors read.
+
+// tcpcni runs the command with plain arguments in the host.
+func (h *host) tcpcni(args ...string) *proc {
+	h.t.Helper()
+	return h.start(append([]string{command()}, args...)...)
+}
+
+// bare fails if anything of a sandbox is left in the host: processes, links,
+// rules, state.
+func (h *host) bare() {
+	h.t.Helper()
+	// Processes of a sandbox end on their own when its program has ended.
+	eventually(h.t, "the end of every process of the sandbox", func() bool { return len(h.processes()) == 0 })
+	for line := range strings.Lines(h.sh("ip", "-o", "link")) {
+		if f := strings.Fields(line); f[1] != "lo:" {
+			h.t.Errorf("a link is left: %s", line)
+		}
+	}
+	if rules := h.sh("iptables", "-t", "nat", "-S"); strings.Contains(rules, "10.87.0.") {
+		h.t.Errorf("iptables rules are left:\n%s", rules)
+	}
+	if rules := h.sh("nft", "list", "ruleset"); strings.Contains(rules, "10.87.0.") || strings.Contains(rules, "fd87::") {
+		h.t.Errorf("nftables rules are left:\n%s", rules)
+	}
+	for _, dir := range []string{"sandboxes", "run"} {
+		left, err := filepath.Glob(h.state + "/" + dir + "/*")
+		must(h.t, err)
+		if len(left) > 0 {
+			h.t.Errorf("state is left: %v", left)
+		}
+	}
+}
+
+func TestRunPassesInputAndOutput(t *testing.T) {
+	h := newHost(t)
+	pod := h.pod()
+	input := bytes.Repeat([]byte("all that comes in goes out\n"), 50000)
+	through := func(what string, p *proc) {
+		t.Helper()
+		if got := p.ok(); got != string(input) {
+			t.Errorf("%s: %d bytes of %d came through", what, len(got), len(input))
+		}
+	}
+	_, p := h.runWith(plumbing{stdin: bytes.NewReader(input)}, nil, "cat")
+	through("run", p)
+	through("exec", pod.startWith(plumbing{stdin: bytes.NewReader(input)}, "cat"))
+
+	_, p = h.run(nil, "sh", "-c", "echo to stdout; echo to stderr >&2; pwd; echo $HOME $SOME_VALUE")
+	wd, err := os.Getwd()
+	must(t, err)
+	if got := p.ok(); !strings.HasPrefix(got, "to stdout\n"+wd+"\n") || p.stderr.String() != "to stderr\n" {
+		t.Errorf("stdout %q, stderr %q", got, p.stderr)
+	}
+	p = pod.startWith(plumbing{env: []string{"SOME_VALUE=some value"}}, "sh", "-c", "echo $SOME_VALUE")
+	if got := p.ok(); got != "some value\n" {
+		t.Errorf("the environment of exec: %q", got)
+	}
+	pod.stop()
+}
+
+func TestRunPassesExitStatus(t *testing.T) {
+	h := newHost(t)
+	pod := h.pod()
+	for _, c := range []struct {
+		script string
+		want   []int // -1 is a death by the same signal
+	}{
+		{"exit 0", []int{0}},
+		{"exit 7", []int{7}},
+		{"exit 255", []int{255}},
+		{"kill -TERM $$", []int{-1, 128 + 15}},
+		{"kill -KILL $$", []int{-1, 128 + 9}},
+	} {
+		_, p := h.run(nil, "sh", "-c", c.script)
+		if got := p.wait(); !slices.Contains(c.want, got) {
+			t.Errorf("run %q: exit status %d, want one of %v: %s", c.script, got, c.want, p.stderr)
+		}
+		p = pod.start("sh", "-c", c.script)
+		if got := p.wait(); !slices.Contains(c.want, got) {
+			t.Errorf("exec %q: exit status %d, want one of %v: %s", c.script, got, c.want, p.stderr)
+		}
+	}
+	pod.stop()
+}
+
+func TestRunPassesSignals(t *testing.T) {
+	h := newHost(t)
+	pod := h.pod()
+	// Each signal is caught and named; the last one has no handler.
+	const script = `
+trap 'echo got HUP' HUP; trap 'echo got INT' INT; trap 'echo got USR1' USR1
+trap 'echo got USR2' USR2; trap 'echo got QUIT' QUIT; trap 'echo got TERM' TERM; trap 'echo got CONT' CONT
+echo ready; while :; do sleep 0.1; done`
+	for name, p := range map[string]*proc{
+		"run":  func() *proc { _, p := h.run(nil, "sh", "-c", script); return p }(),
+		"exec": pod.start("sh", "-c", script),
+	} {
+		p.line("(?m)^ready$")
+		for _, sig := range []struct {
+			name string
+			sig  syscall.Signal
+		}{
+			{"HUP", syscall.SIGHUP}, {"INT", syscall.SIGINT}, {"USR1", syscall.SIGUSR1}, {"USR2", syscall.SIGUSR2},
+			{"QUIT", syscall.SIGQUIT}, {"TERM", syscall.SIGTERM}, {"CONT", syscall.SIGCONT},
+		} {
+			p.signal(sig.sig)
+			p.line("(?m)^got " + sig.name + "$")
+		}
+		// What ends a program that ignores everything is what ends its sandbox.
+		p.signal(syscall.SIGKILL)
+		if got := p.wait(); got != -1 {
+			t.Errorf("%s: exit status %d after SIGKILL", name, got)
+		}
+	}
+	pod.stop()
+}
+
+func TestRunLeavesNothing(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	_, p := h.run(nil, "true")
+	p.ok()
+	h.bare()
+	_, p = h.run(nil, "sh", "-c", "exit 3")
+	p.fails()
+	h.bare()
+	// The program ends, what it left behind in its sandbox does not keep it.
+	_, p = h.run(nil, "sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo left")
+	p.ok()
+	h.bare()
+	_, p = h.run(nil, "/does/not/exist")
+	if got := p.fails(); !strings.Contains(got, "/does/not/exist") || p.wait() != 127 {
+		t.Errorf("exit status %d, want the shell's 127, saying %q", p.wait(), got)
+	}
+	_, p = h.run(nil, "/etc/passwd")
+	if got := p.fails(); !strings.Contains(got, "/etc/passwd") || p.wait() != 126 {
+		t.Errorf("exit status %d, want the shell's 126, saying %q", p.wait(), got)
+	}
+	h.bare()
+}
+
+// `run` is killed, which no program can answer. The next sandbox of the same
+// name finds its way clear, and its end leaves nothing of either.
+func TestKilledRunLeavesNothingInTheWay(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	peer := compileGo(t, false)
+	h.start(peer, "serve", ":8000").line("listening on")
+	for range 3 {
+		pod := h.newSandbox()
+		pod.name = "same"
+		pod.begin(plumbing{}, nil, "sh", "-c", "echo ready; exec sleep 1000")
+		pod.root.line("(?m)^ready$")
+		got := pod.start(peer, "get", "http://"+hostV4+":8000/", "1").ok()
+		if !strings.HasPrefix(got, "hello 10.87.0.") {
+			t.Errorf("server says %q", got)
+		}
+		pod.root.signal(syscall.SIGKILL)
+		pod.root.wait()
+	}
+	_, p := h.run(nil, "true")
+	p.ok()
+	pod := h.newSandbox()
+	pod.name = "same"
+	pod.begin(plumbing{}, nil, "true")
+	pod.root.ok()
+	for _, pid := range h.processes() {
+		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		if filepath.Base(exe) == "tcpcni" {
+			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			t.Errorf("left: %q", strings.ReplaceAll(string(text), "\x00", " "))
+		}
+	}
+}
+
+func TestListAndSS(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	peer := compileGo(t, false)
+	pod, other := h.pod(), h.pod()
+	if got := h.tcpcni("list").ok(); !strings.Contains(got, pod.name) || !strings.Contains(got, other.name) || !strings.Contains(got, pod.v4) {
+		t.Errorf("list does not name the sandboxes:\n%s", got)
+	}
+	pod.start(peer, "echo", ":7000").line("listening on")
+	// A client that stays connected: it waits for input that never comes.
+	client := h.start("/usr/bin/python3", "-uc", "import socket; s = socket.create_connection(('"+pod.v4+"', 7000)); print(s.getsockname()[1]); s.recv(1)")
+	port := client.line("(?m)^([0-9]+)$")[1]
+	eventually(t, "the connection in tcpcni ss", func() bool {
+		return strings.Contains(h.tcpcni("ss", pod.name).ok(), "ESTAB")
+	})
+	got := h.tcpcni("ss", pod.name).ok()
+	wantLines(t, got, `tcp +LISTEN +.*\*:7000 .*`, `tcp +ESTAB +0 +0 +.*10\.87\.0\.2\]?:7000 +.*10\.87\.0\.1\]?:`+port+`.*`)
+	if got := h.tcpcni("ss", other.name).ok(); strings.Contains(got, "7000") {
+		t.Errorf("a sandbox shows another one's sockets:\n%s", got)
+	}
+	if got := h.tcpcni("ss").ok(); !strings.Contains(got, ":7000") {
+		t.Errorf("ss without a name does not show all:\n%s", got)
+	}
+	other.stop()
+	if got := h.tcpcni("list").ok(); strings.Contains(got, other.name) || !strings.Contains(got, pod.name) {
+		t.Errorf("list after the end of one:\n%s", got)
+	}
+	pod.stop()
+	h.notListed(pod.name)
+}
+
+// notListed fails if a name is still listed.
+func (h *host) notListed(name string) {
+	h.t.Helper()
+	if got := h.tcpcni("list").ok(); strings.Contains(got, name) {
+		h.t.Errorf("%s is still listed:\n%s", name, got)
+	}
+}
+
+// An error names the flag or the field, the value, and what is accepted.
+func TestErrorsSayWhatIsWrong(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	dir := t.TempDir()
+	conf := func(name, plugin string) string {
+		path := dir + "/" + name + ".conflist"
+		text := `{"cniVersion":"1.1.0","name":"test","plugins":[` + plugin + `]}`
+		must(t, os.WriteFile(path, []byte(text), 0o644))
+		return path
+	}
+	const ipam = `"ipam":{"type":"host-local","ranges":[[{"subnet":"10.87.0.0/24"}]]}`
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"run", "--profile", "plan9", "--", "true"}, []string{"profile", "plan9", "linux"}},
+		{[]string{"run", "--set", "no_such=1", "--", "true"}, []string{"no_such"}},
+		{[]string{"run", "--set", "novalue", "--", "true"}, []string{"set", "novalue"}},
+		{[]string{"run", "--impair", "loss=2", "--", "true"}, []string{"loss", "2"}},
+		{[]string{"run", "--impair", "luck=1", "--", "true"}, []string{"luck", "reorder"}},
+		{[]string{"run", "--ifname", "a-name-that-is-too-long", "--", "true"}, []string{"ifname", "a-name-that-is-too-long", "15"}},
+		{[]string{"run", "--name", "no/slash", "--", "true"}, []string{"name", "no/slash"}},
+		{[]string{"run", "--conf", dir + "/missing", "--", "true"}, []string{"missing"}},
+		{[]string{"run", "--nonsense", "--", "true"}, []string{"--nonsense"}},
+		{[]string{"run"}, []string{"PROGRAM"}},
+		{[]string{"nonsense"}, []string{"nonsense"}},
+		{[]string{"exec", "nobody", "--", "true"}, []string{"nobody"}},
+		{[]string{"ss", "nobody"}, []string{"nobody"}},
+		{[]string{"run", "--conf", conf("uplink", `{"type":"tcpcni","uplink":"string",`+ipam+`}`), "--", "true"}, []string{"uplink", "string", "ptp", "bridge"}},
+		{[]string{"run", "--conf", conf("mtu", `{"type":"tcpcni","mtu":12,`+ipam+`}`), "--", "true"}, []string{"mtu", "12", "576"}},
+		{[]string{"run", "--conf", conf("field", `{"type":"tcpcni","uplinks":"ptp",`+ipam+`}`), "--", "true"}, []string{"uplinks", "uplink"}},
+		{[]string{"run", "--conf", conf("type", `{"type":"no-such-plugin",`+ipam+`}`), "--", "true"}, []string{"no-such-plugin"}},
+	} {
+		p := h.tcpcni(c.args...)
+		got := p.fails()
+		for _, w := range c.want {
+			if !strings.Contains(got, w) {
+				t.Errorf("%v: the error does not say %q:\n%s", c.args, w, got)
+			}
+		}
+		if strings.Contains(got, "goroutine ") {
+			t.Errorf("%v: a crash:\n%s", c.args, got)
+		}
+	}
+	h.bare()
+
+	// A name is taken for as long as its sandbox runs.
+	pod := h.pod()
+	again := h.newSandbox()
+	again.name = pod.name
+	again.begin(plumbing{}, nil, "true")
+	if got := again.root.fails(); !strings.Contains(got, pod.name) {
+		t.Errorf("a second sandbox of the same name: %q", got)
+	}
+	pod.start("true").ok()
+	pod.stop()
+	h.bare()
+}
+
+func TestRunIfname(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	pod := h.pod("--ifname", "net7")
+	wantLines(t, pod.start(compileC(t, "getifaddrs")).ok(), `net7 10\.87\.0\.2 .*`)
+	pod.stop()
+}
+
+// The file that --pcap writes holds whole frames of the connection.
+func TestRunPcap(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	path := t.TempDir() + "/frames.pcap"
+	pod := h.pod("--pcap", path)
+	nginx(t, pod, t.TempDir(), 0)
+	if got := h.start("curl", "-sS", "http://"+pod.v4+"/hello").ok(); got != "hello\n" {
+		t.Errorf("got %q", got)
+	}
+	pod.stop()
+	frames := readPcap(t, path)
+	request, answer := false, false
+	for _, f := range frames {
+		request = request || bytes.Contains(f, []byte("GET /hello HTTP/1.1"))
+		answer = answer || bytes.Contains(f, []byte("HTTP/1.1 200 OK"))
+	}
+	if !request || !answer {
+		t.Errorf("of %d frames, one has the request: %v, one the answer: %v", len(frames), request, answer)
+	}
+}
