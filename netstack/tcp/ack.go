@@ -1,0 +1,137 @@
+package tcp
+
+// Acknowledgements that arrive: RFC 9293 section 3.10.7.4, fifth step.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+// ackInput processes the acknowledgement of an acceptable segment in a
+// synchronized state. It returns false when the segment must be dropped.
+func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
+	ack := h.Ack
+	switch {
+	case seqLT(c.sndNxt, ack):
+		// Acknowledges something not yet sent: an ACK in answer, rate limited.
+		c.challenge()
+		return false
+	case seqLT(ack, c.sndUna-c.maxSndWnd):
+		c.challenge() // RFC 5961 section 5.2: too old to be the peer's
+		return false
+	}
+	if c.rare != nil {
+		c.rare.keepProbes = 0
+	}
+	sacked := c.sackInput(h)
+	if seqLT(ack, c.sndUna) {
+		// An old acknowledgement: only its SACK blocks are news.
+		c.lossDetection(0, sacked, false, now)
+		return true
+	}
+	acked := ack - c.sndUna
+	opened := c.windowUpdate(h)
+	// RFC 5681 section 2: (a) to (e).
+	dup := acked == 0 && payload == 0 && !opened && h.Flags&(wire.TCPSyn|wire.TCPFin) == 0 &&
+		(c.flags&flagSACK == 0 || sacked > 0)
+	if acked > 0 {
+		c.advanceUna(ack, h, now)
+	}
+	c.lossDetection(acked, sacked, dup, now)
+	if acked > 0 || sacked > 0 || opened {
+		c.l.markDirty(c)
+	}
+	return true
+}
+
+// windowUpdate is the SND.WL1, SND.WL2 test; it reports whether SND.WND changed.
+func (c *conn) windowUpdate(h *wire.TCP) bool {
+	if !seqLT(c.sndWl1, h.Seq) && !(c.sndWl1 == h.Seq && seqLEQ(c.sndWl2, h.Ack)) {
+		return false
+	}
+	wnd := uint32(h.Window) << c.sndScale
+	changed := wnd != c.sndWnd
+	if c.sndWnd == 0 && wnd != 0 && c.flags&flagWinProbe != 0 {
+		// The window opened: probing ends.
+		c.flags &^= flagWinProbe
+		c.timers[timerRexmt] = 0
+		c.backoff, c.failingSince = 0, 0
+	}
+	c.sndWnd, c.sndWl1, c.sndWl2 = wnd, h.Seq, h.Ack
+	c.maxSndWnd = max(c.maxSndWnd, wnd)
+	return changed
+}
+
+// advanceUna takes what ack newly acknowledges off the queue.
+func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
+	c.measure(ack, h, now)
+	c.sndUna = ack
+	c.backoff, c.failingSince = 0, 0
+	c.sq.trim(c.l.pool, seqMin(ack, c.sq.end))
+	if c.sb != nil {
+		c.sb.trim(ack)
+		if len(c.sb.ranges) == 0 && c.sndUna == c.sndNxt {
+			c.sb = nil
+		}
+	}
+	if c.rare != nil {
+		c.rare.softErr = 0
+	}
+	if c.flags&flagUrgSnd != 0 && seqLEQ(c.rare.sndUp, ack) {
+		c.flags &^= flagUrgSnd
+	}
+	if c.flags&flagSmallOut != 0 && seqLEQ(c.sndSml, ack) {
+		c.flags &^= flagSmallOut
+	}
+	// RFC 6298 sections 5.2 and 5.3.
+	if c.sndUna == c.sndNxt {
+		c.timers[timerRexmt] = 0
+	} else {
+		c.armRexmt()
+	}
+	if c.flags&flagWantSpace != 0 && c.sendSpace() > 0 {
+		c.flags &^= flagWantSpace
+		c.s.raise(EventWritable)
+	}
+}
+
+// measure takes a round-trip sample: of the timed segment, which is exact, or
+// from the echoed timestamp when segments were retransmitted (RFC 7323 section
+// 4; RFC 6298 section 3 forbids the former then).
+func (c *conn) measure(ack uint32, h *wire.TCP, now time.Duration) {
+	if c.flags&flagRTTBusy != 0 {
+		if seqLEQ(c.rttSeq, ack) {
+			c.flags &^= flagRTTBusy
+			c.rttSample(now - c.rttAt)
+		}
+		return
+	}
+	if c.caState != caOpen && c.flags&flagTS != 0 && h.HasTS && h.TSEcr != 0 {
+		if ms := int32(c.tsNow(now) - h.TSEcr); ms >= 0 && ms < 1<<20 {
+			c.rttSample(time.Duration(ms) * time.Millisecond)
+		}
+	}
+}
+
+// finAckedInput moves the state once our FIN is acknowledged. It returns false
+// when the connection is gone.
+func (c *conn) finAckedInput() bool {
+	next := c.state.rule().onFinAcked
+	if next == 0 || !c.finAcked() {
+		return true
+	}
+	switch next {
+	case StateClosed: // LAST-ACK
+		c.destroy()
+		return false
+	case StateTimeWait: // CLOSING
+		c.enterTimeWait()
+		return false
+	}
+	c.state = next
+	if c.s.orphan {
+		c.armFinWait2()
+	}
+	return true
+}

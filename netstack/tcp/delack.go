@@ -1,0 +1,72 @@
+package tcp
+
+// When to acknowledge: RFC 9293 section 3.8.6.3, RFC 5681 section 4.2.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+const (
+	// delackTime is how long an acknowledgement waits for company; Linux's least
+	// value, below the 500 ms of MUST-40.
+	delackTime = 40 * time.Millisecond
+	// quickAcks is how many acknowledgements at the start are not delayed, so
+	// that the peer's slow start is not.
+	quickAcks = 16
+	// quickDelay lets even a quick acknowledgement of a small segment, likely a
+	// request, ride on the answer.
+	quickDelay = time.Millisecond
+)
+
+// ackNow has an acknowledgement sent in the next Flush.
+func (c *conn) ackNow() {
+	c.flags |= flagAckNow
+	c.l.markDirty(c)
+}
+
+// textAcked decides how to acknowledge n bytes of text that arrived in order in
+// segs segments.
+func (c *conn) textAcked(n uint32, segs int, now time.Duration) {
+	c.unacked += n
+	full := uint32(c.rcvMSS)
+	switch {
+	case segs > 1 || c.unacked >= 2*full:
+		c.ackNow() // RFC 5681 section 4.2: at least every second full segment
+	case c.s.opts.QuickAck && c.flags&flagPingPong == 0 && n >= full && c.quickAck > 0:
+		c.quickAck--
+		c.ackNow()
+	case c.timers[timerDelack] == 0:
+		wait := delackTime
+		if c.s.opts.QuickAck && c.flags&flagPingPong == 0 && c.quickAck > 0 {
+			c.quickAck--
+			wait = quickDelay
+		}
+		c.setTimer(timerDelack, now+wait)
+	}
+}
+
+func (c *conn) delackTimeout(time.Duration) {
+	if c.unacked > 0 {
+		c.l.counters.DelayedACKs++
+		c.ackNow()
+	}
+}
+
+// ackSent notes that an acknowledgement of everything has gone out.
+func (c *conn) ackSent() {
+	c.flags &^= flagAckNow
+	c.unacked = 0
+	c.timers[timerDelack] = 0
+}
+
+// sendAck sends a pure acknowledgement.
+func (c *conn) sendAck() {
+	h := c.header(c.sndNxt, wire.TCPAck)
+	c.stamp(h)
+	c.stampSACK(h)
+	c.l.counters.PureACKs++
+	c.l.counters.OutSegs++
+	c.l.net.Transmit(&c.path, h, nil, 0)
+}

@@ -1,0 +1,252 @@
+package tcp
+
+// SYN-RECEIVED after a passive open. Anyone can bring this state about with one
+// packet, so it has a small record of its own, and few of them: RFC 4987.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+type halfOpen struct {
+	l    *Layer
+	lst  *listener
+	path Path
+	key  tuple
+
+	iss, irs, tsRecent, tsOffset uint32
+	opts                         synOptions
+	sentAt                       time.Duration // of the first SYN-ACK
+	openedAt                     time.Duration
+	at                           time.Duration // next retransmission
+	heapIndex                    int32
+	tries                        uint8 // retransmissions so far
+	acked                        bool  // the last step of the handshake came, but could not be taken
+}
+
+// synOptions is what the peer's SYN offered.
+type synOptions struct {
+	mss    uint16
+	wscale int8
+	sack   bool
+	ts     bool
+}
+
+// openHalf answers a SYN to a listener.
+func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32) {
+	path.TTL, path.TOS = lst.s.pathMarks(&path)
+	h := &halfOpen{
+		l: l, lst: lst, path: path, key: k,
+		iss: l.isn(&k), irs: in.Seq, tsRecent: in.TSVal, tsOffset: l.tsOffset(&k),
+		opts: synOptions{
+			mss: in.MSS, wscale: in.WScale,
+			sack: in.SACKPermitted && l.tun.SACK,
+			ts:   in.HasTS && l.tun.Timestamps,
+		},
+	}
+	if !l.tun.WindowScaling {
+		h.opts.wscale = -1
+	}
+	if floor != 0 && seqLEQ(h.iss, floor) {
+		h.iss = floor
+	}
+	now := l.net.Now()
+	h.openedAt, h.sentAt, h.at = now, now, now+initialRTO
+	lst.half++
+	l.half[k] = h
+	l.timers.arm(h, h.at)
+	h.sendSynAck()
+}
+
+// dropHalf forgets a half-open connection.
+func (l *Layer) dropHalf(h *halfOpen) {
+	delete(l.half, h.key)
+	h.lst.half--
+	l.timers.remove(h)
+}
+
+func (h *halfOpen) heapPos() *int32 { return &h.heapIndex }
+
+// runTimers retransmits the SYN-ACK with backoff and gives up at last.
+func (h *halfOpen) runTimers(now time.Duration) time.Duration {
+	if now < h.at {
+		return h.at
+	}
+	l := h.l
+	if int32(h.tries) >= l.tun.SynAckRetries {
+		l.dropHalf(h)
+		return never
+	}
+	h.tries++
+	h.at = now + min(initialRTO<<min(h.tries, 16), l.tun.RTOMax)
+	// The peer has completed the handshake and waits for us to have room, or
+	// for its own data (TCP_DEFER_ACCEPT): no need to ask again, except that
+	// it may have forgotten.
+	if !h.acked || h.tries > 1 {
+		l.counters.RetransSegs++
+		h.sendSynAck()
+	}
+	return h.at
+}
+
+func (h *halfOpen) header(seq uint32, flags wire.TCPFlags) *wire.TCP {
+	t := &h.l.tx
+	*t = wire.TCP{
+		SrcPort: h.key.lport, DstPort: h.key.rport,
+		Seq: seq, Ack: h.irs + 1, Flags: flags, WScale: -1,
+	}
+	if h.opts.ts {
+		t.HasTS = true
+		t.TSVal = uint32(h.l.net.Now()/time.Millisecond) + h.tsOffset
+		t.TSEcr = h.tsRecent
+	}
+	return t
+}
+
+// window is what the connection will offer at first.
+func (h *halfOpen) window() uint32 {
+	s := h.lst.s
+	n := uint32(h.l.tun.TCPRmem.Default)
+	if s.opts.RcvBufLocked {
+		n = uint32(s.opts.RcvBuf) / 2
+	}
+	if w := s.opts.WinClamp; w > 0 {
+		n = min(n, uint32(w))
+	}
+	return min(max(n, 1), 65535)
+}
+
+func (h *halfOpen) advMSS() uint16 {
+	m := mssOf(&h.path)
+	if s := h.lst.s.opts.MaxSeg; s > 0 {
+		m = min(m, uint16(s))
+	}
+	return m
+}
+
+func (h *halfOpen) sendSynAck() {
+	t := h.header(h.iss, wire.TCPSyn|wire.TCPAck)
+	t.Window = uint16(h.window())
+	t.MSS = h.advMSS()
+	t.SACKPermitted = h.opts.sack
+	if h.opts.wscale >= 0 {
+		t.WScale = int8(scaleFor(h.l, h.lst.s))
+	}
+	h.l.counters.OutSegs++
+	h.l.net.Transmit(&h.path, t, nil, 0)
+}
+
+// sendAck answers a segment that does not fit, as RFC 5961 has it.
+func (h *halfOpen) sendAck() {
+	if !h.l.mayChallenge() {
+		return
+	}
+	h.l.counters.ChallengeACKs++
+	t := h.header(h.iss+1, wire.TCPAck)
+	t.Window = h.scaledWindow()
+	h.l.net.Transmit(&h.path, t, nil, 0)
+}
+
+func (h *halfOpen) scaledWindow() uint16 {
+	if h.opts.wscale < 0 {
+		return uint16(h.window())
+	}
+	return uint16(h.window() >> scaleFor(h.l, h.lst.s))
+}
+
+// refuse resets the peer.
+func (h *halfOpen) refuse() {
+	t := h.header(h.iss+1, wire.TCPRst|wire.TCPAck)
+	t.HasTS = false
+	h.l.counters.OutRsts++
+	h.l.net.Transmit(&h.path, t, nil, 0)
+}
+
+// input is RFC 9293 section 3.10.7.4 in the state SYN-RECEIVED.
+func (h *halfOpen) input(rx *Rx) {
+	in, l := &rx.Header, h.l
+	syn, rst, ack := in.Flags&wire.TCPSyn != 0, in.Flags&wire.TCPRst != 0, in.Flags&wire.TCPAck != 0
+	if h.opts.ts && !rst {
+		if !in.HasTS {
+			return // RFC 7323 section 3.2
+		}
+		if seqLT(in.TSVal, h.tsRecent) {
+			l.counters.PAWSDrops++
+			h.sendAck()
+			return
+		}
+	}
+	if syn && !rst && !ack && in.Seq == h.irs {
+		h.tsRecent = in.TSVal
+		h.sendSynAck() // the peer did not get it
+		return
+	}
+	if !seqIn(in.Seq, h.irs+1, h.window()) {
+		if !rst {
+			h.sendAck()
+		}
+		return
+	}
+	switch {
+	case rst && in.Seq == h.irs+1:
+		l.counters.AttemptFails++
+		l.dropHalf(h) // back to LISTEN
+		return
+	case rst || syn:
+		h.sendAck() // RFC 5961 sections 3.2 and 4.2
+		return
+	case !ack:
+		return
+	case in.Ack != h.iss+1:
+		l.refuse(rx)
+		return
+	}
+	h.complete(rx)
+}
+
+// complete is the third step of the handshake.
+func (h *halfOpen) complete(rx *Rx) {
+	l := h.l
+	now := l.net.Now()
+	if d := h.lst.s.opts.DeferAccept; d > 0 && len(rx.Payload) == 0 && now-h.openedAt < d {
+		h.acked = true
+		return
+	}
+	if h.lst.acceptFull() {
+		l.counters.ListenOverflows++
+		if l.tun.AbortOnOverflow {
+			h.refuse()
+			l.dropHalf(h)
+			return
+		}
+		h.acked = true // the peer will send again, or answer our SYN-ACK
+		return
+	}
+	c := l.promote(h)
+	in := &rx.Header
+	c.sndWnd = uint32(in.Window) << c.sndScale
+	c.sndWl1, c.sndWl2, c.maxSndWnd = in.Seq, in.Ack, c.sndWnd
+	if h.tries == 0 {
+		c.rttSample(now - h.sentAt) // RFC 6298 section 3: not when it was sent twice
+	} else {
+		c.flags |= flagSynTimeout
+		c.rto = max(c.rto, synFallbackRTO)
+	}
+	c.sndUna = in.Ack
+	c.established()
+	c.input(rx)
+}
+
+// fill carries what the handshake agreed on over to the connection.
+func (h *halfOpen) fill(c *conn) {
+	c.iss, c.sndUna, c.sndNxt = h.iss, h.iss+1, h.iss+1
+	c.recover, c.highRxt = h.iss, h.iss+1
+	c.sq.reset(h.iss + 1)
+	c.state = StateSynReceived
+	c.advMSS = h.advMSS()
+	c.rcvScale = c.wantScale()
+	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
+		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack}
+	c.peerSYN(&in, c.now())
+}

@@ -1,0 +1,48 @@
+package tcp
+
+// Initial sequence numbers (RFC 6528) and timestamp offsets (RFC 7323 section
+// 7.1, against leaking uptime): a clock plus a keyed hash of the connection's
+// identity.
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+)
+
+// isnTick is the clock of RFC 9293 section 3.4.1: one step in 4 microseconds.
+const isnTick = 4 * time.Microsecond
+
+// Domains keep the hashes for different uses apart.
+const (
+	hashISN       = 1
+	hashTimestamp = 2
+	hashListener  = 3
+)
+
+// keyed is the first 8 bytes of a hash over the stack's secret, the use and the
+// tuple.
+func (l *Layer) keyed(use byte, k *tuple) uint64 {
+	var b [32 + 1 + 36]byte
+	copy(b[:], l.net.Secret()[:])
+	b[32] = use
+	copy(b[33:], k.local[:])
+	copy(b[49:], k.remote[:])
+	binary.BigEndian.PutUint16(b[65:], k.lport)
+	binary.BigEndian.PutUint16(b[67:], k.rport)
+	sum := sha256.Sum256(b[:])
+	return binary.BigEndian.Uint64(sum[:])
+}
+
+// isn is M + F(tuple, secret) of RFC 6528 section 3.
+func (l *Layer) isn(k *tuple) uint32 {
+	return uint32(l.net.Now()/isnTick) + uint32(l.keyed(hashISN, k))
+}
+
+// tsOffset is what the connection adds to the clock in TSval. It depends on the
+// addresses only, so that timestamps of one peer's successive connections grow
+// and TIME-WAIT can be cut short by them (RFC 6191).
+func (l *Layer) tsOffset(k *tuple) uint32 {
+	hosts := tuple{local: k.local, remote: k.remote}
+	return uint32(l.keyed(hashTimestamp, &hosts))
+}

@@ -1,0 +1,214 @@
+package tcp
+
+// Demultiplexing: RFC 9293 sections 3.9.1 and 3.10.7.
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/buf"
+	"github.com/tcpcni/tcpcni/netstack/ports"
+	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
+)
+
+// Address families on the Linux ABI.
+const (
+	afInet  = 2
+	afInet6 = 10
+)
+
+// A Layer is the whole TCP of one stack: its sockets, connections, half-open
+// connections, TIME-WAIT records and timers. Its driver calls Input for every
+// segment, Advance when the clock moved, Flush before it sleeps and Deadline to
+// learn how long it may.
+type Layer struct {
+	net     Network
+	pool    *buf.Pool
+	profile *sockopt.Profile
+	tun     *sockopt.Tunables
+
+	conns     map[tuple]*conn
+	half      map[tuple]*halfOpen
+	waits     waitTable
+	listeners map[uint16][]*listener
+	ports     *ports.Table
+	shared    map[sharedKey]*sharedClaim
+
+	timers  timerHeap
+	dirty   []*conn   // connections that owe output
+	raised  []*Socket // sockets with events to report
+	running bool      // dispatch is on the stack
+
+	lastKey tuple // the connection of the last segment: bulk arrives in runs
+	last    *conn
+
+	oooBytes   int // memory of all reassembly queues
+	orphans    int // connections whose program is gone
+	challenges challengeLimit
+
+	tx  wire.TCP // the segment being sent
+	iov [][]byte // and its payload
+
+	counters Counters
+}
+
+// Counters count what a layer has seen, by the names of RFC 4022 and of Linux's
+// TcpExt.
+type Counters struct {
+	ActiveOpens, PassiveOpens, AttemptFails, EstabResets uint64
+	InSegs, OutSegs, RetransSegs, InErrs, OutRsts        uint64
+	ListenDrops, ListenOverflows                         uint64
+	PAWSDrops, ChallengeACKs, ReasmDrops                 uint64
+	Timeouts, FastRetrans, LostRetransmits               uint64
+	DelayedACKs, PureACKs                                uint64
+}
+
+// NewLayer returns a TCP layer on net whose sockets start with the profile's
+// options and whose limits are tun's.
+func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockopt.Tunables) *Layer {
+	rule, err := ports.RuleByName(profile.BindRule)
+	if err != nil {
+		rule = ports.Linux
+	}
+	profile.Congestion = CongestionNames()
+	return &Layer{
+		net: net, pool: pool, profile: profile, tun: tun,
+		conns:     make(map[tuple]*conn),
+		half:      make(map[tuple]*halfOpen),
+		waits:     waitTable{byTuple: make(map[tuple]*timeWait)},
+		listeners: make(map[uint16][]*listener),
+		shared:    make(map[sharedKey]*sharedClaim),
+		ports:     ports.NewTable(rule),
+	}
+}
+
+// Counters returns the layer's counters, which keep counting.
+func (l *Layer) Counters() *Counters { return &l.counters }
+
+// Input takes one segment or super-segment whose checksum is good.
+func (l *Layer) Input(rx *Rx) {
+	l.counters.InSegs++
+	h := &rx.Header
+	if !rx.Src.IsValid() || rx.Src.IsMulticast() || rx.Dst.IsMulticast() || rx.Src.IsUnspecified() {
+		l.counters.InErrs++ // RFC 9293 section 3.9.2.3, MUST-57 and MUST-63
+		return
+	}
+	k := makeTuple(rx.Dst, rx.Src, h.DstPort, h.SrcPort)
+	c := l.last
+	if c == nil || k != l.lastKey {
+		c = l.conns[k]
+		if c != nil {
+			l.last, l.lastKey = c, k
+		}
+	}
+	switch {
+	case c != nil:
+		c.input(rx)
+	case l.half[k] != nil:
+		l.half[k].input(rx)
+	case l.waits.byTuple[k] != nil:
+		l.timeWaitInput(l.waits.byTuple[k], rx)
+	default:
+		l.listenInput(k, rx, 0)
+	}
+	l.dispatch()
+}
+
+// Advance runs the timers that are due at Network.Now.
+func (l *Layer) Advance() {
+	now := l.net.Now()
+	l.timers.run(now)
+	l.waits.expire(l, now)
+	l.dispatch()
+}
+
+// flushRounds bounds how often Flush goes round when owners answer events with
+// more output.
+const flushRounds = 8
+
+// Flush transmits everything that connections and acknowledgements owe. What a
+// segment to this stack itself brings about waits for its Input.
+func (l *Layer) Flush() {
+	l.dispatch()
+	for range flushRounds {
+		if len(l.dirty) == 0 {
+			return
+		}
+		for i := 0; i < len(l.dirty); i++ {
+			c := l.dirty[i]
+			l.dirty[i] = nil
+			c.flags &^= flagDirty
+			c.flush()
+		}
+		l.dirty = l.dirty[:0]
+		l.dispatch()
+	}
+}
+
+// Deadline is the instant by which Advance wants to be called, if any. It may
+// be early, never late.
+func (l *Layer) Deadline() (time.Duration, bool) {
+	at := never
+	if len(l.timers) > 0 {
+		at = l.timers[0].at
+	}
+	if w := l.waits.oldest; w != nil {
+		at = min(at, w.expires)
+	}
+	return at, at != never
+}
+
+// markDirty has c's output run in the next Flush.
+func (l *Layer) markDirty(c *conn) {
+	if c.flags&flagDirty != 0 {
+		return
+	}
+	c.flags |= flagDirty
+	l.dirty = append(l.dirty, c)
+	if len(l.dirty) == 1 {
+		l.net.Wake()
+	}
+}
+
+// dispatch reports raised events to their owners. Owners call back into their
+// sockets, which may raise more; the loop takes those too, and a nested call
+// leaves them to it.
+func (l *Layer) dispatch() {
+	if l.running || len(l.raised) == 0 {
+		return
+	}
+	l.running = true
+	for i := 0; i < len(l.raised); i++ {
+		s := l.raised[i]
+		l.raised[i] = nil
+		s.report()
+	}
+	l.raised = l.raised[:0]
+	l.running = false
+}
+
+// Sockets calls yield for every listener and connection until it returns false.
+func (l *Layer) Sockets(yield func(*Socket) bool) {
+	for _, list := range l.listeners {
+		for _, lst := range list {
+			if !yield(lst.s) {
+				return
+			}
+		}
+	}
+	for _, c := range l.conns {
+		if !yield(c.s) {
+			return
+		}
+	}
+}
+
+// route asks the IP layer for the way from src to dst; an invalid or
+// unspecified src is any.
+func (l *Layer) route(src, dst netip.Addr, link int) (Path, error) {
+	if src.IsValid() && src.IsUnspecified() {
+		src = netip.Addr{}
+	}
+	return l.net.Route(src, dst, link)
+}

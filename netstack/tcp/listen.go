@@ -1,0 +1,220 @@
+package tcp
+
+// Passive open: RFC 9293 sections 3.10.2 and 3.10.7.2, listen(2), accept(2).
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// A listener is a socket's listening side.
+type listener struct {
+	s       *Socket
+	backlog int       // as listen(2) took it
+	half    int       // half-open connections
+	queue   []*Socket // established, waiting for Accept
+}
+
+// Linux lets both queues hold one more than the backlog.
+func (lst *listener) acceptFull() bool { return len(lst.queue) > lst.backlog }
+
+func (lst *listener) halfFull() bool {
+	return lst.half > min(lst.backlog, int(lst.s.l.tun.MaxSynBacklog))
+}
+
+// Listen makes the socket accept connections, or changes the backlog of one
+// that does. It binds a port when none is bound. Errors: EINVAL (connected),
+// EADDRINUSE.
+func (s *Socket) Listen(backlog int) error {
+	limit := int(s.l.tun.Somaxconn)
+	if backlog < 0 || backlog > limit {
+		backlog = limit
+	}
+	if s.lst != nil {
+		s.lst.backlog = backlog
+		return nil
+	}
+	if s.live() != nil {
+		return errno.EINVAL
+	}
+	if s.claim == nil {
+		addr := s.bound
+		if !addr.IsValid() {
+			addr = wildcard(int(s.domain))
+		}
+		if err := s.takePort(addr, 0, 0); err != nil {
+			return err
+		}
+		s.bound = addr
+	}
+	if err := s.l.ports.SetListening(s.claim); err != nil {
+		return err
+	}
+	if s.conn != nil {
+		s.conn.discardInput()
+		s.conn = nil
+	}
+	s.events, s.err, s.lastErr = 0, 0, 0
+	s.lst = &listener{s: s, backlog: backlog}
+	p := s.claim.Port
+	s.l.listeners[p] = append(s.l.listeners[p], s.lst)
+	return nil
+}
+
+// Accept takes the oldest connection off the queue. It has no owner until
+// SetOwner; what arrived meanwhile waits for Resume. Errors: EAGAIN, EINVAL.
+func (s *Socket) Accept() (*Socket, error) {
+	if s.lst == nil {
+		return nil, errno.EINVAL
+	}
+	if len(s.lst.queue) == 0 {
+		return nil, errno.EAGAIN
+	}
+	child := s.lst.queue[0]
+	s.lst.queue[0] = nil
+	s.lst.queue = s.lst.queue[1:]
+	if len(s.lst.queue) == 0 {
+		s.lst.queue = nil
+	}
+	return child, nil
+}
+
+// AcceptQueueLen is how many connections wait for Accept.
+func (s *Socket) AcceptQueueLen() int {
+	if s.lst == nil {
+		return 0
+	}
+	return len(s.lst.queue)
+}
+
+// closeListener refuses everyone who waits: RFC 9293 section 3.10.4 leaves it
+// open, Linux resets them.
+func (s *Socket) closeListener() {
+	lst, l := s.lst, s.l
+	if lst == nil {
+		return
+	}
+	s.lst = nil
+	p := s.claim.Port
+	l.listeners[p] = slices.DeleteFunc(l.listeners[p], func(o *listener) bool { return o == lst })
+	if len(l.listeners[p]) == 0 {
+		delete(l.listeners, p)
+	}
+	for _, h := range l.half {
+		if h.lst == lst {
+			h.refuse()
+			l.dropHalf(h)
+		}
+	}
+	for _, child := range lst.queue {
+		child.orphan = true
+		child.Abort()
+	}
+	lst.queue = nil
+	s.claim.Listening = false
+}
+
+// findListener chooses who a SYN is for: an exact address before a wildcard, a
+// socket of the packet's own family before a dual-stack one, a socket bound to
+// the link before one that is not. Among equals that share the port by
+// SO_REUSEPORT the connection's identity decides.
+func (l *Layer) findListener(k *tuple, dst netip.Addr, link int) *listener {
+	var best *listener
+	score, equals := -1, uint32(0)
+	for _, lst := range l.listeners[k.lport] {
+		n := lst.score(dst, link)
+		switch {
+		case n < 0 || n < score:
+		case n > score:
+			best, score, equals = lst, n, 1
+		default:
+			equals++
+			if h := uint32(l.keyed(hashListener, k)); h%equals == 0 {
+				best = lst
+			}
+		}
+	}
+	return best
+}
+
+// score is how well the listener fits a packet, negative if it does not.
+func (lst *listener) score(dst netip.Addr, link int) int {
+	s := lst.s
+	n := 0
+	if b := int(s.opts.BindToIf); b != 0 {
+		if b != link {
+			return -1
+		}
+		n = 4
+	}
+	if (s.domain == afInet) == dst.Is4() {
+		n++
+	}
+	switch {
+	case s.bound == dst:
+		return n + 2
+	case !s.bound.IsUnspecified(), s.domain == afInet && !dst.Is4():
+		return -1
+	case s.domain == afInet6 && dst.Is4() && s.bound.Is6() && s.opts.V6Only,
+		s.domain == afInet6 && dst.Is6() && s.bound.Is4():
+		return -1
+	}
+	return n
+}
+
+// listenInput is a segment for which there is no connection: sections 3.10.7.1
+// and 3.10.7.2. A SYN that takes over a connection in TIME-WAIT must get a
+// sequence number above floor, unless that is 0.
+func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
+	h := &rx.Header
+	lst := l.findListener(&k, rx.Dst, rx.Link)
+	switch {
+	case lst == nil:
+		l.refuse(rx)
+		return
+	case h.Flags&wire.TCPRst != 0:
+		return
+	case h.Flags&wire.TCPAck != 0:
+		l.refuse(rx)
+		return
+	case h.Flags&(wire.TCPSyn|wire.TCPFin) != wire.TCPSyn:
+		return // no SYN, or one with a FIN, which nobody sends in earnest
+	}
+	if lst.acceptFull() {
+		l.counters.ListenOverflows++
+		l.counters.ListenDrops++
+		return
+	}
+	if lst.halfFull() {
+		l.counters.ListenDrops++
+		return
+	}
+	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	if err != nil {
+		l.counters.ListenDrops++
+		return
+	}
+	l.openHalf(lst, k, path, h, floor)
+}
+
+// promote turns a half-open connection into an established one in the accept
+// queue.
+func (l *Layer) promote(h *halfOpen) *conn {
+	lst := h.lst
+	s := &Socket{l: l, domain: lst.s.domain, bound: h.path.Src}
+	l.profile.Inherit(&s.opts, &lst.s.opts)
+	l.dropHalf(h)
+	l.sharePort(s, lst.s, h.path.Src)
+	c := l.newConn(s, h.path, h.key.lport, h.key.rport)
+	h.fill(c)
+	lst.queue = append(lst.queue, s)
+	lst.s.raise(EventAcceptable)
+	l.counters.PassiveOpens++
+	return c
+}
+
+var _ sockopt.Target = (*Socket)(nil)

@@ -1,0 +1,210 @@
+package tcp
+
+// A socket as the option table sees it: sockopt.Target.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// Options are the socket's settings.
+func (s *Socket) Options() *sockopt.Options { return &s.opts }
+
+// Kind is the socket's domain, type and protocol.
+func (s *Socket) Kind() (domain, typ, protocol int) {
+	return int(s.domain), sockopt.SockStream, protoTCP
+}
+
+const protoTCP = 6
+
+// TakeError is SO_ERROR.
+func (s *Socket) TakeError() errno.Errno {
+	e := s.err
+	s.err = 0
+	return e
+}
+
+// Listening reports whether Listen succeeded.
+func (s *Socket) Listening() bool { return s.lst != nil }
+
+// Connected reports whether the socket has a synchronized connection.
+func (s *Socket) Connected() bool {
+	c := s.live()
+	return c != nil && c.state.rule().synced
+}
+
+// MSS is the payload of a full segment in bytes, 0 without a connection.
+func (s *Socket) MSS() int {
+	if c := s.live(); c != nil {
+		return int(c.mss)
+	}
+	return 0
+}
+
+// PathMTU is what the connection's path carries, in bytes.
+func (s *Socket) PathMTU() int {
+	if c := s.live(); c != nil {
+		return c.path.MTU
+	}
+	return 0
+}
+
+// changes are what a live connection does when an option takes a new value;
+// options that are only read when needed have none.
+var changes = map[sockopt.ID]func(*conn){
+	sockopt.KeepAlive: (*conn).armKeepAlive,
+	sockopt.KeepIdle:  (*conn).armKeepAlive,
+	sockopt.NoDelay:   (*conn).pushNow,
+	sockopt.Cork: func(c *conn) {
+		if !c.s.opts.Cork {
+			c.pushNow()
+		}
+	},
+	sockopt.QuickAck:    (*conn).quickAckChanged,
+	sockopt.MaxSeg:      (*conn).setMSS,
+	sockopt.Congestion:  (*conn).switchCongestion,
+	sockopt.TOS:         (*conn).remark,
+	sockopt.TClass:      (*conn).remark,
+	sockopt.TTL:         (*conn).remark,
+	sockopt.HopLimit:    (*conn).remark,
+	sockopt.MTUDiscover: (*conn).remark,
+	sockopt.RcvBuf:      (*conn).offerWindow,
+	sockopt.RcvBufForce: (*conn).offerWindow,
+	sockopt.SndBuf:      func(c *conn) { c.sndBuf = c.s.opts.SndBuf },
+	sockopt.SndBufForce: func(c *conn) { c.sndBuf = c.s.opts.SndBuf },
+}
+
+// Changed takes a new value into use.
+func (s *Socket) Changed(id sockopt.ID) {
+	if s.claim != nil {
+		s.claim.ReuseAddr, s.claim.ReusePort = s.opts.ReuseAddr, s.opts.ReusePort
+		s.claim.ExclBind = s.opts.ExclBind
+	}
+	if c := s.live(); c != nil {
+		if f := changes[id]; f != nil {
+			f(c)
+		}
+	}
+}
+
+// pushNow sends what Nagle's algorithm or cork held back.
+func (c *conn) pushNow() {
+	c.flags |= flagForcePush
+	c.l.markDirty(c)
+}
+
+// quickAckChanged sends what is owed when the mode is switched on; switching it
+// off takes the exchange for an interactive one (tcp(7)).
+func (c *conn) quickAckChanged() {
+	if !c.s.opts.QuickAck {
+		c.flags |= flagPingPong
+		return
+	}
+	c.flags &^= flagPingPong
+	c.quickAck = quickAcks
+	if c.unacked > 0 {
+		c.ackNow()
+	}
+}
+
+func (c *conn) switchCongestion() {
+	if c.cc.name() != c.s.opts.Congestion {
+		c.cc = newCongestion(c.s.opts.Congestion)
+	}
+}
+
+func (c *conn) remark() {
+	c.path.TTL, c.path.TOS = c.s.pathMarks(&c.path)
+	c.path.NoDF = c.path.NoDF || c.s.noDF()
+}
+
+// pathMarks are the fields of the IP header that the socket chose.
+func (s *Socket) pathMarks(p *Path) (ttl, tos uint8) {
+	o := &s.opts
+	hops := o.HopLimit
+	tos = o.TClass
+	if p.Dst.Is4() {
+		hops, tos = o.TTL, o.TOS
+	}
+	if hops > 0 {
+		ttl = uint8(hops)
+	}
+	return ttl, tos
+}
+
+// noDF reports whether the program asked for packets that routers may fragment.
+func (s *Socket) noDF() bool {
+	switch s.opts.MTUDiscover {
+	case sockopt.PMTUDiscDont, sockopt.PMTUDiscInterface, sockopt.PMTUDiscOmit:
+		return true
+	}
+	return false
+}
+
+// Info fills in struct tcp_info.
+func (s *Socket) Info(i *sockopt.TCPInfo) {
+	*i = sockopt.TCPInfo{State: uint8(s.State())}
+	if s.lst != nil {
+		// As Linux: the accept queue and its limit.
+		i.Unacked, i.Sacked = uint32(len(s.lst.queue)), uint32(s.lst.backlog)
+		return
+	}
+	if s.conn != nil {
+		s.conn.info(i)
+	}
+}
+
+func micros(d time.Duration) uint32 { return uint32(min(d/time.Microsecond, 1<<32-1)) }
+
+func millis(d time.Duration) uint32 { return uint32(min(max(d, 0)/time.Millisecond, 1<<32-1)) }
+
+func (c *conn) info(i *sockopt.TCPInfo) {
+	mss, now := uint32(max(c.mss, 1)), c.now()
+	segs := func(n uint32) uint32 { return (n + mss - 1) / mss }
+	i.CAState = uint8(c.caState)
+	if c.caState == caOpen && c.sackedBytes() > 0 {
+		i.CAState = 1
+	}
+	i.Retransmits, i.Backoff = c.backoff, c.backoff
+	for _, o := range [...]struct {
+		flag connFlags
+		bit  uint8
+	}{{flagTS, sockopt.TCPInfoTimestamps}, {flagSACK, sockopt.TCPInfoSACK}, {flagWScale, sockopt.TCPInfoWScale}} {
+		if c.flags&o.flag != 0 {
+			i.Options |= o.bit
+		}
+	}
+	i.SndWScale, i.RcvWScale = c.sndScale, c.rcvScale
+	i.RTO, i.ATO = micros(c.currentRTO()), micros(delackTime)
+	i.SndMSS, i.RcvMSS, i.AdvMSS = uint32(c.mss), uint32(c.rcvMSS), uint32(c.advMSS)
+	i.Unacked = segs(c.sndNxt - c.sndUna)
+	i.Sacked = segs(c.sackedBytes())
+	if c.caState != caOpen {
+		edge := c.lostEdge()
+		i.Lost = segs(edge - c.sndUna - c.sackedBelow(edge))
+	}
+	i.LastDataSent, i.LastDataRecv = millis(now-c.lastSend), millis(now-c.lastRecv)
+	i.LastAckRecv = i.LastDataRecv
+	i.PMTU = uint32(c.path.MTU)
+	i.RTT, i.RTTVar = micros(c.srtt), micros(c.rttvar)
+	i.SndCwnd, i.SndSsthresh = c.cwnd/mss, c.ssthresh/mss
+	if c.ssthresh >= maxCwnd {
+		i.SndSsthresh = 1<<31 - 1 // as Linux shows "none yet"
+	}
+	i.Reordering = dupThresh
+	i.RcvSpace = uint32(c.rcvBuf)
+	if c.sq.end-c.sndNxt < 1<<31 {
+		i.NotSentBytes = c.sq.end - c.sndNxt
+	}
+	i.BytesAcked = uint64(c.sndUna - c.iss)
+	i.BytesReceived = uint64(c.rcvNxt - c.irs)
+	i.SndWnd, i.RcvWnd = c.sndWnd, c.rcvAdv-c.rcvNxt
+	if c.ooo != nil {
+		i.RcvOOOPack = uint32(len(c.ooo.pieces))
+	}
+	if c.rare != nil {
+		i.TotalRetrans, i.Probes = c.rare.retrans, c.rare.keepProbes
+	}
+}

@@ -1,0 +1,290 @@
+package tcp
+
+// Sending: RFC 9293 sections 3.8.6.2.1 (silly window avoidance, Nagle), 3.7.4;
+// congestion window of RFC 5681. Data leaves in super-segments as large as the
+// path takes.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/buf"
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+// corkTime is how long TCP_CORK holds back a partial segment (tcp(7)).
+const corkTime = 200 * time.Millisecond
+
+// sendSpace is how many bytes the send queue takes now. The queue is tuned to
+// twice the congestion window, so that a window is ready while one is in flight.
+func (c *conn) sendSpace() int {
+	limit := int(c.sndBuf)
+	if !c.s.opts.SndBufLocked {
+		t := &c.l.tun.TCPWmem
+		limit = min(max(limit, minSendQueue, 2*int(c.cwnd)), int(t.Max))
+	}
+	return limit - c.sq.len()
+}
+
+// minSendQueue is what an untuned connection queues: two large chunks, so that
+// a writer fills one while the other drains.
+const minSendQueue = 2 * buf.LargeSize
+
+// queue appends a copy of p to the send queue.
+func (c *conn) queue(p []byte) {
+	c.sq.write(c.l.pool, p)
+	c.l.markDirty(c)
+}
+
+// queueChunk appends t. Chunks that are mostly empty are copied, so that the
+// memory held stays within four times the bytes queued.
+func (c *conn) queueChunk(t *buf.Chunk) {
+	if len(t.B) < cap(t.B)/4 {
+		c.queue(t.B)
+		c.l.pool.Put(t)
+		return
+	}
+	c.sq.push(t)
+	c.l.markDirty(c)
+}
+
+// flush sends what the connection owes.
+func (c *conn) flush() {
+	switch c.state {
+	case StateClosed:
+		return
+	case StateSynSent, StateSynReceived:
+		c.flushHandshake()
+		return
+	}
+	if c.flags&flagAckNow != 0 && c.holdsOutOfOrder() {
+		c.sendAck() // the SACK blocks want the option space to themselves
+	}
+	c.output()
+	if c.flags&flagAckNow != 0 {
+		c.sendAck()
+	}
+}
+
+// output sends retransmissions, then new data, as far as the windows allow, and
+// leaves the right timer running.
+func (c *conn) output() {
+	now := c.now()
+	c.restartAfterIdle(now)
+	c.retransmit()
+	c.sendNew(now)
+	c.superviseOutput(now)
+}
+
+// retransmit sends lost segments while the pipe has room.
+func (c *conn) retransmit() {
+	if c.flags&flagHeadAgain != 0 {
+		c.flags &^= flagHeadAgain
+		if n := c.firstHole(); n > 0 {
+			c.resend(c.sndUna, n)
+		}
+	}
+	mss := uint32(c.mss)
+	for c.caState != caOpen {
+		left, right, ok := c.hole()
+		if !ok {
+			return
+		}
+		// The first one goes whatever the pipe: RFC 6582 section 3.2 step 2, RFC
+		// 6675 section 5 step 4.3.
+		room := c.cwnd - min(c.pipe(), c.cwnd)
+		if room < mss {
+			if c.caState != caRecovery || left != c.sndUna {
+				return
+			}
+			room = mss
+		}
+		n := min(right-left, room/mss*mss, c.burst())
+		if seqLT(c.sndUna+max(c.sndWnd, mss), left+n) {
+			n = min(n, mss) // the peer took back window: go gently
+			if seqLT(c.sndUna+max(c.sndWnd, mss), left+n) {
+				return
+			}
+		}
+		c.resend(left, n)
+		c.highRxt = left + n
+	}
+}
+
+// firstHole is how much of the segment at SND.UNA is missing.
+func (c *conn) firstHole() uint32 {
+	n := min(uint32(c.mss), c.sndNxt-c.sndUna)
+	if c.sb != nil {
+		left, right, ok := c.sb.hole(c.sndUna, c.sndUna+n)
+		if !ok || left != c.sndUna {
+			return 0
+		}
+		n = right - left
+	}
+	return n
+}
+
+// burst is the largest payload for one Transmit.
+func (c *conn) burst() uint32 {
+	mss := uint32(c.mss)
+	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 {
+		return mss
+	}
+	return uint32(c.path.GSOMax) / mss * mss
+}
+
+// resend transmits [seq, seq+n) again; the last number may be the FIN's.
+func (c *conn) resend(seq, n uint32) {
+	fin := false
+	if seqLT(c.sq.end, seq+n) {
+		fin, n = true, c.sq.end-seq
+	}
+	segs := (n + uint32(c.mss) - 1) / uint32(c.mss)
+	c.l.counters.RetransSegs += uint64(max(segs, 1))
+	c.cold().retrans += max(segs, 1)
+	c.transmit(seq, n, fin)
+}
+
+// sendNew sends what was never sent.
+func (c *conn) sendNew(now time.Duration) {
+	c.flags &^= flagCwndLimited
+	for {
+		n, fin := c.sendable()
+		if n == 0 && !fin {
+			break
+		}
+		seq := c.sndNxt
+		if c.flags&flagRTTBusy == 0 && c.caState == caOpen {
+			c.flags |= flagRTTBusy
+			c.rttAt, c.rttSeq = now, seq+1
+		}
+		c.sndNxt += n
+		if fin {
+			c.sndNxt++
+			c.flags |= flagFinSent
+		}
+		if n%uint32(c.mss) != 0 {
+			c.flags |= flagSmallOut
+			c.sndSml = c.sndNxt
+		}
+		c.transmit(seq, n, fin)
+		c.lastSend = now
+	}
+	// A slow start that uses more than half of its window is in use.
+	if c.cwnd < c.ssthresh && c.sndNxt-c.sndUna > c.cwnd/2 {
+		c.flags |= flagCwndLimited
+	}
+}
+
+// sendable decides how many bytes of new data to send in one piece, and whether
+// the FIN goes along.
+func (c *conn) sendable() (n uint32, fin bool) {
+	if c.flags&flagFinSent != 0 {
+		return 0, false
+	}
+	unsent := c.sq.end - c.sndNxt
+	final := c.flags&flagFinQueued != 0
+	if unsent == 0 && !final {
+		return 0, false
+	}
+	wnd := c.sndUna + c.sndWnd - c.sndNxt // usable window
+	if seqLT(c.sndUna+c.sndWnd, c.sndNxt) {
+		wnd = 0
+	}
+	if unsent == 0 {
+		return 0, wnd > 0 || c.sndWnd == 0 && c.sndUna == c.sndNxt || c.sndNxt == c.sndUna+c.sndWnd
+	}
+	pipe := c.pipe()
+	room := c.cwnd - min(pipe, c.cwnd)
+	mss := uint32(c.mss)
+	n = min(unsent, wnd, room, c.burst())
+	if n < unsent && room <= min(unsent, wnd) {
+		c.flags |= flagCwndLimited
+	}
+	if n == 0 {
+		return 0, false
+	}
+	if n < unsent && n < min(c.burst(), c.cwnd/3) && pipe >= 2*mss && c.flags&flagForcePush == 0 {
+		return 0, false // acknowledgements are on their way: wait for a larger piece
+	}
+	if n == unsent {
+		fin = final
+		if tail := n % mss; tail != 0 && !c.mayPush(final) {
+			n, fin = n-tail, false
+		}
+		return n, fin
+	}
+	// RFC 9293 section 3.8.6.2.1 rule (3): a part of a segment is worth sending
+	// when it is a good part of the largest window seen.
+	if n >= mss {
+		return n - n%mss, false
+	}
+	if wnd < mss && wnd <= room && (n >= c.maxSndWnd/2 || c.flags&flagForcePush != 0) {
+		return n, false
+	}
+	return 0, false
+}
+
+// mayPush reports whether a partial segment at the end of the queue goes out:
+// Nagle's algorithm (RFC 9293 section 3.7.4) in Minshall's form, which only
+// waits for an earlier small segment.
+func (c *conn) mayPush(final bool) bool {
+	o := &c.s.opts
+	switch {
+	case final || c.flags&flagForcePush != 0:
+		return true
+	case o.Cork:
+		return false
+	}
+	return o.NoDelay || c.flags&flagSmallOut == 0
+}
+
+// superviseOutput leaves exactly one of retransmission and probe timer running,
+// if either is needed.
+func (c *conn) superviseOutput(now time.Duration) {
+	switch {
+	case c.sndUna != c.sndNxt:
+		if c.timers[timerRexmt] == 0 || c.flags&flagWinProbe != 0 {
+			c.armRexmt()
+		}
+	case c.sq.end != c.sndNxt:
+		if c.timers[timerRexmt] == 0 {
+			wait := c.currentRTO()
+			if c.sndWnd != 0 && c.s.opts.Cork {
+				wait = corkTime
+			}
+			c.flags |= flagWinProbe
+			c.setTimer(timerRexmt, now+wait)
+		}
+	default:
+		c.timers[timerRexmt] = 0
+	}
+	if c.sndNxt == c.sq.end {
+		c.flags &^= flagForcePush
+	}
+}
+
+// transmit hands [seq, seq+n) and perhaps the FIN to the IP layer.
+func (c *conn) transmit(seq, n uint32, fin bool) {
+	flags := wire.TCPAck
+	if n > 0 && seq+n == c.sq.end {
+		flags |= wire.TCPPsh
+	}
+	if fin {
+		flags |= wire.TCPFin
+	}
+	h := c.header(seq, flags)
+	c.stampUrgent(h)
+	c.stamp(h)
+	l := c.l
+	gso := 0
+	if n > uint32(c.mss) {
+		gso = int(c.mss)
+	}
+	payload := l.iov[:0]
+	if n > 0 {
+		payload = c.sq.slices(payload, seq, int(n))
+		l.iov = payload
+	}
+	l.counters.OutSegs++
+	l.net.Transmit(&c.path, h, payload, gso)
+}

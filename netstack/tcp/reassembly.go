@@ -1,0 +1,201 @@
+package tcp
+
+// Segments that arrive ahead of their turn: RFC 9293 section 3.10.7.4, seventh
+// step, and the receiver's side of RFC 2018. Memory is bounded per connection
+// and for the layer.
+
+import (
+	"sort"
+
+	"github.com/tcpcni/tcpcni/netstack/buf"
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+// Bounds on out-of-order data.
+const (
+	maxOOOPieces = 4096     // per connection
+	maxOOOBytes  = 64 << 20 // memory of all connections of a layer
+)
+
+// A reassembly holds what lies above RCV.NXT: pieces ascending and disjoint.
+type reassembly struct {
+	pieces []piece
+	mem    int // capacity of the chunks, in bytes
+	// recent are the islands that changed last, the latest first: what RFC 2018
+	// section 4 wants reported.
+	recent  [wire.MaxSACKBlocks]seqRange
+	nrecent int
+}
+
+// holdsOutOfOrder reports whether acknowledgements carry SACK blocks.
+func (c *conn) holdsOutOfOrder() bool {
+	return c.ooo != nil && len(c.ooo.pieces) > 0 && c.flags&flagSACK != 0
+}
+
+// keepAhead stores text and FIN that are not at RCV.NXT.
+func (c *conn) keepAhead(p []byte, seq uint32, fin bool) {
+	if fin {
+		r := c.cold()
+		r.finSeq, r.finAhead = seq+uint32(len(p)), true
+	}
+	if len(p) == 0 || c.flags&flagReadShut != 0 && c.s.orphan {
+		return
+	}
+	if c.ooo == nil {
+		c.ooo = new(reassembly)
+	}
+	r := c.ooo
+	before := r.mem
+	if r.full(c) {
+		c.l.counters.ReasmDrops++
+		return
+	}
+	at := r.insert(c.l.pool, p, seq)
+	c.l.oooBytes += r.mem - before
+	r.note(at)
+}
+
+// full reports whether no more may be stored. The memory of a connection may be
+// twice its window, as chunks are not always full.
+func (r *reassembly) full(c *conn) bool {
+	return len(r.pieces) >= maxOOOPieces || c.l.oooBytes >= maxOOOBytes ||
+		r.mem > 2*int(c.rcvLimit())+buf.LargeSize
+}
+
+// insert stores the parts of p that are not held yet and returns the index of a
+// piece that holds its last byte.
+func (r *reassembly) insert(pool *buf.Pool, p []byte, seq uint32) int {
+	i := sort.Search(len(r.pieces), func(i int) bool { return seqLT(seq, r.pieces[i].end()) })
+	for {
+		if i < len(r.pieces) && seqLEQ(r.pieces[i].seq, seq) {
+			held := r.pieces[i].end() - seq
+			if uint32(len(p)) <= held {
+				return i
+			}
+			p, seq = p[held:], seq+held
+			i++
+			continue
+		}
+		n := len(p)
+		if i < len(r.pieces) {
+			n = min(n, int(r.pieces[i].seq-seq))
+		}
+		i = r.store(pool, i, p[:n], seq)
+		if n == len(p) {
+			return i - 1
+		}
+		p, seq = p[n:], seq+uint32(n)
+	}
+}
+
+// store puts p, which touches nothing, before index i, into the free part of
+// the chunk before it when that ends where p begins. It returns the index
+// behind it.
+func (r *reassembly) store(pool *buf.Pool, i int, p []byte, seq uint32) int {
+	size := len(p)
+	if i > 0 && r.pieces[i-1].end() == seq {
+		c := r.pieces[i-1].c
+		n := min(len(p), cap(c.B)-len(c.B))
+		c.B = append(c.B, p[:n]...)
+		if n == len(p) {
+			return i
+		}
+		p, seq = p[n:], seq+uint32(n)
+		size = len(p)
+		if i > 1 && r.pieces[i-2].end() == r.pieces[i-1].seq {
+			size = buf.LargeSize // a long island: fewer, larger chunks
+		}
+	}
+	c := pool.Get(size)
+	c.B = append(c.B, p...)
+	r.mem += cap(c.B)
+	r.pieces = append(r.pieces, piece{})
+	copy(r.pieces[i+1:], r.pieces[i:])
+	r.pieces[i] = piece{c, seq}
+	return i + 1
+}
+
+// note puts the island around piece i in front of the recent ones.
+func (r *reassembly) note(i int) {
+	lo, hi := i, i
+	for lo > 0 && r.pieces[lo-1].end() == r.pieces[lo].seq {
+		lo--
+	}
+	for hi+1 < len(r.pieces) && r.pieces[hi].end() == r.pieces[hi+1].seq {
+		hi++
+	}
+	island := seqRange{r.pieces[lo].seq, r.pieces[hi].end()}
+	var list [wire.MaxSACKBlocks]seqRange
+	list[0] = island
+	n := 1
+	for _, b := range r.recent[:r.nrecent] {
+		apart := seqLT(b.right, island.left) || seqLT(island.right, b.left)
+		if apart && n < len(list) {
+			list[n] = b
+			n++
+		}
+	}
+	r.recent, r.nrecent = list, n
+}
+
+// stampSACK reports the islands, the latest first: RFC 2018 section 4.
+func (c *conn) stampSACK(h *wire.TCP) {
+	if !c.holdsOutOfOrder() {
+		return
+	}
+	for _, b := range c.ooo.recent[:c.ooo.nrecent] {
+		if seqLT(c.rcvNxt, b.left) {
+			h.SACK[h.NSACK] = wire.SACKBlock{Left: b.left, Right: b.right}
+			h.NSACK++
+		}
+	}
+}
+
+// fillGap takes the pieces whose turn has come. It returns false when the owner
+// ended the connection meanwhile.
+func (c *conn) fillGap() bool {
+	r := c.ooo
+	n := 0
+	for ; n < len(r.pieces) && seqLEQ(r.pieces[n].seq, c.rcvNxt); n++ {
+		p := r.pieces[n]
+		r.pieces[n] = piece{}
+		r.mem -= cap(p.c.B)
+		c.l.oooBytes -= cap(p.c.B)
+		if seqLT(c.rcvNxt, p.end()) {
+			c.takeChunk(p.c, c.rcvNxt-p.seq)
+		} else {
+			c.l.pool.Put(p.c)
+		}
+		if c.state == StateClosed {
+			r.pieces = r.pieces[n+1:] // the rest went with the connection
+			return false
+		}
+	}
+	if n > 0 {
+		c.ackNow() // RFC 5681 section 4.2: a gap was filled
+		r.pieces = r.pieces[:copy(r.pieces, r.pieces[n:])]
+		if len(r.pieces) == 0 {
+			r.nrecent = 0
+		}
+	}
+	return true
+}
+
+// dropReassembly gives all memory back.
+func (c *conn) dropReassembly() {
+	if c.ooo == nil {
+		return
+	}
+	for _, p := range c.ooo.pieces {
+		if p.c != nil {
+			c.l.oooBytes -= cap(p.c.B)
+			c.l.pool.Put(p.c)
+		}
+	}
+	c.ooo = nil
+}
+
+// finIsNext reports whether a FIN that arrived early is at RCV.NXT now.
+func (c *conn) finIsNext() bool {
+	return c.rare != nil && c.rare.finAhead && c.rare.finSeq == c.rcvNxt
+}

@@ -1,0 +1,188 @@
+package tcp
+
+// Loss detection and recovery: RFC 5681 section 3.2, RFC 6582 (NewReno), RFC
+// 6675 (with SACK), RFC 3042 (limited transmit). Both kinds run on one account
+// of what is in the network, the pipe of RFC 6675: without SACK every duplicate
+// acknowledgement stands for one segment that left it, which is RFC 6582's
+// inflated window seen from the other side.
+
+import "time"
+
+type caState uint8
+
+// Congestion states, by the numbers of Linux's struct tcp_info.
+const (
+	caOpen     caState = 0
+	caRecovery caState = 3 // fast recovery
+	caLoss     caState = 4 // after a timeout: everything outstanding is taken for lost
+)
+
+// sackedBytes is what left the network without being acknowledged in order.
+func (c *conn) sackedBytes() uint32 {
+	if c.sb != nil {
+		return c.sb.sacked
+	}
+	return c.dupBytes
+}
+
+func (c *conn) sackedBelow(seq uint32) uint32 {
+	if c.sb != nil {
+		return c.sb.below(seq)
+	}
+	return 0
+}
+
+// lostEdge is the sequence number under which what is not acknowledged counts
+// as lost.
+func (c *conn) lostEdge() uint32 {
+	switch c.caState {
+	case caLoss:
+		return seqMax(c.recover, c.sndUna)
+	case caRecovery:
+		// RFC 6582 section 3.2 step 3: the segment at SND.UNA is lost, at the start
+		// and after every partial acknowledgement.
+		edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
+		if c.sb != nil {
+			edge = seqMax(edge, c.sb.lostEdge(c.sndUna, uint32(c.mss)))
+		}
+		return edge
+	}
+	return c.sndUna
+}
+
+// pipe estimates the bytes in the network: RFC 6675 section 4, SetPipe.
+func (c *conn) pipe() uint32 {
+	out := c.sndNxt - c.sndUna
+	gone := c.sackedBytes()
+	if c.caState != caOpen {
+		edge := c.lostEdge()
+		gone += edge - c.sndUna - c.sackedBelow(edge)
+		if seqLT(c.sndUna, c.highRxt) {
+			gone -= min(gone, c.highRxt-c.sndUna-c.sackedBelow(c.highRxt))
+		}
+	}
+	return out - min(gone, out)
+}
+
+// hole is the next lost range to retransmit.
+func (c *conn) hole() (left, right uint32, ok bool) {
+	from, edge := seqMax(c.highRxt, c.sndUna), c.lostEdge()
+	if c.sb != nil {
+		return c.sb.hole(from, edge)
+	}
+	return from, edge, seqLT(from, edge)
+}
+
+// lossDetection is run for every acceptable acknowledgement: acked bytes are
+// new in order, sacked bytes new out of order, dup is a duplicate as RFC 5681
+// section 2 defines it.
+func (c *conn) lossDetection(acked, sacked uint32, dup bool, now time.Duration) {
+	switch {
+	case acked > 0:
+		c.onProgress(acked, now)
+	case dup && c.sndUna != c.sndNxt:
+		c.onDuplicate()
+	}
+	if c.caState == caOpen {
+		if c.lossSeen() {
+			c.enterRecovery(now)
+		}
+		return
+	}
+	if sacked > 0 {
+		c.lostRetransmit()
+	}
+}
+
+func (c *conn) onProgress(acked uint32, now time.Duration) {
+	c.dupAcks = 0
+	// The first segment acknowledged was the hole; the rest had been counted by
+	// duplicate acknowledgements.
+	c.dupBytes -= min(c.dupBytes, acked-min(acked, uint32(c.mss)))
+	if c.caState == caOpen {
+		c.growCwnd(acked, now)
+		return
+	}
+	if seqLEQ(c.recover, c.sndUna) {
+		if c.caState == caRecovery {
+			c.cwnd = c.ssthresh // RFC 6582 section 3.2 step 3, full acknowledgement
+		}
+		c.caState, c.dupBytes = caOpen, 0
+		return
+	}
+	c.highRxt = seqMax(c.highRxt, c.sndUna)
+	c.rexmtMark = c.sndNxt
+	if c.caState == caLoss {
+		c.flags |= flagCwndLimited
+		c.growCwnd(acked, now) // slow start: RFC 5681 section 3.1
+	}
+}
+
+func (c *conn) onDuplicate() {
+	if c.dupAcks < 255 {
+		c.dupAcks++
+	}
+	if c.sb == nil {
+		// At least one outstanding segment, the hole, did not arrive.
+		out := c.sndNxt - c.sndUna
+		c.dupBytes = min(c.dupBytes+uint32(c.mss), out-min(out, uint32(c.mss)))
+	}
+}
+
+// lossSeen decides on fast retransmit.
+func (c *conn) lossSeen() bool {
+	if c.sb != nil && c.sb.sacked > 0 {
+		// RFC 6675 section 5 step 1 and 2.
+		return seqLEQ(c.recover, c.sndUna) &&
+			(c.dupAcks >= dupThresh || c.sb.lostEdge(c.sndUna, uint32(c.mss)) != c.sndUna)
+	}
+	// RFC 6582 section 3.2 step 2: not for duplicates of what a timeout resent.
+	return c.dupAcks >= dupThresh && seqLT(c.recover, c.sndUna)
+}
+
+// enterRecovery is RFC 6582 section 3.2 step 2 and RFC 6675 section 5 step 4.
+func (c *conn) enterRecovery(now time.Duration) {
+	c.l.counters.FastRetrans++
+	c.ssthresh = c.cc.reduce(c.window(), now)
+	c.cwnd = c.ssthresh
+	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
+	c.highRxt = c.sndUna
+	c.caState = caRecovery
+	c.flags &^= flagRTTBusy // Karn
+	c.l.markDirty(c)
+}
+
+// enterLoss is the congestion side of a retransmission timeout: RFC 5681
+// section 3.1, RFC 6675 section 5.1.
+func (c *conn) enterLoss(now time.Duration) {
+	if c.backoff <= 1 {
+		c.ssthresh = c.cc.reduce(c.window(), now) // once for one segment, equation 4
+	}
+	c.cc.timeout()
+	c.cwnd = uint32(c.mss)
+	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
+	c.highRxt = c.sndUna
+	c.caState = caLoss
+	c.dupAcks, c.dupBytes = 0, 0
+	c.flags &^= flagRTTBusy
+	// RFC 2018 section 8: a peer that holds the byte at SND.UNA would have
+	// acknowledged it; it has reneged.
+	if c.sb != nil && (c.backoff > 2 || len(c.sb.ranges) > 0 && c.sb.ranges[0].left == c.sndUna) {
+		c.sb = nil
+	}
+}
+
+// lostRetransmit notices that the first hole's retransmission was lost too:
+// data that was sent well after it has arrived. Otherwise only a timeout would
+// tell (RFC 6675 section 6 leaves this open).
+func (c *conn) lostRetransmit() {
+	if c.sb == nil || !seqLT(c.sndUna, c.highRxt) {
+		return
+	}
+	if seqLT(c.rexmtMark+(dupThresh-1)*uint32(c.mss), c.sb.highest(c.sndUna)) {
+		c.l.counters.LostRetransmits++
+		c.rexmtMark = c.sndNxt
+		c.flags |= flagHeadAgain
+		c.l.markDirty(c)
+	}
+}

@@ -1,0 +1,137 @@
+package tcp
+
+// Resets, and how little a stranger can do with them: RFC 9293 sections 3.5.2,
+// 3.5.3 and 3.10.7, RFC 5961.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// segLen is SEG.LEN: text plus SYN and FIN.
+func segLen(rx *Rx) uint32 {
+	n := uint32(len(rx.Payload))
+	if rx.Header.Flags&wire.TCPSyn != 0 {
+		n++
+	}
+	if rx.Header.Flags&wire.TCPFin != 0 {
+		n++
+	}
+	return n
+}
+
+// refuse answers a segment that belongs to no connection: RFC 9293 section
+// 3.5.2 group 1 and section 3.10.7.1.
+func (l *Layer) refuse(rx *Rx) {
+	in := &rx.Header
+	if in.Flags&wire.TCPRst != 0 {
+		return
+	}
+	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	if err != nil {
+		return
+	}
+	h := &l.tx
+	*h = wire.TCP{SrcPort: in.DstPort, DstPort: in.SrcPort, Flags: wire.TCPRst, WScale: -1}
+	if in.Flags&wire.TCPAck != 0 {
+		h.Seq = in.Ack
+	} else {
+		h.Flags |= wire.TCPAck
+		h.Ack = in.Seq + segLen(rx)
+	}
+	l.counters.OutRsts++
+	l.net.Transmit(&path, h, nil, 0)
+}
+
+// sendReset tells the peer that the connection is gone.
+func (c *conn) sendReset() {
+	h := c.header(c.sndNxt, wire.TCPRst|wire.TCPAck)
+	c.l.counters.OutRsts++
+	c.l.net.Transmit(&c.path, h, nil, 0)
+}
+
+// refuseAck sends <SEQ=SEG.ACK><CTL=RST> on a connection that is not
+// synchronized: RFC 9293 section 3.5.2 group 2.
+func (c *conn) refuseAck(h *wire.TCP) {
+	if h.Flags&wire.TCPRst != 0 {
+		return
+	}
+	out := c.header(h.Ack, wire.TCPRst)
+	c.l.counters.OutRsts++
+	c.l.net.Transmit(&c.path, out, nil, 0)
+}
+
+// resetInput is the second step of section 3.10.7.4 with RFC 5961 section 3.2:
+// only a RST at exactly RCV.NXT is believed, any other in the window is
+// answered by a challenge.
+func (c *conn) resetInput(h *wire.TCP) {
+	if h.Seq != c.rcvNxt {
+		c.challenge()
+		return
+	}
+	c.reset()
+}
+
+// reset is the connection being ended by the peer.
+func (c *conn) reset() {
+	switch c.state {
+	case StateSynReceived: // of an active open that crossed another
+		c.fail(errno.ECONNREFUSED)
+	case StateCloseWait:
+		c.l.counters.EstabResets++
+		c.fail(errno.EPIPE)
+	case StateClosing, StateLastAck:
+		c.destroy() // section 3.10.7.4: both sides were done
+	default:
+		c.l.counters.EstabResets++
+		c.fail(errno.ECONNRESET)
+	}
+}
+
+// challengeLimit bounds challenge acknowledgements of all connections: RFC 5961
+// section 7. The bound of each second is drawn at random, so that it cannot be
+// used to count another connection's.
+type challengeLimit struct {
+	until time.Duration
+	left  uint32
+}
+
+// challengesPerSecond is the mean bound, as Linux has it.
+const challengesPerSecond = 1000
+
+func (l *Layer) mayChallenge() bool {
+	now := l.net.Now()
+	if now >= l.challenges.until {
+		l.challenges.until = now + time.Second
+		l.challenges.left = challengesPerSecond/2 + l.net.Rand32()%challengesPerSecond
+	}
+	if l.challenges.left == 0 {
+		return false
+	}
+	l.challenges.left--
+	return true
+}
+
+// oowInterval is how often one connection answers unacceptable segments that
+// carry no text, so that two confused peers cannot keep each other busy.
+const oowInterval = 500 * time.Millisecond
+
+// challenge sends an acknowledgement that makes an honest peer show itself.
+func (c *conn) challenge() {
+	if !c.mayAnswer() || !c.l.mayChallenge() {
+		return
+	}
+	c.l.counters.ChallengeACKs++
+	c.ackNow()
+}
+
+func (c *conn) mayAnswer() bool {
+	r, now := c.cold(), c.now()
+	if r.oowOnce && now-r.lastOow < oowInterval {
+		return false
+	}
+	r.oowOnce, r.lastOow = true, now
+	return true
+}

@@ -1,0 +1,153 @@
+package tcp
+
+// The retransmission timer: RFC 6298, with Linux's bounds; RFC 1122 section
+// 4.2.3.5 and RFC 5482 (when to give up).
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+const (
+	initialRTO = time.Second // RFC 6298 section 2.1
+	// synFallbackRTO is used when a SYN was lost and no sample exists: section 5.7.
+	synFallbackRTO = 3 * time.Second
+	clockGrain     = time.Millisecond // G of section 2
+)
+
+// rttSample takes one measurement: RFC 6298 sections 2.2 and 2.3.
+func (c *conn) rttSample(r time.Duration) {
+	r = max(r, time.Microsecond)
+	if c.srtt == 0 {
+		c.srtt, c.rttvar = r, r/2
+	} else {
+		d := c.srtt - r
+		if d < 0 {
+			d = -d
+		}
+		c.rttvar += (d - c.rttvar) / 4
+		c.srtt += (r - c.srtt) / 8
+	}
+	// The floor applies to the variance term, as in Linux, so that a steady
+	// round trip of a second does not leave a margin of nothing.
+	c.rto = min(c.srtt+max(clockGrain, 4*c.rttvar, c.l.tun.RTOMin), c.l.tun.RTOMax)
+}
+
+// currentRTO is the timeout with its backoff: section 5.5.
+func (c *conn) currentRTO() time.Duration {
+	return min(c.rto<<min(c.backoff, 20), c.l.tun.RTOMax)
+}
+
+// armRexmt starts the retransmission timer afresh: section 5.3.
+func (c *conn) armRexmt() {
+	c.flags &^= flagWinProbe
+	c.setTimer(timerRexmt, c.now()+c.currentRTO())
+}
+
+// rexmtTimeout runs when the timer expires: sections 5.4 to 5.7.
+func (c *conn) rexmtTimeout(now time.Duration) {
+	if c.flags&flagWinProbe != 0 || c.sndUna == c.sndNxt {
+		c.flags &^= flagWinProbe
+		c.probeTimeout(now)
+		return
+	}
+	if c.failingSince == 0 {
+		c.failingSince = now - c.currentRTO()
+	}
+	if c.givesUp(now) {
+		c.giveUp()
+		return
+	}
+	c.l.counters.Timeouts++
+	if c.backoff < 255 {
+		c.backoff++
+	}
+	if int32(c.backoff) == c.l.tun.Retries1 && c.state.rule().synced {
+		c.reroute() // RFC 1122 section 4.2.3.5, R1
+	}
+	if !c.state.rule().synced {
+		c.flags |= flagSynTimeout
+		c.rto = max(c.rto, initialRTO)
+		c.flags |= flagSynDue
+		c.flags &^= flagRTTBusy
+		c.l.markDirty(c)
+		c.armRexmt()
+		return
+	}
+	c.enterLoss(now)
+	c.armRexmt()
+	c.l.markDirty(c)
+}
+
+// giveUp ends a connection whose peer does not answer.
+func (c *conn) giveUp() {
+	e := errno.ETIMEDOUT
+	if c.rare != nil && c.rare.softErr != 0 {
+		e = c.rare.softErr
+	}
+	if c.state.rule().synced {
+		c.sendReset()
+	}
+	c.fail(e)
+}
+
+// givesUp reports whether the present run of timeouts has lasted long enough.
+func (c *conn) givesUp(now time.Duration) bool {
+	o := &c.s.opts
+	switch c.state {
+	case StateSynSent:
+		return c.expired(now, int32(c.backoff) >= o.SynCnt)
+	case StateSynReceived:
+		return c.expired(now, int32(c.backoff) >= c.l.tun.SynAckRetries)
+	}
+	// A peer that acknowledges but keeps its window shut is alive: RFC 9293
+	// section 3.8.6.1, MUST-37.
+	if c.sndWnd == 0 && now-c.lastRecv < c.l.tun.RTOMax {
+		return false
+	}
+	limit := c.l.tun.Retries2
+	if c.s.orphan {
+		limit = c.orphanRetries()
+	}
+	return c.expired(now, now-c.failingSince >= c.retryTime(limit))
+}
+
+// expired applies TCP_USER_TIMEOUT, which replaces the limit by count.
+func (c *conn) expired(now time.Duration, byCount bool) bool {
+	if u := c.s.opts.UserTimeout; u > 0 {
+		return now-c.failingSince >= u
+	}
+	return byCount
+}
+
+func (c *conn) orphanRetries() int32 {
+	if n := c.l.tun.OrphanRetries; n != 0 {
+		return n
+	}
+	return 8
+}
+
+// retryTime is how long n timeouts take when they start at the least RTO: the
+// meaning that Linux gives to tcp_retries2.
+func (c *conn) retryTime(n int32) time.Duration {
+	least, most := c.l.tun.RTOMin, c.l.tun.RTOMax
+	steps := int32(bits.Len64(uint64(most/least))) - 1 // doublings below the ceiling
+	if n <= steps {
+		return least * (2<<n - 1)
+	}
+	return least*(2<<steps-1) + time.Duration(n-steps)*most
+}
+
+// reroute asks the IP layer for the way again.
+func (c *conn) reroute() {
+	p, err := c.l.net.Route(c.path.Src, c.path.Dst, int(c.s.opts.BindToIf))
+	if err != nil || p.Src != c.path.Src {
+		return
+	}
+	p.TTL, p.TOS = c.path.TTL, c.path.TOS
+	p.MTU = min(p.MTU, c.path.MTU)
+	c.path = p
+	c.setMSS()
+}

@@ -1,0 +1,192 @@
+package tcp
+
+// TIME-WAIT: RFC 9293 sections 3.6.1 and 3.10.7.4, RFC 6191 (a newer
+// connection), RFC 1337 (RSTs are ignored). The connection itself is gone; a
+// small record answers for it.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/ports"
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+const (
+	// timeWaitTime is 2MSL with Linux's MSL of 30 s.
+	timeWaitTime = 60 * time.Second
+	// timeWaitGap keeps a new connection's numbers away from the old one's: more
+	// than an unscaled window.
+	timeWaitGap = 65535 + 2
+)
+
+type timeWait struct {
+	key          tuple
+	path         Path
+	sndNxt       uint32
+	rcvNxt       uint32
+	tsRecent     uint32
+	tsOffset     uint32
+	wnd          uint16 // as it was last advertised
+	ts           bool
+	domain       uint8
+	since        time.Duration
+	expires      time.Duration
+	claim        *ports.Claim
+	share        *sharedClaim
+	older, newer *timeWait
+	lastAnswer   time.Duration
+}
+
+// A waitTable holds the records in the order in which they expire, which is the
+// order in which they were entered or touched, as all wait equally long.
+type waitTable struct {
+	byTuple        map[tuple]*timeWait
+	oldest, newest *timeWait
+}
+
+func (t *waitTable) link(w *timeWait) {
+	w.older, w.newer = t.newest, nil
+	if t.newest != nil {
+		t.newest.newer = w
+	} else {
+		t.oldest = w
+	}
+	t.newest = w
+}
+
+func (t *waitTable) unlink(w *timeWait) {
+	if w.older != nil {
+		w.older.newer = w.newer
+	} else {
+		t.oldest = w.newer
+	}
+	if w.newer != nil {
+		w.newer.older = w.older
+	} else {
+		t.newest = w.older
+	}
+}
+
+// expire ends the records whose time has come.
+func (t *waitTable) expire(l *Layer, now time.Duration) {
+	for t.oldest != nil && t.oldest.expires <= now {
+		l.dropTimeWait(t.oldest)
+	}
+}
+
+// enterTimeWait replaces c by a record. The acknowledgement that c owes is sent
+// at once, as c will not see the next Flush.
+func (c *conn) enterTimeWait() {
+	l, s := c.l, c.s
+	now := c.now()
+	c.state = StateTimeWait
+	if c.flags&flagAckNow != 0 {
+		c.sendAck()
+	}
+	w := &timeWait{
+		key: c.key(), path: c.path, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
+		tsRecent: c.tsRecent, tsOffset: c.tsOffset, ts: c.flags&flagTS != 0,
+		wnd: c.advertise(), domain: s.domain, since: now, expires: now + timeWaitTime,
+	}
+	// The port stays taken for as long.
+	w.claim, s.claim = s.claim, nil
+	w.share, s.share = s.share, nil
+	c.destroy()
+	for len(l.waits.byTuple) >= max(int(l.tun.MaxTwBuckets), 1) {
+		l.dropTimeWait(l.waits.oldest)
+	}
+	l.waits.byTuple[w.key] = w
+	l.waits.link(w)
+}
+
+func (l *Layer) dropTimeWait(w *timeWait) {
+	delete(l.waits.byTuple, w.key)
+	l.waits.unlink(w)
+	if w.claim != nil {
+		l.ports.Release(w.claim)
+	}
+	if w.share != nil {
+		l.unshare(w.share)
+	}
+}
+
+// mayReuse reports whether an active open may take over w's tuple: the tunable
+// tcp_tw_reuse, and timestamps that have moved on (RFC 6191 section 2, applied
+// to our own SYN).
+func (l *Layer) mayReuse(w *timeWait) bool {
+	if !w.ts || l.net.Now()-w.since <= time.Second {
+		return false
+	}
+	return l.tun.TwReuse == 1 || l.tun.TwReuse == 2 && w.path.Local
+}
+
+// timeWaitInput is section 3.10.7.4 in the state TIME-WAIT.
+func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
+	h := &rx.Header
+	if h.Flags&wire.TCPRst != 0 {
+		return // RFC 1337 section 3, fix 1
+	}
+	old := w.ts && h.HasTS && seqLT(h.TSVal, w.tsRecent)
+	if h.Flags&(wire.TCPSyn|wire.TCPAck) == wire.TCPSyn && !old {
+		// RFC 6191 section 2: a later timestamp, or else RFC 1122 section
+		// 4.2.2.13: a higher sequence number.
+		if seqLT(w.rcvNxt, h.Seq) || w.ts && h.HasTS && seqLT(w.tsRecent, h.TSVal) {
+			floor := w.sndNxt + timeWaitGap
+			if floor == 0 {
+				floor = 1
+			}
+			l.dropTimeWait(w)
+			l.listenInput(w.key, rx, floor)
+			return
+		}
+	}
+	if h.Flags&wire.TCPFin != 0 && !old {
+		// The peer missed our acknowledgement: start over.
+		w.expires = l.net.Now() + timeWaitTime
+		l.waits.unlink(w)
+		l.waits.link(w)
+	}
+	if h.Flags&(wire.TCPFin|wire.TCPSyn) != 0 || len(rx.Payload) > 0 || h.Seq != w.rcvNxt {
+		l.answerTimeWait(w)
+	}
+}
+
+// answerTimeWait acknowledges the end of the connection again, seldom enough
+// that two ends cannot keep each other busy.
+func (l *Layer) answerTimeWait(w *timeWait) {
+	now := l.net.Now()
+	if w.lastAnswer != 0 && now-w.lastAnswer < oowInterval {
+		return
+	}
+	w.lastAnswer = now
+	h := &l.tx
+	*h = wire.TCP{
+		SrcPort: w.key.lport, DstPort: w.key.rport, Seq: w.sndNxt, Ack: w.rcvNxt,
+		Flags: wire.TCPAck, Window: w.wnd, WScale: -1,
+		HasTS: w.ts, TSVal: uint32(now/time.Millisecond) + w.tsOffset, TSEcr: w.tsRecent,
+	}
+	l.counters.OutSegs++
+	l.net.Transmit(&w.path, h, nil, 0)
+}
+
+// armFinWait2 limits how long an orphan waits for the peer's FIN: Linux's
+// tcp_fin_timeout, or TCP_LINGER2.
+func (c *conn) armFinWait2() {
+	wait := c.s.opts.Linger2
+	if wait < 0 {
+		c.abort()
+		return
+	}
+	if wait == 0 {
+		wait = c.l.tun.FinTimeout
+	}
+	c.setTimer(timerLinger, c.now()+wait)
+}
+
+// lingerTimeout gives up an orphan in FIN-WAIT-2. Linux forgets it quietly; what
+// the peer still sends gets a RST.
+func (c *conn) lingerTimeout(time.Duration) {
+	if c.state == StateFinWait2 {
+		c.destroy()
+	}
+}

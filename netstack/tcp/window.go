@@ -1,0 +1,154 @@
+package tcp
+
+// Windows and what every segment carries about them: RFC 9293 sections 3.8.6
+// (management), 3.8.6.1 (probing), 3.8.6.2.2 (receiver's silly window
+// avoidance); RFC 7323 section 2 (scale).
+
+import (
+	"math/bits"
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+// rcvLimit is how many bytes the receive buffer may hold. A size that the
+// program chose is doubled in the option, as Linux does for its overhead.
+func (c *conn) rcvLimit() uint32 {
+	n := uint32(c.rcvBuf)
+	if c.s.opts.RcvBufLocked {
+		n = uint32(c.s.opts.RcvBuf) / 2
+	}
+	if w := c.s.opts.WinClamp; w > 0 {
+		n = min(n, uint32(w))
+	}
+	return max(n, 1)
+}
+
+// rcvSpaceLeft is the room in the receive buffer.
+func (c *conn) rcvSpaceLeft() uint32 {
+	limit := c.rcvLimit()
+	return limit - min(limit, uint32(c.rq.len()))
+}
+
+// wantScale is the shift that lets the largest buffer be advertised: RFC 7323
+// section 2.3.
+func (c *conn) wantScale() uint8 { return scaleFor(c.l, c.s) }
+
+func scaleFor(l *Layer, s *Socket) uint8 {
+	if !l.tun.WindowScaling {
+		return 0
+	}
+	most := max(l.tun.TCPRmem.Max, l.tun.CoreRmemMax)
+	if s.opts.RcvBufLocked {
+		most = max(s.opts.RcvBuf, 65535)
+	}
+	return uint8(min(max(bits.Len32(uint32(most))-16, 0), wire.MaxWScale))
+}
+
+// advertise moves the right edge of the window as far as silly window avoidance
+// allows and returns the window field.
+func (c *conn) advertise() uint16 {
+	limit := c.rcvLimit()
+	right := c.rcvNxt + c.rcvSpaceLeft()
+	if seqLT(c.rcvAdv, right) && right-c.rcvAdv >= min(limit/2, uint32(c.rcvMSS)) {
+		c.rcvAdv = right
+	}
+	wnd := c.rcvAdv - c.rcvNxt
+	// Rounding up keeps the right edge where it was promised (section 3.8.6,
+	// SHLD-14: do not shrink), unless a peer lives on what rounding gives it.
+	unit := uint32(1)<<c.rcvScale - 1
+	if uint32(c.rq.len()) <= 2*limit {
+		wnd += unit
+	}
+	field := min(wnd>>c.rcvScale, 65535)
+	c.rcvAdv = seqMax(c.rcvAdv, c.rcvNxt+field<<c.rcvScale)
+	c.rcvWup = c.rcvNxt
+	return uint16(field)
+}
+
+// stamp fills in what every segment of a synchronized connection carries, and
+// notes that an acknowledgement has gone out.
+func (c *conn) stamp(h *wire.TCP) {
+	h.Window = c.advertise()
+	if c.flags&flagTS != 0 {
+		h.HasTS = true
+		h.TSVal, h.TSEcr = c.tsNow(c.now()), c.tsRecent
+	}
+	c.ackSent()
+}
+
+// windowUpdate tells the peer of room that the owner has made, once it is worth
+// a segment: when the window at least doubles.
+func (c *conn) offerWindow() {
+	if !c.state.rule().mayRecv {
+		return
+	}
+	now := c.rcvAdv - c.rcvNxt
+	if space := c.rcvSpaceLeft(); space >= 2*now && space-now >= min(c.rcvLimit()/2, uint32(c.rcvMSS)) {
+		c.ackNow()
+	}
+}
+
+// tuneRcvBuf grows the buffer when a whole one was consumed within a few round
+// trips, which means that the window may be what holds the sender back.
+func (c *conn) tuneRcvBuf(now time.Duration) {
+	got := c.rcvNxt - uint32(c.rq.len()) - c.rcvSpaceSeq
+	if got < uint32(c.rcvBuf)/2 {
+		return
+	}
+	took := now - c.rcvSpaceAt
+	c.rcvSpaceAt, c.rcvSpaceSeq = now, c.rcvNxt-uint32(c.rq.len())
+	most := c.l.tun.TCPRmem.Max
+	if took > max(2*c.srtt, tunePatience) || c.rcvBuf >= most ||
+		c.s.opts.RcvBufLocked || !c.l.tun.ModerateRcvbuf {
+		return
+	}
+	c.rcvBuf = min(2*c.rcvBuf, most)
+}
+
+// tunePatience is the least time that half a buffer may take to count as fast:
+// round trips on a busy machine are longer than the handshake's.
+const tunePatience = 10 * time.Millisecond
+
+// probeTimeout runs when data waits and nothing is in flight: RFC 9293 section
+// 3.8.6.1.
+func (c *conn) probeTimeout(now time.Duration) {
+	if c.sq.end == c.sndNxt {
+		return
+	}
+	if c.sndWnd != 0 {
+		// Held back by cork or silly window avoidance: the override timeout of
+		// section 3.8.6.2.1 rule (4).
+		c.flags |= flagForcePush
+		c.l.markDirty(c)
+		return
+	}
+	r := c.cold()
+	if c.failingSince == 0 {
+		c.failingSince = now
+	}
+	limit := c.l.tun.Retries2
+	if c.s.orphan {
+		limit = c.orphanRetries()
+	}
+	if c.expired(now, int32(r.keepProbes) >= limit) {
+		c.giveUp()
+		return
+	}
+	r.keepProbes++
+	if c.backoff < 255 {
+		c.backoff++
+	}
+	c.sendProbe()
+	c.flags |= flagWinProbe
+	c.setTimer(timerRexmt, now+c.currentRTO())
+}
+
+// sendProbe sends a segment that the peer must answer: one before its window
+// (RFC 9293 section 3.10.7.4, first step), as keep-alive does too.
+func (c *conn) sendProbe() {
+	h := c.header(c.sndUna-1, wire.TCPAck)
+	c.stamp(h)
+	c.l.counters.OutSegs++
+	c.l.net.Transmit(&c.path, h, nil, 0)
+}
