@@ -1,0 +1,163 @@
+package main
+
+// Sockets as ss(8) prints them.
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tcpcni/tcpcni/engine"
+	"github.com/tcpcni/tcpcni/hostlink/process"
+	"github.com/tcpcni/tcpcni/plugin"
+)
+
+func ssCommand() *cobra.Command {
+	var info bool
+	cmd := &cobra.Command{
+		Use:   "ss [flags] [NAME]",
+		Short: "Show the sockets of a sandbox, or of all",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := needRoot("ss"); err != nil {
+				return err
+			}
+			stateDir, err := plugin.StateDir()
+			if err != nil {
+				return err
+			}
+			all, err := allTargets(stateDir)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				if all, err = named(all, args[0]); err != nil {
+					return err
+				}
+			}
+			return showSockets(cmd.OutOrStdout(), all, len(args) == 0, info)
+		},
+	}
+	cmd.Flags().BoolVarP(&info, "info", "i", false, "show the state of each TCP connection, too")
+	return cmd
+}
+
+// showSockets prints one table. An engine that does not answer is an error for
+// the one who asked for it by name, a line of its own among all.
+func showSockets(out io.Writer, targets []target, all, info bool) error {
+	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
+	head := "Netid\tState\tRecv-Q\tSend-Q\tLocal Address:Port\tPeer Address:Port\tProcess"
+	if all {
+		head = "Sandbox\t" + head
+	}
+	fmt.Fprintln(w, head)
+	for _, t := range targets {
+		sockets, err := t.sockets()
+		if err != nil && !all {
+			return fmt.Errorf("sandbox %q: %w", t.name, err)
+		}
+		lead := ""
+		if all {
+			lead = t.name + "\t"
+		}
+		if err != nil {
+			fmt.Fprintf(w, "%s%s\n", lead, strings.ReplaceAll(err.Error(), "\n", " "))
+			continue
+		}
+		users := t.socketUsers(sockets)
+		for _, s := range sockets {
+			fmt.Fprintf(w, "%s%s\t%s\t%d\t%d\t%s\t%s\t%s\n", lead, s.Netid, s.State, s.RecvQ, s.SendQ,
+				ssAddr(s.Local, s.V6), ssAddr(s.Peer, s.V6), users[s.Inode])
+			if line := ssInfo(&s); info && line != "" {
+				fmt.Fprintf(w, "\t %s\n", line)
+			}
+		}
+	}
+	return w.Flush()
+}
+
+func (t *target) sockets() ([]engine.SocketInfo, error) {
+	c, err := engine.Dial(t.sandbox.ControlPath())
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	return c.Sockets()
+}
+
+// ssAddr prints an address as ss -n does: no peer and no port are stars.
+func ssAddr(a netip.AddrPort, v6 bool) string {
+	host := "0.0.0.0"
+	switch {
+	case a.Addr().Is6():
+		host = "[" + a.Addr().String() + "]"
+	case a.Addr().IsValid():
+		host = a.Addr().String()
+	case v6:
+		host = "[::]"
+	}
+	port := "*"
+	if a.Port() != 0 {
+		port = strconv.Itoa(int(a.Port()))
+	}
+	return host + ":" + port
+}
+
+// ssInfo is the line that ss -i has for a connection; times are in milliseconds.
+func ssInfo(s *engine.SocketInfo) string {
+	if s.Netid != "tcp" || s.MSS == 0 {
+		return ""
+	}
+	ms := func(us uint32) string { return strconv.FormatFloat(float64(us)/1000, 'f', -1, 64) }
+	words := []string{s.Congestion, "rto:" + ms(s.RTOus)}
+	if s.RTTus != 0 {
+		words = append(words, "rtt:"+ms(s.RTTus)+"/"+ms(s.RTTVarus))
+	}
+	words = append(words, fmt.Sprintf("mss:%d", s.MSS), fmt.Sprintf("cwnd:%d", s.Cwnd))
+	if s.Ssthresh != 0 && s.Ssthresh < 1<<30 {
+		words = append(words, fmt.Sprintf("ssthresh:%d", s.Ssthresh))
+	}
+	if s.Retrans != 0 {
+		words = append(words, fmt.Sprintf("retrans:0/%d", s.Retrans))
+	}
+	return strings.Join(words, " ")
+}
+
+// socketUsers finds who holds the sockets, by inode, as ss -p prints it. Only
+// the sandbox's processes are looked at.
+func (t *target) socketUsers(sockets []engine.SocketInfo) map[uint64]string {
+	wanted := make(map[string]uint64)
+	for _, s := range sockets {
+		if s.Inode != 0 {
+			wanted[fmt.Sprintf("socket:[%d]", s.Inode)] = s.Inode
+		}
+	}
+	users := make(map[uint64][]string)
+	ids, err := process.InNetNS(t.netNSID())
+	if err != nil || len(wanted) == 0 {
+		return nil
+	}
+	for _, id := range ids {
+		dir := filepath.Join("/proc", strconv.Itoa(id.PID))
+		comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
+		fds, _ := os.ReadDir(filepath.Join(dir, "fd"))
+		for _, fd := range fds {
+			link, _ := os.Readlink(filepath.Join(dir, "fd", fd.Name()))
+			if ino, ok := wanted[link]; ok {
+				users[ino] = append(users[ino], fmt.Sprintf("(%q,pid=%d,fd=%s)", strings.TrimSpace(string(comm)), id.PID, fd.Name()))
+			}
+		}
+	}
+	text := make(map[uint64]string, len(users))
+	for ino, u := range users {
+		text[ino] = "users:(" + strings.Join(u, ",") + ")"
+	}
+	return text
+}

@@ -1,0 +1,220 @@
+package plugin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/version"
+
+	"github.com/tcpcni/tcpcni/engine"
+	"github.com/tcpcni/tcpcni/hostlink"
+)
+
+// cmdAdd attaches a sandbox to the network: everything is checked, IPAM gives
+// addresses, the devices are made, the engine is started between them. An error
+// at any step leaves nothing behind.
+func cmdAdd(args *skel.CmdArgs) error {
+	c, s, err := prepareVerb(args)
+	if err != nil {
+		return err
+	}
+	if err := checkNetNS(args.Netns); err != nil {
+		return err
+	}
+	if err := s.checkControlPath(); err != nil {
+		return err
+	}
+	if c.PrevResult != nil {
+		return types.NewError(types.ErrInvalidNetworkConfig, "invalid network configuration",
+			"prevResult: a previous plugin's result: accepted: none, this plugin is the first of its list")
+	}
+	lock, err := s.lock()
+	if err != nil {
+		return err
+	}
+	r, err := attach(c, s, args)
+	if err != nil {
+		return errors.Join(err, lock.Remove())
+	}
+	return errors.Join(types.PrintResult(r, c.CNIVersion), lock.Unlock())
+}
+
+// prepareVerb parses what every verb is given.
+func prepareVerb(args *skel.CmdArgs) (*Config, Sandbox, error) {
+	c, err := ParseConfig(args.StdinData)
+	if err != nil {
+		return nil, Sandbox{}, invalid(err)
+	}
+	dir, err := StateDir()
+	if err != nil {
+		return nil, Sandbox{}, types.NewError(types.ErrInvalidEnvironmentVariables, err.Error(), "")
+	}
+	return c, SandboxAt(dir, args.ContainerID, args.IfName), nil
+}
+
+// checkNetNS refuses a namespace that is not there or is the plugin's own: the
+// sandbox's interface would land on the host.
+func checkNetNS(path string) error {
+	same, err := hostlink.SameNetNS(path, "")
+	if err == nil && same {
+		err = fmt.Errorf("CNI_NETNS: %q: accepted: another namespace than the host's", path)
+	}
+	if err != nil {
+		return types.NewError(types.ErrInvalidNetNS, "unusable network namespace", err.Error())
+	}
+	return nil
+}
+
+// attach makes the attachment. The caller holds its lock.
+func attach(c *Config, s Sandbox, args *skel.CmdArgs) (r *current.Result, err error) {
+	if err := clearLeftovers(c, s, args); err != nil {
+		return nil, err
+	}
+	var u undo
+	defer func() { err = u.run(err) }()
+
+	u.push(func() error { return ipamDo(delegateDel, c, args.StdinData) })
+	ipam, err := ipamAdd(c, args.StdinData)
+	if err != nil {
+		return nil, err
+	}
+	p, err := makePlan(c, ipam)
+	if err != nil {
+		return nil, err
+	}
+
+	mac := c.MAC
+	if mac == nil {
+		mac = derivedMAC(s.ContainerID, s.IfName)
+	}
+	rec := &Record{
+		Network: c.Name, ContainerID: s.ContainerID, IfName: s.IfName, NetNS: args.Netns,
+		Uplink: c.Uplink, Bridge: c.Bridge, Device: uplinkName(s.ContainerID, s.IfName),
+		Profile: c.profileName(), Addrs: p.addrs,
+	}
+	u.push(func() error { return os.RemoveAll(s.Dir) })
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	// Written before the first device: a plugin killed from here on leaves a
+	// record of what it may have made.
+	if err := s.writeJSON(recordFile, rec); err != nil {
+		return nil, err
+	}
+	if err := makeDevices(&u, c, s, rec, mac, p); err != nil {
+		return nil, err
+	}
+	if err := startEngine(s, engineConfig(c, s, rec, mac, p)); err != nil {
+		return nil, err
+	}
+	u.push(s.stopEngine)
+	return makeResult(c, rec, mac, ipam)
+}
+
+// clearLeftovers makes room for an ADD after a plugin or machine that stopped
+// in the middle. An attachment that works is not touched.
+func clearLeftovers(c *Config, s Sandbox, args *skel.CmdArgs) error {
+	if _, err := os.Stat(s.Dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if id, err := s.Engine(); err == nil && id.Alive() {
+		return types.NewError(types.ErrInvalidEnvironmentVariables,
+			fmt.Sprintf("CNI_CONTAINERID %q with CNI_IFNAME %q is attached already: accepted: one that is not", s.ContainerID, s.IfName), "")
+	}
+	return detach(c, s, args)
+}
+
+// makeDevices makes the inner and the uplink side, and the rules between the
+// host and the rest of its world.
+func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, mac net.HardwareAddr, p *plan) error {
+	if err := setUpInner(u, rec.NetNS, rec.IfName, c.MTU, mac, p); err != nil {
+		return err
+	}
+	hostMAC := derivedMAC("host", s.ContainerID, s.IfName)
+	var err error
+	if c.Uplink == UplinkBridge {
+		err = setUpBridge(u, c.Bridge, rec.Device, c.MTU, hostMAC, p)
+	} else {
+		err = setUpPTP(u, rec.Device, c.MTU, hostMAC, p)
+	}
+	if err != nil || !c.IPMasq {
+		return err
+	}
+	u.push(func() error { return tearDownMasq(c.Name, s, p.addrs) })
+	return setUpMasq(c, s, p.addrs)
+}
+
+// engineConfig says what the engine of the attachment does.
+func engineConfig(c *Config, s Sandbox, rec *Record, mac net.HardwareAddr, p *plan) engine.Config {
+	return engine.Config{
+		Name:        s.ContainerID,
+		ControlPath: s.ControlPath(),
+		Uplink:      engine.LinkSpec{Kind: engine.LinkTAP, Ifname: rec.Device},
+		Inner:       engine.LinkSpec{Kind: engine.LinkTAP, Ifname: rec.IfName, NetNS: rec.NetNS},
+		Ifname:      rec.IfName,
+		MAC:         mac.String(),
+		MTU:         c.MTU,
+		Addrs:       p.engineAddrs(c),
+		Routes:      p.routes,
+		Profile:     rec.Profile,
+		Tunables:    c.Tunables,
+		Pcap:        c.Pcap,
+		Impair:      c.Impair,
+	}
+}
+
+// makeResult is the result of ADD: CNI specification 1.1.0, section 5. DNS
+// settings of the configuration come before those of IPAM.
+func makeResult(c *Config, rec *Record, mac net.HardwareAddr, ipam *current.Result) (*current.Result, error) {
+	host, err := net.InterfaceByName(rec.Device)
+	if err != nil {
+		return nil, fmt.Errorf("interface %q: %w", rec.Device, err)
+	}
+	r := &current.Result{
+		CNIVersion: current.ImplementedSpecVersion,
+		Interfaces: []*current.Interface{
+			{Name: rec.Device, Mac: host.HardwareAddr.String(), Mtu: c.MTU},
+			{Name: rec.IfName, Mac: mac.String(), Mtu: c.MTU, Sandbox: rec.NetNS},
+		},
+		IPs:    ipam.IPs,
+		Routes: ipam.Routes,
+		DNS:    ipam.DNS,
+	}
+	if rec.Bridge != "" {
+		br, err := net.InterfaceByName(rec.Bridge)
+		if err != nil {
+			return nil, fmt.Errorf("bridge %q: %w", rec.Bridge, err)
+		}
+		r.Interfaces = append(r.Interfaces, &current.Interface{Name: br.Name, Mac: br.HardwareAddr.String(), Mtu: br.MTU})
+	}
+	const innerIndex = 1
+	for _, ip := range r.IPs {
+		ip.Interface = current.Int(innerIndex)
+	}
+	if !c.DNS.IsEmpty() {
+		r.DNS = c.DNS
+	}
+	return r, nil
+}
+
+// previous reads the result of ADD that came with a later verb.
+func previous(c *Config) (*current.Result, error) {
+	if c.PrevResult == nil {
+		return nil, errNoPrevResult
+	}
+	var conf types.PluginConf
+	conf.CNIVersion = c.CNIVersion
+	if err := json.Unmarshal(c.PrevResult, &conf.RawPrevResult); err != nil {
+		return nil, fmt.Errorf("prevResult: %w", err)
+	}
+	if err := version.ParsePrevResult(&conf); err != nil {
+		return nil, fmt.Errorf("prevResult: %w", err)
+	}
+	return current.NewResultFromResult(conf.PrevResult)
+}
