@@ -77,12 +77,18 @@ func parseICMP(b []byte, h *ICMP, pseudo uint16) (body []byte, err error) {
 	if Sum(b, pseudo) != 0xffff {
 		return nil, ErrChecksum
 	}
-	*h = ICMP{Type: b[0], Code: b[1], Rest: binary.BigEndian.Uint32(b[4:])}
-	return b[ICMPLen:], nil
+	return ICMPUnverified(b, h), nil
 }
 
 // AppendTo appends the header to b.
 func (h *ICMP) AppendTo(b []byte) []byte {
 	b = append(b, h.Type, h.Code, 0, 0)
 	return binary.BigEndian.AppendUint32(b, h.Rest)
+}
+
+// ICMPUnverified reads message b, at least ICMPLen bytes, whose checksum the
+// caller does not want verified.
+func ICMPUnverified(b []byte, h *ICMP) (body []byte) {
+	*h = ICMP{Type: b[0], Code: b[1], Rest: binary.BigEndian.Uint32(b[4:])}
+	return b[ICMPLen:]
 }

@@ -171,3 +171,23 @@ func (e *Ext6) fragment(b []byte) {
 	e.NextField, e.Proto = IPv6Len+e.Offset, h[0]
 	e.Offset += FragmentLen
 }
+
+// SkipExt finds the upper-layer header behind extension headers without looking
+// into them, for a packet that is not going to be delivered. The offset may be
+// beyond the end of b.
+func SkipExt(next uint8, b []byte) (proto uint8, offset int) {
+	for range maxExtHeaders {
+		if offset+2 > len(b) {
+			return next, offset
+		}
+		switch next {
+		case ProtoHopByHop, ProtoDstOpts, ProtoRouting:
+			next, offset = b[offset], offset+(int(b[offset+1])+1)*8
+		case ProtoFragment:
+			next, offset = b[offset], offset+FragmentLen
+		default:
+			return next, offset
+		}
+	}
+	return next, offset
+}

@@ -1,0 +1,130 @@
+package udp
+
+// Sending: RFC 768, RFC 8085 section 3.2 (path MTU), ip(7) (IP_MTU_DISCOVER).
+
+import (
+	"net/netip"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// Largest payloads in bytes: what IP's length fields hold, less the headers
+// that they count.
+const (
+	MaxPayload4 = wire.IPv4MaxPacket - wire.IPv4MinHeader - wire.UDPLen
+	MaxPayload6 = wire.IPv4MaxPacket - wire.UDPLen
+)
+
+// discovery is what a value of IP_MTU_DISCOVER or IPV6_MTU_DISCOVER asks for.
+type discovery struct {
+	df    bool // packets that fit carry DF
+	whole bool // packets that do not fit are EMSGSIZE
+	link  bool // they fit when the link takes them, whatever the path does
+}
+
+var discoveries = [...]discovery{
+	sockopt.PMTUDiscDont:      {},
+	sockopt.PMTUDiscWant:      {df: true},
+	sockopt.PMTUDiscDo:        {df: true, whole: true},
+	sockopt.PMTUDiscProbe:     {df: true, whole: true, link: true},
+	sockopt.PMTUDiscInterface: {whole: true, link: true},
+	sockopt.PMTUDiscOmit:      {link: true},
+}
+
+// SendTo sends p to a, or with an invalid a to the peer. Errors: a pending ICMP
+// error, EDESTADDRREQ, EINVAL (port 0), EMSGSIZE, EAFNOSUPPORT, EACCES
+// (broadcast without SO_BROADCAST), ENETUNREACH, …
+func (s *Socket) SendTo(p []byte, a netip.AddrPort) error {
+	err := s.sendTo(p, a)
+	if err != nil {
+		s.l.counters.SndErrors++
+	}
+	return err
+}
+
+func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
+	if s.closed {
+		return errno.EPIPE
+	}
+	if len(p) > MaxPayload6 {
+		return errno.EMSGSIZE
+	}
+	to := s.remote
+	if a.IsValid() {
+		addr, no := s.native(a.Addr())
+		if no != 0 {
+			return no
+		}
+		to = netip.AddrPortFrom(addr, a.Port())
+	}
+	switch {
+	case !to.IsValid():
+		return errno.EDESTADDRREQ
+	case to.Port() == 0:
+		return errno.EINVAL
+	case to.Addr().Is4() && len(p) > MaxPayload4:
+		return errno.EMSGSIZE
+	}
+	if e := s.TakeError(); e != 0 {
+		return e
+	}
+	if err := s.familyAllowed(to.Addr()); err != nil {
+		return err
+	}
+	if err := s.wayTo(to.Addr()); err != nil {
+		return err
+	}
+	if err := s.autobind(); err != nil {
+		return err
+	}
+	h := wire.UDP{SrcPort: s.claim.Port, DstPort: to.Port(), Length: uint16(wire.UDPLen + len(p))}
+	o := s.sending(len(p))
+	if err := s.l.net.Transmit(&s.path, &h, p, &o); err != nil {
+		return err
+	}
+	s.l.counters.OutDatagrams++
+	return nil
+}
+
+// wayTo makes s.path lead to addr.
+func (s *Socket) wayTo(addr netip.Addr) error {
+	if s.pathTo == addr && s.pathLink == s.opts.BindToIf && s.l.net.Fresh(&s.path) {
+		return nil
+	}
+	p, err := s.route(addr)
+	if err != nil {
+		s.pathTo = netip.Addr{}
+		return err
+	}
+	if s.remote.IsValid() && s.local.IsValid() && s.local.Is4() == p.Src.Is4() && s.l.net.IsLocal(s.local) {
+		p.Src = s.local // a connected socket keeps its source
+	}
+	s.path, s.pathTo, s.pathLink = p, addr, s.opts.BindToIf
+	return nil
+}
+
+// sending is how a datagram of n payload bytes travels on s.path.
+func (s *Socket) sending(n int) Sending {
+	o := &s.opts
+	v4 := s.path.Dst.Is4()
+	header, mode, ttl, group, std, tos := wire.IPv6Len, o.MTUDiscover6, o.HopLimit, o.MulticastHops, s.l.tun.HopLimit, o.TClass
+	if v4 {
+		header, mode, ttl, group, std, tos = wire.IPv4MinHeader, o.MTUDiscover, o.TTL, o.MulticastTTL, s.l.tun.DefaultTTL, o.TOS
+	}
+	d := discoveries[min(int(mode), len(discoveries)-1)]
+	x := Sending{TOS: tos, TTL: std, Fragment: !d.whole, MTU: s.path.MTU}
+	switch {
+	case s.path.Multicast:
+		x.TTL = group
+	case ttl >= 0:
+		x.TTL = uint8(ttl)
+	}
+	if d.link {
+		x.MTU = s.path.LinkMTU
+	}
+	fits := header+wire.UDPLen+n <= x.MTU
+	x.DF = d.df && (fits || d.whole) && !(s.path.NoDF && !d.whole)
+	return x
+}

@@ -1,0 +1,319 @@
+package udp
+
+// The socket calls: udp(7), ip(7), ipv6(7), bind(2), connect(2).
+
+import (
+	"net/netip"
+	"slices"
+
+	"github.com/tcpcni/tcpcni/netstack/ports"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// A Socket is a UDP socket. It implements sockopt.Target. All methods belong to
+// the stack's event loop.
+type Socket struct {
+	l     *Layer
+	owner Owner
+	opts  sockopt.Options
+	claim *ports.Claim // the port; nil: none
+
+	domain    uint8
+	closed    bool
+	portFixed bool       // Bind chose the port: it outlives Disconnect
+	fixed     netip.Addr // address of Bind, invalid for none or any
+	local     netip.Addr // address that datagrams must come to; invalid for any
+	only4     bool       // bound to ::ffff:0.0.0.0
+	remote    netip.AddrPort
+	err       errno.Errno // SO_ERROR: read once
+
+	path     Path       // to the peer, or to the last destination
+	pathTo   netip.Addr // what path was asked for; invalid: nothing
+	pathLink int32
+}
+
+var _ sockopt.Target = (*Socket)(nil)
+
+// NewSocket returns a socket of the domain, which is 2 (AF_INET) or 10
+// (AF_INET6).
+func (l *Layer) NewSocket(domain int, o Owner) *Socket {
+	return &Socket{l: l, owner: o, domain: uint8(domain), opts: l.profile.NewDatagramOptions()}
+}
+
+// SetOwner makes o receive what arrives from now on.
+func (s *Socket) SetOwner(o Owner) { s.owner = o }
+
+// native is addr without IPv4 mapping, if the socket's domain can use it.
+func (s *Socket) native(addr netip.Addr) (netip.Addr, errno.Errno) {
+	switch {
+	case s.domain == sockopt.AFInet && addr.Is4():
+		return addr, 0
+	case s.domain == sockopt.AFInet6 && addr.Is4In6():
+		if s.opts.V6Only {
+			return addr, errno.ENETUNREACH
+		}
+		return addr.Unmap(), 0
+	case s.domain == sockopt.AFInet6 && addr.Is6():
+		return addr, 0
+	}
+	return addr, errno.EAFNOSUPPORT
+}
+
+// Bind gives the socket a local address and port; port 0 chooses one. Broadcast
+// and multicast addresses are allowed. Errors: EINVAL (bound already),
+// EAFNOSUPPORT, EADDRNOTAVAIL, EACCES (a privileged port), EADDRINUSE.
+func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) error {
+	if s.claim != nil || s.closed {
+		return errno.EINVAL
+	}
+	addr, no := s.native(a.Addr())
+	switch {
+	case no == errno.ENETUNREACH:
+		return errno.EINVAL // an IPv4-mapped address on an IPv6-only socket
+	case no != 0:
+		return no
+	}
+	addr = addr.WithZone("")
+	if !s.bindable(addr) {
+		return errno.EADDRNOTAVAIL
+	}
+	if a.Port() != 0 && a.Port() < s.l.tun.UnprivilegedPortStart && !priv.NetBindService {
+		return errno.EACCES
+	}
+	if err := s.takePort(addr, a.Port(), uid); err != nil {
+		return err
+	}
+	s.portFixed = true
+	s.only4 = s.domain == sockopt.AFInet6 && addr.Is4()
+	if !addr.IsUnspecified() {
+		s.fixed, s.local = addr, addr
+	}
+	return nil
+}
+
+func (s *Socket) bindable(a netip.Addr) bool {
+	return a.IsUnspecified() || a.IsMulticast() || s.opts.FreeBind || s.l.net.IsLocal(a) || s.l.net.IsBroadcast(a)
+}
+
+// takePort claims port for addr, or a random one of the range when it is 0.
+func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32) error {
+	if s.domain == sockopt.AFInet6 && addr.Is4() {
+		addr = netip.AddrFrom16(addr.As16()) // the table tells families by the form
+	}
+	c := &ports.Claim{
+		Addr: addr, Port: port, UID: uid,
+		V6: s.domain == sockopt.AFInet6, V6Only: s.opts.V6Only,
+		ReuseAddr: s.opts.ReuseAddr, ReusePort: s.opts.ReusePort, ExclBind: s.opts.ExclBind,
+		Link: int(s.opts.BindToIf),
+	}
+	lo, hi := s.l.tun.PortMin, s.l.tun.PortMax
+	if m := s.opts.PortMin; m != 0 {
+		lo = max(lo, m)
+	}
+	if m := s.opts.PortMax; m != 0 {
+		hi = min(hi, m)
+	}
+	if err := s.l.ports.Bind(c, s.l.net.Rand32, lo, hi); err != nil {
+		return err
+	}
+	s.claim = c
+	s.l.byPort[c.Port] = append(s.l.byPort[c.Port], s)
+	return nil
+}
+
+// autobind takes a port for a socket that sends or connects without one.
+// EAGAIN: none is free, as Linux says.
+func (s *Socket) autobind() error {
+	if s.claim != nil {
+		return nil
+	}
+	any := netip.IPv4Unspecified()
+	if s.domain == sockopt.AFInet6 {
+		any = netip.IPv6Unspecified()
+	}
+	if s.takePort(any, 0, 0) != nil {
+		return errno.EAGAIN
+	}
+	return nil
+}
+
+// Connect fixes the peer: only its datagrams arrive, sends go to it, and ICMP
+// errors about them are reported. It also fixes the local address. Errors:
+// EAFNOSUPPORT, EACCES (broadcast without SO_BROADCAST), ENETUNREACH, EAGAIN
+// (no port is free), …
+func (s *Socket) Connect(a netip.AddrPort) error {
+	if s.closed {
+		return errno.EINVAL
+	}
+	to, no := s.native(a.Addr())
+	if no != 0 {
+		return no
+	}
+	if err := s.familyAllowed(to); err != nil {
+		return err
+	}
+	p, err := s.route(to)
+	if err != nil {
+		return err
+	}
+	if err := s.autobind(); err != nil {
+		return err
+	}
+	s.unpair()
+	s.path, s.pathTo, s.pathLink = p, p.Dst, s.opts.BindToIf
+	s.local = p.Src
+	s.remote = netip.AddrPortFrom(p.Dst, a.Port())
+	s.l.pairs[s.pair()] = s
+	return nil
+}
+
+// familyAllowed refuses a destination of the family that the bound address
+// excludes, as Linux does (ENETUNREACH).
+func (s *Socket) familyAllowed(to netip.Addr) error {
+	if s.only4 && !to.Is4() || s.fixed.IsValid() && s.fixed.Is4() != to.Is4() {
+		return errno.ENETUNREACH
+	}
+	return nil
+}
+
+// route finds the way to a native address, with the permissions of the socket.
+func (s *Socket) route(to netip.Addr) (Path, error) {
+	src := s.fixed
+	if src.IsValid() && (src.IsMulticast() || s.l.net.IsBroadcast(src)) {
+		src = netip.Addr{} // such an address receives, but never sends
+	}
+	p, err := s.l.net.Route(src, to, int(s.opts.BindToIf))
+	switch {
+	case err != nil:
+		return p, err
+	case p.Broadcast && !s.opts.Broadcast:
+		return p, errno.EACCES
+	case p.Gateway && s.opts.DontRoute:
+		return p, errno.ENETUNREACH
+	}
+	return p, nil
+}
+
+// Disconnect undoes Connect (connect(2) with AF_UNSPEC): address and port go
+// unless Bind gave them.
+func (s *Socket) Disconnect() {
+	if s.closed {
+		return
+	}
+	s.unpair()
+	s.remote, s.pathTo = netip.AddrPort{}, netip.Addr{}
+	s.local = s.fixed
+	if !s.portFixed {
+		s.releasePort()
+	}
+}
+
+func (s *Socket) pair() pair {
+	return pair{netip.AddrPortFrom(s.local, s.claim.Port), s.remote}
+}
+
+func (s *Socket) unpair() {
+	if s.remote.IsValid() && s.l.pairs[s.pair()] == s {
+		delete(s.l.pairs, s.pair())
+	}
+}
+
+func (s *Socket) releasePort() {
+	if s.claim == nil {
+		return
+	}
+	port := s.claim.Port
+	list := slices.DeleteFunc(s.l.byPort[port], func(x *Socket) bool { return x == s })
+	if len(list) == 0 {
+		delete(s.l.byPort, port)
+	} else {
+		s.l.byPort[port] = list
+	}
+	s.l.ports.Release(s.claim)
+	s.claim = nil
+}
+
+// Close ends the socket. The owner hears nothing from then on.
+func (s *Socket) Close() {
+	s.portFixed = false
+	s.Disconnect()
+	s.closed, s.owner = true, nil
+}
+
+// shown is a native address as the socket's domain shows it.
+func (s *Socket) shown(a netip.Addr) netip.Addr {
+	if s.domain == sockopt.AFInet6 && a.Is4() {
+		return netip.AddrFrom16(a.As16())
+	}
+	return a
+}
+
+// LocalAddr is where the socket is bound; port 0 means not yet.
+func (s *Socket) LocalAddr() netip.AddrPort {
+	a := s.local
+	switch {
+	case a.IsValid():
+	case s.only4 || s.domain == sockopt.AFInet:
+		a = netip.IPv4Unspecified()
+	default:
+		a = netip.IPv6Unspecified()
+	}
+	if s.claim == nil {
+		return netip.AddrPortFrom(s.shown(a), 0)
+	}
+	return netip.AddrPortFrom(s.shown(a), s.claim.Port)
+}
+
+// RemoteAddr is the peer; invalid when the socket is not connected.
+func (s *Socket) RemoteAddr() netip.AddrPort {
+	if !s.remote.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(s.shown(s.remote.Addr()), s.remote.Port())
+}
+
+// Options are the socket's settings.
+func (s *Socket) Options() *sockopt.Options { return &s.opts }
+
+// Changed takes note of a new setting.
+func (s *Socket) Changed(sockopt.ID) {
+	s.pathTo = netip.Addr{} // the link, or the leave to broadcast, may have changed
+	if s.claim != nil {
+		s.claim.ReuseAddr, s.claim.ReusePort = s.opts.ReuseAddr, s.opts.ReusePort
+	}
+}
+
+// Kind is the socket's domain, type and protocol by Linux numbers.
+func (s *Socket) Kind() (domain, typ, protocol int) {
+	return int(s.domain), sockopt.SockDgram, protoUDP
+}
+
+const protoUDP = 17
+
+// TakeError returns the pending error and clears it.
+func (s *Socket) TakeError() errno.Errno {
+	e := s.err
+	s.err = 0
+	return e
+}
+
+// Listening is always false.
+func (s *Socket) Listening() bool { return false }
+
+// Connected reports whether Connect fixed a peer.
+func (s *Socket) Connected() bool { return s.remote.IsValid() }
+
+// MSS is 0: UDP has no segments.
+func (s *Socket) MSS() int { return 0 }
+
+// PathMTU is that of the way to the peer in bytes, 0 when there is none.
+func (s *Socket) PathMTU() int {
+	if !s.remote.IsValid() || s.wayTo(s.remote.Addr()) != nil {
+		return 0
+	}
+	return s.path.MTU
+}
+
+// Info leaves i as it is: there is no TCP state.
+func (s *Socket) Info(i *sockopt.TCPInfo) {}
