@@ -15,8 +15,12 @@ import (
 // tcp.Rx.Link.
 const LoopbackLink = -1
 
-// loopbackMTU is the largest packet that is looped, in bytes.
-const loopbackMTU = 65536
+// The largest packets that are looped, in bytes; IPv4's length field holds no
+// more.
+const (
+	loopbackMTU4 = 65535
+	loopbackMTU6 = 65536
+)
 
 // Bounds on what a configuration may ask for.
 const (

@@ -122,6 +122,9 @@ func (s *Stack) route(src, dst netip.Addr, num int) (way, errno.Errno) {
 	if !dst.IsValid() || dst.Is4In6() || src.IsValid() && src.Is4() != dst.Is4() {
 		return way{}, errno.EINVAL
 	}
+	if num == LoopbackLink {
+		num = 0 // answers to what was looped: the destination says it all
+	}
 	if num != 0 && s.link(num) == nil {
 		return way{}, errno.ENODEV
 	}
@@ -173,7 +176,11 @@ func (s *Stack) localWay(src, dst netip.Addr) way {
 			src = ownLoopback(dst)
 		}
 	}
-	return way{src: src, dst: dst, hop: dst, kind: wayLocal, mtu: loopbackMTU, linkMTU: loopbackMTU}
+	w := way{src: src, dst: dst, hop: dst, kind: wayLocal, mtu: loopbackMTU6, linkMTU: loopbackMTU6}
+	if dst.Is4() {
+		w.mtu, w.linkMTU = loopbackMTU4, loopbackMTU4
+	}
+	return w
 }
 
 // outWay finds link, next hop and MTU of a destination elsewhere.

@@ -118,7 +118,7 @@ func (s *Stack) transmitTCP(p *tcp.Path, h *wire.TCP, payload [][]byte, size, gs
 	ipLen := l4 - ipStart
 	packet := ipLen + spec.length
 	switch {
-	case packet > wire.IPv4MaxPacket,
+	case packet > loopbackMTU6, v4 && packet > wire.IPv4MaxPacket,
 		gso > 0 && nb.link != nil && packet-size+gso > nb.link.mtu,
 		gso <= 0 && nb.link != nil && packet > nb.link.mtu:
 		c.OutDiscards++

@@ -44,7 +44,7 @@ func (n *udpNetwork) Route(src, dst netip.Addr, link int) (udp.Path, error) {
 		Src: w.src, Dst: w.dst, MTU: w.mtu, LinkMTU: w.linkMTU, NoDF: w.noDF,
 		Broadcast: w.kind == wayBroadcast, Multicast: w.kind == wayMulticast,
 		Gateway: w.hop != w.dst,
-		Link: LoopbackLink, Expires: s.now + pmtuTime, Generation: s.gen,
+		Link:    LoopbackLink, Expires: s.now + pmtuTime, Generation: s.gen,
 	}
 	if w.link != nil {
 		p.Link = w.link.num
