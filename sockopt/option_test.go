@@ -488,11 +488,12 @@ func TestInherit(t *testing.T) {
 	}
 	set(t, p, s, "TCP_DEFER_ACCEPT", intBytes(5))
 	set(t, p, s, "TCP_QUICKACK", intBytes(0))
+	set(t, p, s, "SO_PRIORITY", intBytes(3))
 	set(t, p, s, "SO_RCVBUF", intBytes(70000))
 	var child Options
 	p.Inherit(&child, &s.opts)
 	want := s.opts
-	want.DeferAccept, want.QuickAck = 0, true
+	want.DeferAccept, want.QuickAck, want.Priority = 0, true, 0
 	if child != want {
 		t.Errorf("inherited %+v\nwant %+v", child, want)
 	}

@@ -51,8 +51,9 @@ func linuxDefaults(t *Tunables) Options {
 }
 
 // linuxNotInherited resets what belongs to a listener's queue and to one
-// connection's acknowledgements: inet_csk_clone_lock starts both afresh.
+// connection's acknowledgements (inet_csk_clone_lock) or packets (sk_clone_lock).
 var linuxNotInherited = []func(*Options, *Tunables){
+	func(o *Options, _ *Tunables) { o.Priority = 0 },
 	func(o *Options, _ *Tunables) { o.DeferAccept = 0 },
 	func(o *Options, _ *Tunables) { o.QuickAck = true },
 }

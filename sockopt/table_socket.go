@@ -37,7 +37,7 @@ var socketRows = at(SolSocket, AnySocket, []Row{
 	{ID: RcvBufForce, Name: "SO_RCVBUFFORCE", Number: 33, Unit: "bytes", Access: WriteOnly, Needs: CapNetAdmin, set: forceRcvBuf, Note: "as SO_RCVBUF without the upper limit"},
 	{ID: KeepAlive, Name: "SO_KEEPALIVE", Number: 9, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.KeepAlive }},
 	{ID: OOBInline, Name: "SO_OOBINLINE", Number: 10, Codec: Bool, Default: "0", Mirror: true, flag: func(o *Options) *bool { return &o.OOBInline }},
-	{ID: Priority, Name: "SO_PRIORITY", Number: 12, Default: "0", num: func(o *Options) *int32 { return &o.Priority }, set: setPriority,
+	{ID: Priority, Name: "SO_PRIORITY", Number: 12, Default: "0", NotInherited: true, num: func(o *Options) *int32 { return &o.Priority }, set: setPriority,
 		Note: "above 6 or negative takes CAP_NET_ADMIN or CAP_NET_RAW, else EPERM"},
 	{ID: Linger, Name: "SO_LINGER", Number: 13, Codec: LingerPair, Unit: "seconds", Default: "off, 0", setBytes: setLinger, getBytes: getLinger},
 	{ID: BSDCompat, Name: "SO_BSDCOMPAT", Number: 14, Codec: Bool, Default: "0", set: func(*call, int) error { return nil }, get: func(*call) (int, error) { return 0, nil },
