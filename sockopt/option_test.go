@@ -321,7 +321,7 @@ func TestShortBuffers(t *testing.T) {
 	}{
 		{"SO_TYPE", 0, ""}, {"SO_TYPE", 2, "\x01\x00"}, {"SO_TYPE", 4, "\x01\x00\x00\x00"}, {"SO_TYPE", 99, "\x01\x00\x00\x00"},
 		{"IP_TTL", 0, ""}, {"IP_TTL", 1, "\x40"}, {"IP_TTL", 3, "\x40"}, {"IP_TTL", 4, "\x40\x00\x00\x00"},
-		{"SO_LINGER", 3, "\x00\x00\x00"}, {"TCP_CONGESTION", 3, "ren"}, {"TCP_CONGESTION", 99, "reno" + strings.Repeat("\x00", 12)},
+		{"SO_LINGER", 3, "\x00\x00\x00"}, {"TCP_CONGESTION", 3, "cub"}, {"TCP_CONGESTION", 99, "cubic" + strings.Repeat("\x00", 11)},
 		{"IP_OPTIONS", 40, ""}, {"SO_BINDTODEVICE", 0, ""},
 	} {
 		if b, err := get(t, p, s, c.option, c.room); err != 0 || string(b) != c.want {

@@ -4,7 +4,7 @@ import "slices"
 
 // linuxCongestion are the algorithms that the stack has, by the names that
 // Linux gives them; the first is the default.
-var linuxCongestion = []string{"reno"}
+var linuxCongestion = []string{"cubic", "reno"}
 
 // newLinux is the profile of a current Linux kernel (6.x).
 func newLinux() *Profile {
