@@ -19,6 +19,7 @@ const (
 	flagFinSent                           // it was sent at least once
 	flagFinRcvd                           // the peer's FIN is below rcvNxt
 	flagEOFTold                           // EventEOF was raised
+	flagClosedTold                        // EventClosed was raised
 	flagTS                                // timestamps negotiated (RFC 7323 section 3)
 	flagSACK                              // SACK negotiated (RFC 2018 section 2)
 	flagWScale                            // window scaling negotiated (RFC 7323 section 2)
@@ -309,7 +310,8 @@ func (c *conn) destroy() {
 
 // tellClosed raises EventClosed once nothing is left to deliver.
 func (c *conn) tellClosed() {
-	if c.state == StateClosed && c.rq.len() == 0 {
+	if c.state == StateClosed && c.rq.len() == 0 && c.flags&flagClosedTold == 0 {
+		c.flags |= flagClosedTold
 		c.s.raise(EventClosed)
 	}
 }

@@ -1,0 +1,280 @@
+package sim
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/buf"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// A Host is one TCP layer with addresses, and the Network below it.
+type Host struct {
+	W    *World
+	TCP  *tcp.Layer
+	Pool buf.Pool
+	// Tap sees every segment that the host sends or receives, before loss.
+	Tap func(out bool, src, dst netip.Addr, h *wire.TCP, payload []byte)
+
+	addrs  []netip.Addr
+	links  map[netip.Addr]*link // by the peer's address
+	secret [32]byte
+	inbox  []packet
+	rx     tcp.Rx
+	edges  map[edgeKey]*edge
+	// Shrunk counts segments that took back window that was offered before.
+	Shrunk int
+	gso    int
+}
+
+// packet is a segment under way.
+type packet struct {
+	src, dst netip.Addr
+	segment  []byte
+}
+
+// Host adds a host with the given addresses and the default options.
+func (w *World) Host(addrs ...string) *Host { return w.HostWith(nil, addrs...) }
+
+// HostWith is Host with tunables by name; it panics on a bad one.
+func (w *World) HostWith(set map[string]string, addrs ...string) *Host {
+	profile, err := sockopt.ProfileByName("linux")
+	if err != nil {
+		panic(err)
+	}
+	tun, err := sockopt.NewTunables(profile, set)
+	if err != nil {
+		panic(err)
+	}
+	h := &Host{W: w, links: make(map[netip.Addr]*link), edges: make(map[edgeKey]*edge), gso: 65000}
+	for _, a := range addrs {
+		h.addrs = append(h.addrs, netip.MustParseAddr(a))
+	}
+	for i := range h.secret {
+		h.secret[i] = byte(w.rng.Uint64())
+	}
+	h.TCP = tcp.NewLayer(h, &h.Pool, profile, tun)
+	w.hosts = append(w.hosts, h)
+	return h
+}
+
+// Join connects two hosts; the same impairments hold both ways.
+func (w *World) Join(a, b *Host, way Way) { w.JoinWays(a, b, way, way) }
+
+// JoinWays connects two hosts by different ways there and back.
+func (w *World) JoinWays(a, b *Host, there, back Way) {
+	l, m := &link{Way: there, to: b}, &link{Way: back, to: a}
+	for _, addr := range b.addrs {
+		a.links[addr] = l
+	}
+	for _, addr := range a.addrs {
+		b.links[addr] = m
+	}
+}
+
+// Cut takes the host's line to addr down or up again; it is how a peer falls
+// silent.
+func (h *Host) Cut(addr string, down bool) { h.links[netip.MustParseAddr(addr)].down = down }
+
+// SetMTU changes what the line to addr carries; larger packets are lost.
+func (h *Host) SetMTU(addr string, mtu int) { h.links[netip.MustParseAddr(addr)].MTU = mtu }
+
+// SetGSO bounds the payload of super-segments; 0 switches them off.
+func (h *Host) SetGSO(n int) { h.gso = n }
+
+// Now implements tcp.Network.
+func (h *Host) Now() time.Duration { return h.W.now }
+
+// Rand32 implements tcp.Network.
+func (h *Host) Rand32() uint32 { return h.W.rng.Uint32() }
+
+// Secret implements tcp.Network.
+func (h *Host) Secret() *[32]byte { return &h.secret }
+
+// Wake implements tcp.Network; hosts are flushed at every step anyway.
+func (h *Host) Wake() {}
+
+// IsLocal implements tcp.Network.
+func (h *Host) IsLocal(addr netip.Addr) bool {
+	return addr.IsLoopback() || slices.Contains(h.addrs, addr)
+}
+
+// Route implements tcp.Network.
+func (h *Host) Route(src, dst netip.Addr, _ int) (tcp.Path, error) {
+	if src.IsValid() && !h.IsLocal(src) {
+		return tcp.Path{}, errno.EADDRNOTAVAIL
+	}
+	if h.IsLocal(dst) {
+		if !src.IsValid() {
+			src = dst
+		}
+		return tcp.Path{Src: src, Dst: dst, MTU: 65535, GSOMax: h.gso, Link: -1, Local: true}, nil
+	}
+	l := h.links[dst]
+	if l == nil {
+		return tcp.Path{}, errno.ENETUNREACH
+	}
+	for _, a := range h.addrs {
+		if !src.IsValid() && a.Is4() == dst.Is4() {
+			src = a
+		}
+	}
+	if !src.IsValid() {
+		return tcp.Path{}, errno.EADDRNOTAVAIL
+	}
+	return tcp.Path{Src: src, Dst: dst, MTU: l.mtu(), GSOMax: h.gso, Link: 1}, nil
+}
+
+// Transmit implements tcp.Network: super-segments are cut here.
+func (h *Host) Transmit(p *tcp.Path, t *wire.TCP, payload [][]byte, gso int) {
+	all := slices.Concat(payload...)
+	h.checkEdge(p, t)
+	if gso <= 0 {
+		gso = max(len(all), 1)
+	}
+	flags := t.Flags
+	for off := 0; ; {
+		n := min(gso, len(all)-off)
+		seg := *t
+		seg.Seq += uint32(off)
+		if off+n < len(all) {
+			seg.Flags = flags &^ (wire.TCPFin | wire.TCPPsh)
+		}
+		h.emit(p, &seg, all[off:off+n])
+		if off += n; off >= len(all) {
+			return
+		}
+	}
+}
+
+func (h *Host) emit(p *tcp.Path, t *wire.TCP, payload []byte) {
+	if h.Tap != nil {
+		h.Tap(true, p.Src, p.Dst, t, payload)
+	}
+	pk := packet{p.Src, p.Dst, append(t.AppendTo(nil), payload...)}
+	if p.Local {
+		h.W.After(0, func() { h.arrive(pk) })
+		return
+	}
+	headers := 20
+	if p.Src.Is6() {
+		headers = 40
+	}
+	if l := h.links[p.Dst]; len(pk.segment)+headers <= l.mtu() {
+		l.send(h.W, pk)
+	}
+}
+
+func (h *Host) arrive(p packet) { h.inbox = append(h.inbox, p) }
+
+// settle takes in what has arrived and sends what is owed.
+func (h *Host) settle() {
+	for i := 0; i < len(h.inbox); {
+		i += h.take(h.inbox[i:])
+	}
+	h.inbox = h.inbox[:0]
+	h.TCP.Flush()
+}
+
+// take gives the first packet of list to TCP, merged with those that continue
+// it, and returns how many that was.
+func (h *Host) take(list []packet) int {
+	h.rx = tcp.Rx{Src: list[0].src, Dst: list[0].dst, Link: 1, TTL: 64}
+	payload, err := wire.ParseTCP(list[0].segment, &h.rx.Header)
+	if err != nil {
+		return 1
+	}
+	n := 1
+	if l := h.links[h.rx.Src]; l != nil && len(payload) > 0 && h.mergeable() {
+		payload, n = h.merge(list, payload)
+	}
+	h.rx.Payload = payload
+	if h.Tap != nil {
+		h.Tap(false, h.rx.Src, h.rx.Dst, &h.rx.Header, payload)
+	}
+	h.TCP.Input(&h.rx)
+	return n
+}
+
+func (h *Host) mergeable() bool { return h.rx.Header.Flags&^(wire.TCPAck|wire.TCPPsh) == 0 }
+
+// merge is what GRO does: consecutive segments of one flow with equal headers.
+func (h *Host) merge(list []packet, first []byte) ([]byte, int) {
+	all, size := slices.Clone(first), len(first)
+	n := 1
+	for ; n < len(list) && h.rx.Header.Flags&wire.TCPPsh == 0; n++ {
+		var t wire.TCP
+		p, err := wire.ParseTCP(list[n].segment, &t)
+		in := &h.rx.Header
+		if err != nil || list[n].src != h.rx.Src || list[n].dst != h.rx.Dst ||
+			t.SrcPort != in.SrcPort || t.DstPort != in.DstPort ||
+			t.Seq != in.Seq+uint32(len(all)) || t.Ack != in.Ack || t.Window != in.Window ||
+			t.TSVal != in.TSVal || t.NSACK != in.NSACK || len(p) == 0 || len(p) > size ||
+			t.Flags&^(wire.TCPAck|wire.TCPPsh) != 0 || len(all)+len(p) > 65000 {
+			break
+		}
+		in.Flags |= t.Flags
+		all = append(all, p...)
+		if len(p) < size {
+			n++
+			break
+		}
+	}
+	if n > 1 {
+		h.rx.GSOSize = size
+	}
+	return all, n
+}
+
+// edgeKey and edge follow the right edge of each window that the host offers.
+type edgeKey struct {
+	src, dst netip.AddrPort
+}
+
+type edge struct {
+	scale int8
+	right uint32
+	valid bool
+}
+
+// checkEdge counts windows that shrink (RFC 9293 section 3.8.6, SHLD-14).
+func (h *Host) checkEdge(p *tcp.Path, t *wire.TCP) {
+	k := edgeKey{netip.AddrPortFrom(p.Src, t.SrcPort), netip.AddrPortFrom(p.Dst, t.DstPort)}
+	if t.Flags&wire.TCPSyn != 0 {
+		h.edges[k] = &edge{scale: t.WScale}
+		return
+	}
+	e := h.edges[k]
+	if e == nil || t.Flags&wire.TCPRst != 0 || t.Flags&wire.TCPAck == 0 {
+		return
+	}
+	peer := h.peerScale(p, t)
+	shift := e.scale
+	if shift < 0 || peer < 0 {
+		shift = 0
+	}
+	right := t.Ack + uint32(t.Window)<<shift
+	if e.valid && int32(right-e.right) < 0 {
+		h.Shrunk++
+	}
+	if !e.valid || int32(right-e.right) > 0 {
+		e.right, e.valid = right, true
+	}
+}
+
+// peerScale is the window scale of the peer's SYN, if the peer is simulated.
+func (h *Host) peerScale(p *tcp.Path, t *wire.TCP) int8 {
+	peer := h
+	if l := h.links[p.Dst]; l != nil {
+		peer = l.to
+	}
+	k := edgeKey{netip.AddrPortFrom(p.Dst, t.DstPort), netip.AddrPortFrom(p.Src, t.SrcPort)}
+	if e := peer.edges[k]; e != nil {
+		return e.scale
+	}
+	return -1
+}

@@ -1,0 +1,122 @@
+package sim
+
+import (
+	"container/heap"
+	"time"
+)
+
+// A World is virtual time and everything that happens in it.
+type World struct {
+	now    time.Duration
+	rng    Rand
+	queue  eventQueue
+	serial uint64
+	hosts  []*Host
+}
+
+// New returns an empty world whose every random decision follows from seed.
+func New(seed uint64) *World {
+	// Instants are not small numbers in real life either.
+	return &World{now: 1000 * time.Second, rng: Rand{state: seed}}
+}
+
+// Now is the present instant.
+func (w *World) Now() time.Duration { return w.now }
+
+// Rand is the world's generator.
+func (w *World) Rand() *Rand { return &w.rng }
+
+type event struct {
+	at     time.Duration
+	serial uint64 // events of one instant run in the order in which they were made
+	run    func()
+}
+
+type eventQueue []event
+
+func (q eventQueue) Len() int { return len(q) }
+func (q eventQueue) Less(i, j int) bool {
+	return q[i].at < q[j].at || q[i].at == q[j].at && q[i].serial < q[j].serial
+}
+func (q eventQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *eventQueue) Push(x any)   { *q = append(*q, x.(event)) }
+func (q *eventQueue) Pop() any {
+	old := *q
+	e := old[len(old)-1]
+	old[len(old)-1] = event{}
+	*q = old[:len(old)-1]
+	return e
+}
+
+// After runs f once d has passed.
+func (w *World) After(d time.Duration, f func()) {
+	w.serial++
+	heap.Push(&w.queue, event{w.now + d, w.serial, f})
+}
+
+// Run lets time pass until done reports true, which it returns, or until
+// nothing is left to happen within limit from now.
+func (w *World) Run(limit time.Duration, done func() bool) bool {
+	end := w.now + limit
+	for {
+		w.settle()
+		if done != nil && done() {
+			return true
+		}
+		at, ok := w.next()
+		if !ok || at > end {
+			w.now = max(w.now, min(end, w.now+limit))
+			return false
+		}
+		w.now = max(w.now, at)
+		for len(w.queue) > 0 && w.queue[0].at <= w.now {
+			heap.Pop(&w.queue).(event).run()
+		}
+		for _, h := range w.hosts {
+			if d, ok := h.TCP.Deadline(); ok && d <= w.now {
+				h.TCP.Advance()
+			}
+		}
+	}
+}
+
+// settle lets every host send what it owes.
+func (w *World) settle() {
+	for _, h := range w.hosts {
+		h.settle()
+	}
+}
+
+// next is the instant of the next thing to happen.
+func (w *World) next() (at time.Duration, ok bool) {
+	if len(w.queue) > 0 {
+		at, ok = w.queue[0].at, true
+	}
+	for _, h := range w.hosts {
+		if d, armed := h.TCP.Deadline(); armed && (!ok || d < at) {
+			at, ok = d, true
+		}
+	}
+	return at, ok
+}
+
+// Rand is a small generator (SplitMix64).
+type Rand struct{ state uint64 }
+
+// Uint64 returns the next number.
+func (r *Rand) Uint64() uint64 {
+	r.state += 0x9e3779b97f4a7c15
+	z := r.state
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+// Uint32 returns the upper half of the next number.
+func (r *Rand) Uint32() uint32 { return uint32(r.Uint64() >> 32) }
+
+// Intn returns a number in [0, n).
+func (r *Rand) Intn(n int) int { return int(r.Uint64() % uint64(n)) }
+
+// Chance is true in perMille of a thousand cases.
+func (r *Rand) Chance(perMille int) bool { return r.Intn(1000) < perMille }
