@@ -1,19 +1,15 @@
 package hostlink
 
-type RxFrame struct {
-	Data                 []byte
-	NeedsCsum, CsumValid bool
-	GSOType              uint8
-	GSOSize              uint16
-}
+import "github.com/tcpcni/tcpcni/netstack"
 
-type TxFrame struct {
-	Buf                   []byte
-	Payload               [][]byte
-	NeedsCsum             bool
-	CsumStart, CsumOffset uint16
-	GSOType               uint8
-	GSOSize, HdrLen       uint16
-}
+// Frames cross between a link and the stack without being copied, so both have
+// one type for them.
+type (
+	// RxFrame is a frame that a link received.
+	RxFrame = netstack.RxFrame
+	// TxFrame is a frame to send.
+	TxFrame = netstack.TxFrame
+)
 
-const VnetRoom = 16
+// VnetRoom is the number of spare bytes at the start of TxFrame.Buf.
+const VnetRoom = netstack.VnetRoom
