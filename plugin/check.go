@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
@@ -10,7 +11,6 @@ import (
 	"github.com/containernetworking/cni/pkg/types"
 	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 )
@@ -85,7 +85,7 @@ func upLink(name string) (netlink.Link, error) {
 	if err != nil {
 		return nil, fmt.Errorf("interface %q: %w", name, err)
 	}
-	if dev.Attrs().RawFlags&unix.IFF_UP == 0 {
+	if dev.Attrs().Flags&net.FlagUp == 0 {
 		return nil, fmt.Errorf("interface %q: it is down", name)
 	}
 	return dev, nil

@@ -5,6 +5,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -13,15 +14,17 @@ import (
 
 	"github.com/containernetworking/plugins/pkg/ip"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/hostlink"
 )
 
-// genModeNone is IN6_ADDR_GEN_MODE_NONE of linux/if_link.h: the kernel gives
-// the device no link-local address of its own.
-const genModeNone = 1
+// Numbers of linux/if_link.h and linux/if_addr.h.
+const (
+	genModeNone      = 1     // IN6_ADDR_GEN_MODE_NONE: no link-local address of the kernel's own
+	ifaNoDAD         = 0x2   // IFA_F_NODAD: no duplicate address detection
+	ifaNoPrefixRoute = 0x200 // IFA_F_NOPREFIXROUTE: no route to the prefix by itself
+)
 
 // makeTAP makes a persistent TAP in the namespace at netNS ("" is the current
 // one), set up and without an address. A device that has the name already is an
@@ -93,9 +96,9 @@ func setSysctl(path, value string) error {
 func addAddress(dev netlink.Link, p netip.Prefix, flags int) error {
 	a := &netlink.Addr{IPNet: ipNet(p), Flags: flags}
 	if p.Addr().Is6() {
-		a.Flags |= unix.IFA_F_NODAD
+		a.Flags |= ifaNoDAD
 	}
-	if err := netlink.AddrAdd(dev, a); err != nil && !errors.Is(err, unix.EEXIST) {
+	if err := netlink.AddrAdd(dev, a); err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("interface %q: address %s: %w", dev.Attrs().Name, p, err)
 	}
 	return nil
@@ -143,7 +146,7 @@ func setUpInner(u *undo, netNS, ifname string, mtu int, mac net.HardwareAddr, p 
 		}
 		for _, a := range p.addrs {
 			// The routes say what is on the link, not the prefixes.
-			if err := addAddress(dev, a, unix.IFA_F_NOPREFIXROUTE); err != nil {
+			if err := addAddress(dev, a, ifaNoPrefixRoute); err != nil {
 				return err
 			}
 		}
@@ -233,7 +236,7 @@ func ensureBridge(u *undo, name string, mtu int) (netlink.Link, error) {
 	// it as ports come and go, which spoils its neighbours' caches.
 	attrs.HardwareAddr = derivedMAC("bridge", name)
 	err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
-	if err != nil && !errors.Is(err, unix.EEXIST) {
+	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("bridge %q: %w", name, err)
 	}
 	if err == nil {

@@ -11,9 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/tcpcni/tcpcni/engine"
@@ -55,16 +53,15 @@ func startEngine(s Sandbox, cfg engine.Config) (err error) {
 	// Whatever this process runs from is what runs the engine, even when the file
 	// was replaced meanwhile.
 	cmd := &exec.Cmd{
-		Path:        "/proc/self/exe",
-		Args:        []string{"tcpcni", "engine", "--config", s.configPath(), "--ready-fd", fmt.Sprint(readyFD)},
-		Env:         []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-		Dir:         "/",
-		Stdout:      log,
-		Stderr:      log,
-		ExtraFiles:  []*os.File{readyW}, // becomes readyFD
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+		Path:       "/proc/self/exe",
+		Args:       []string{"tcpcni", "engine", "--config", s.configPath(), "--ready-fd", fmt.Sprint(readyFD)},
+		Env:        []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", StateEnv + "=" + s.stateDir()},
+		Dir:        "/",
+		Stdout:     log,
+		Stderr:     log,
+		ExtraFiles: []*os.File{readyW}, // becomes readyFD
 	}
-	err = cmd.Start()
+	err = process.StartDetached(cmd)
 	_ = readyW.Close()
 	if err != nil {
 		return fmt.Errorf("start the engine: %w", err)
@@ -79,7 +76,7 @@ func startEngine(s Sandbox, cfg engine.Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("start the engine: %w", err)
 	}
-	if err := id.WriteFile(filepath.Join(s.Dir, pidFile)); err != nil {
+	if err := s.writeIdentity(id); err != nil {
 		return err
 	}
 	if err := awaitReady(ready); err != nil {

@@ -41,7 +41,8 @@ const (
 	recordFile  = "attachment.json"
 	configFile  = "config.json"
 	controlFile = "control.sock"
-	pidFile     = "engine.pid"
+	idFile      = "engine.id"  // process.ID of the engine
+	pidFile     = "engine.pid" // its number alone, for people and scripts
 	logFile     = "engine.log"
 )
 
@@ -107,8 +108,18 @@ func (s Sandbox) configPath() string { return filepath.Join(s.Dir, configFile) }
 
 // Engine returns the identity of the attachment's engine process.
 func (s Sandbox) Engine() (process.ID, error) {
-	return process.ReadID(filepath.Join(s.Dir, pidFile))
+	return process.ReadID(filepath.Join(s.Dir, idFile))
 }
+
+func (s Sandbox) writeIdentity(id process.ID) error {
+	return errors.Join(
+		id.WriteFile(filepath.Join(s.Dir, idFile)),
+		process.WriteFile(filepath.Join(s.Dir, pidFile), fmt.Appendln(nil, id.PID), 0o644),
+	)
+}
+
+// stateDir is the state directory that the sandbox is in.
+func (s Sandbox) stateDir() string { return filepath.Dir(filepath.Dir(s.Dir)) }
 
 // lock keeps other verbs off the attachment until the returned lock is given
 // back.

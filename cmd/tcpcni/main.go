@@ -90,6 +90,9 @@ func rootCommand(level *slog.LevelVar) *cobra.Command {
 			DisableDefaultCmd: true,
 		},
 	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w: accepted: the flags of \"%s --help\"", err, cmd.CommandPath())
+	})
 	verbose := root.PersistentFlags().BoolP("verbose", "v", false, "log what is done")
 	root.PersistentPreRun = func(*cobra.Command, []string) {
 		if *verbose {

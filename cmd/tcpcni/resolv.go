@@ -12,8 +12,8 @@ import (
 
 	current "github.com/containernetworking/cni/pkg/types/100"
 
+	"github.com/tcpcni/tcpcni/cmd/tcpcni/dnsrelay"
 	"github.com/tcpcni/tcpcni/hostlink/process"
-	"github.com/tcpcni/tcpcni/plugin/dnsrelay"
 )
 
 const resolvConf = "/etc/resolv.conf"
