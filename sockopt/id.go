@@ -58,8 +58,6 @@ const (
 	TTL
 	IPOptions
 	PktInfo4
-	RecvTOS
-	RecvTTL
 	MTUDiscover
 	MTU
 	RecvErr
@@ -78,8 +76,6 @@ const (
 	MTU6
 	RecvErr6
 	PktInfo6
-	RecvHopLimit
-	RecvTClass
 	MulticastHops
 	MulticastLoop6
 	MulticastAll6

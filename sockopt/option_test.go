@@ -87,11 +87,11 @@ var steps = map[string][]step{
 	"udp4": {
 		{"SO_RCVBUF", 100, okay, 2304}, {"SO_RCVLOWAT", -1, okay, math.MaxInt32}, {"IP_TOS", 0xff, okay, 0xff},
 		{"IP_MULTICAST_TTL", -1, okay, 1}, {"IP_MULTICAST_TTL", 0, okay, 0}, {"IP_MULTICAST_TTL", 256, errno.EINVAL, 0}, {"IP_MULTICAST_TTL", "", errno.EINVAL, 0},
-		{"IP_PKTINFO", 1, okay, 1}, {"IP_RECVTTL", 1, okay, 1}, {"IP_RECVTOS", 1, okay, 1},
+		{"IP_PKTINFO", 1, okay, 1}, {"IP_RECVTTL", 1, errno.ENOPROTOOPT, 0}, {"IP_RECVTOS", 1, errno.ENOPROTOOPT, 0},
 		{"TCP_NODELAY", 1, errno.ENOPROTOOPT, 0}, {"UDP_GRO", 1, errno.ENOPROTOOPT, 0},
 	},
 	"udp6": {
-		{"IPV6_RECVPKTINFO", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", 1, okay, 1}, {"IPV6_RECVTCLASS", 1, okay, 1}, {"IPV6_TCLASS", 0xff, okay, 0xff},
+		{"IPV6_RECVPKTINFO", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", 1, errno.ENOPROTOOPT, 0}, {"IPV6_RECVTCLASS", 1, errno.ENOPROTOOPT, 0}, {"IPV6_TCLASS", 0xff, okay, 0xff},
 		{"IPV6_MULTICAST_HOPS", -1, okay, 1}, {"IPV6_MULTICAST_HOPS", 255, okay, 255}, {"IPV6_MULTICAST_HOPS", 256, errno.EINVAL, 0}, {"IPV6_MULTICAST_ALL", 0, okay, 0},
 	},
 }

@@ -30,12 +30,8 @@ type Options struct {
 	BindNoPort     bool // IP_BIND_ADDRESS_NO_PORT: bind to port 0 chooses at connect
 	RecvErr        bool // ICMP errors of every kind reach a UDP socket
 	RecvErr6       bool
-	PktInfo4       bool // the fields from here on ask for ancillary data of received datagrams
+	PktInfo4       bool // received datagrams come with the address that they were for
 	PktInfo6       bool
-	RecvTOS        bool
-	RecvTTL        bool
-	RecvTClass     bool
-	RecvHopLimit   bool
 	MulticastLoop4 bool
 	MulticastLoop6 bool
 	MulticastAll4  bool

@@ -24,8 +24,6 @@ var ipv6Rows = at(protoIPv6, AnySocket, []Row{
 	{ID: MulticastAll6, Name: "IPV6_MULTICAST_ALL", Number: 29, Codec: Bool, Default: "1",
 		flag: func(o *Options) *bool { return &o.MulticastAll6 }, Note: "kept; no group can be joined"},
 	{ID: PktInfo6, Name: "IPV6_RECVPKTINFO", Number: 49, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.PktInfo6 }},
-	{ID: RecvHopLimit, Name: "IPV6_RECVHOPLIMIT", Number: 51, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvHopLimit }},
-	{ID: RecvTClass, Name: "IPV6_RECVTCLASS", Number: 66, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvTClass }},
 	{ID: TClass, Name: "IPV6_TCLASS", Number: 67, Default: "0", Min: -1, Max: 255, set: setTClass, get: func(c *call) (int, error) { return int(c.o.TClass), nil },
 		Note: "-1 for 0; on TCP the ECN bits stay clear"},
 	{ID: MinHopCount, Name: "IPV6_MINHOPCOUNT", Number: 73, Unit: "hops", Default: "0", Max: 255,

@@ -52,7 +52,7 @@ var refusedRows = slices.Concat(
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "the stack neither sends nor keeps IPv4 options", names{6: "IP_RECVOPTS", 7: "IP_RETOPTS", 9: "IP_PKTOPTIONS"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no IPsec and no security labels", names{16: "IP_IPSEC_POLICY", 17: "IP_XFRM_POLICY", 18: "IP_PASSSEC"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{19: "IP_TRANSPARENT", 20: "IP_ORIGDSTADDR", 80: "SO_ORIGINAL_DST"}),
-	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{25: "IP_RECVFRAGSIZE", 26: "IP_RECVERR_RFC4884"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{12: "IP_RECVTTL", 13: "IP_RECVTOS", 25: "IP_RECVFRAGSIZE", 26: "IP_RECVERR_RFC4884"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no multicast groups", names{
 		32: "IP_MULTICAST_IF", 35: "IP_ADD_MEMBERSHIP", 36: "IP_DROP_MEMBERSHIP", 37: "IP_UNBLOCK_SOURCE", 38: "IP_BLOCK_SOURCE", 39: "IP_ADD_SOURCE_MEMBERSHIP",
 		40: "IP_DROP_SOURCE_MEMBERSHIP", 41: "IP_MSFILTER", 42: "MCAST_JOIN_GROUP", 43: "MCAST_BLOCK_SOURCE", 44: "MCAST_UNBLOCK_SOURCE", 45: "MCAST_LEAVE_GROUP",
@@ -71,7 +71,7 @@ var refusedRows = slices.Concat(
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no extension headers from or for programs", names{
 		50: "IPV6_PKTINFO", 52: "IPV6_HOPLIMIT", 53: "IPV6_RECVHOPOPTS", 54: "IPV6_HOPOPTS", 55: "IPV6_RTHDRDSTOPTS", 56: "IPV6_RECVRTHDR", 57: "IPV6_RTHDR", 58: "IPV6_RECVDSTOPTS", 59: "IPV6_DSTOPTS"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
-		31: "IPV6_RECVERR_RFC4884", 60: "IPV6_RECVPATHMTU", 61: "IPV6_PATHMTU", 74: "IPV6_RECVORIGDSTADDR", 77: "IPV6_RECVFRAGSIZE"}),
+		31: "IPV6_RECVERR_RFC4884", 51: "IPV6_RECVHOPLIMIT", 66: "IPV6_RECVTCLASS", 60: "IPV6_RECVPATHMTU", 61: "IPV6_PATHMTU", 74: "IPV6_RECVORIGDSTADDR", 77: "IPV6_RECVFRAGSIZE"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "IPV6_MTU_DISCOVER decides who fragments", names{62: "IPV6_DONTFRAG", 63: "IPV6_USE_MIN_MTU"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "the stack chooses the source address by RFC 6724", names{72: "IPV6_ADDR_PREFERENCES"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{75: "IPV6_TRANSPARENT"}),
