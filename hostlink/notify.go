@@ -3,7 +3,6 @@ package hostlink
 // Seccomp user notification: seccomp_unotify(2), linux/seccomp.h.
 
 import (
-	"os"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -98,13 +97,15 @@ func (n *Notifier) Continue(id uint64) unix.Errno {
 
 // ReplyFD ends call id with a new descriptor of the caller for the file behind
 // fd, in one step: either the caller has it and the call has returned it, or
-// neither. EMFILE is the caller's limit.
-func (n *Notifier) ReplyFD(id uint64, fd int, cloexec bool) unix.Errno {
+// neither. It returns the number of the descriptor. EMFILE is the caller's limit.
+func (n *Notifier) ReplyFD(id uint64, fd int, cloexec bool) (int, unix.Errno) {
 	r := notifAddFD{id: id, flags: unix.SECCOMP_ADDFD_FLAG_SEND, srcfd: uint32(fd)}
 	if cloexec {
 		r.newfdFlags = unix.O_CLOEXEC
 	}
-	return n.ioctl(unix.SECCOMP_IOCTL_NOTIF_ADDFD, unsafe.Pointer(&r))
+	// This one waits until the caller's thread has run.
+	got, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(n.fd), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&r)))
+	return int(got), e
 }
 
 // Valid reports whether call id still waits, so that its thread is still the
@@ -116,19 +117,4 @@ func (n *Notifier) Valid(id uint64) bool {
 func (n *Notifier) ioctl(req uintptr, arg unsafe.Pointer) unix.Errno {
 	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(n.fd), req, uintptr(arg))
 	return e
-}
-
-// TakeFD fetches descriptor fd of process pid: how the starter of a sandbox
-// gets the listener of InstallFilter.
-func TakeFD(pid, fd int) (*os.File, error) {
-	p, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("pidfd_open", err)
-	}
-	defer func() { _ = unix.Close(p) }()
-	got, err := unix.PidfdGetfd(p, fd, 0)
-	if err != nil {
-		return nil, os.NewSyscallError("pidfd_getfd", err)
-	}
-	return os.NewFile(uintptr(got), "seccomp listener"), nil
 }

@@ -1,0 +1,162 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+// A call is one notified system call on its way through a handler. Exactly one
+// of reply, fail, replyFD, resume and park ends it.
+type call struct {
+	eng *engine
+	on  *hostlink.Notifier
+	req hostlink.Notification
+	p   int   // P', a reference to the file that the call names; -1: none
+	s   *sock // the socket that it is
+	th  *thread
+}
+
+// arg returns argument i as the C int that most are.
+func (c *call) arg(i int) int { return int(int32(c.req.Args[i])) }
+
+// ptr returns argument i as an address of the program.
+func (c *call) ptr(i int) uint64 { return c.req.Args[i] }
+
+// reply ends the call with a value. False: nobody waits for it any more.
+func (c *call) reply(v int) bool { return c.on.Reply(c.req.ID, int64(v), 0) == 0 }
+
+// fail ends the call with an error.
+func (c *call) fail(e errno.Errno) bool { return c.on.Reply(c.req.ID, 0, unix.Errno(e)) == 0 }
+
+// result ends the call with 0, or with the error when there is one.
+func (c *call) result(err error) bool {
+	if err != nil {
+		return c.fail(asErrno(err))
+	}
+	return c.reply(0)
+}
+
+// resume lets the kernel execute the call on the program's descriptor as it is.
+func (c *call) resume() { c.on.Continue(c.req.ID) }
+
+// asErrno takes the number out of an error of the stack, all of which are
+// errno.Errno.
+func asErrno(err error) errno.Errno {
+	if e, ok := err.(errno.Errno); ok {
+		return e
+	}
+	return errno.EIO
+}
+
+// nonBlocking reports whether the call must not wait; flags are those of a
+// call that has MSG_DONTWAIT, else 0.
+func (c *call) nonBlocking(flags int) bool {
+	return flags&unix.MSG_DONTWAIT != 0 || c.p >= 0 && hostlink.NonBlocking(c.p)
+}
+
+// read copies program memory. It checks that the caller is still there, so that
+// what was read is the caller's.
+func (c *call) read(addr uint64, b []byte) error {
+	if e := hostlink.ReadRemote(int(c.req.TID), addr, b); e != 0 || !c.on.Valid(c.req.ID) {
+		return errno.EFAULT
+	}
+	return nil
+}
+
+// write copies to program memory. The check comes first: a thread number that
+// means somebody else must not be written to.
+func (c *call) write(addr uint64, b []byte) error {
+	if !c.on.Valid(c.req.ID) || hostlink.WriteRemote(int(c.req.TID), addr, b) != 0 {
+		return errno.EFAULT
+	}
+	return nil
+}
+
+func (c *call) readInt(addr uint64) (int, error) {
+	var b [4]byte
+	err := c.read(addr, b[:])
+	return int(int32(binary.NativeEndian.Uint32(b[:]))), err
+}
+
+func (c *call) writeInt(addr uint64, v int) error {
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], uint32(v))
+	return c.write(addr, b[:])
+}
+
+// readSockaddr copies an address argument, as move_addr_to_kernel does.
+func (c *call) readSockaddr(addr uint64, n int) ([]byte, error) {
+	if n < 0 || n > sockaddrMax {
+		return nil, errno.EINVAL
+	}
+	b := c.eng.scratch[:n]
+	if n == 0 {
+		return b, nil
+	}
+	return b, c.read(addr, b)
+}
+
+// writeSockaddr returns an address through a pointer and a value-result length,
+// as move_addr_to_user does: cut to the program's room, with the true length.
+func (c *call) writeSockaddr(addr, lenAddr uint64, sa []byte) error {
+	room, err := c.readInt(lenAddr)
+	if err != nil {
+		return err
+	}
+	if room < 0 {
+		return errno.EINVAL
+	}
+	if n := min(room, len(sa)); n > 0 {
+		if err := c.write(addr, sa[:n]); err != nil {
+			return err
+		}
+	}
+	return c.writeInt(lenAddr, len(sa))
+}
+
+// privileged runs try without privilege and, when that is refused, again with
+// what the caller really has: most callers need none and reading it is slow.
+func (c *call) privileged(try func(sockopt.Privilege) error) error {
+	err := try(sockopt.Privilege{})
+	if err != errno.EPERM && err != errno.EACCES {
+		return err
+	}
+	priv, _ := privilegeOf(c.req.TID)
+	if priv == (sockopt.Privilege{}) || !c.on.Valid(c.req.ID) {
+		return err
+	}
+	return try(priv)
+}
+
+// grab fetches the file behind descriptor fd of the caller.
+func (c *call) grab(fd int) unix.Errno {
+	for range 2 {
+		th, e := c.eng.threads.get(c.on, c.req.ID, c.req.TID)
+		if e != 0 {
+			return e
+		}
+		p, e := hostlink.GetFD(th.pidfd, fd)
+		if e == 0 {
+			c.p, c.th = p, th
+			return 0
+		}
+		if e != unix.ESRCH {
+			return e
+		}
+		c.eng.threads.forget(th) // its number was given to another
+	}
+	return unix.ESRCH
+}
+
+// release closes P'. What a handler needs later it grabs again: a reference
+// held by the engine would hide the program's close.
+func (c *call) release() {
+	if c.p >= 0 {
+		hostlink.CloseFD(c.p)
+		c.p = -1
+	}
+}

@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+// connectStream executes connect(2) on TCP. What a repeated call answers follows
+// __inet_stream_connect of Linux: the first call after the outcome reports it,
+// EISCONN comes from the second on.
+func (c *call) connectStream(s *stream) {
+	sa, err := c.readSockaddr(c.ptr(1), c.arg(2))
+	if err != nil {
+		c.result(err)
+		return
+	}
+	family, ok := sockaddrFamily(sa)
+	switch {
+	case !ok:
+		c.fail(errno.EINVAL)
+	case family == afUnspec:
+		c.disconnectStream(s)
+	case s.phase == phaseIdle:
+		c.startConnect(s, sa)
+	case s.phase == phaseConnecting && c.nonBlocking(0):
+		c.fail(errno.EALREADY)
+	case s.phase == phaseConnecting:
+		c.parkFor(s.tcp.Options().SndTimeo, errno.EALREADY)
+	case s.phase == phaseFailed:
+		if c.fail(s.takeFailure()) {
+			s.idleAgain(c.p)
+		}
+	case s.phase == phaseConnected && !s.told:
+		s.told = c.reply(0)
+	default:
+		c.fail(errno.EISCONN)
+	}
+}
+
+func (c *call) startConnect(s *stream, sa []byte) {
+	to, err := parseSockaddr(sa, s.domain, false)
+	if err != nil {
+		c.result(err)
+		return
+	}
+	if s.filled == 0 {
+		s.fill(c.p)
+	}
+	err = s.tcp.Connect(to)
+	switch {
+	case err != nil && err != errno.EINPROGRESS:
+		c.result(err)
+		return
+	case err == nil:
+		s.phase, s.told = phaseConnected, true
+		s.open(c.p)
+		c.reply(0)
+		return
+	}
+	s.phase = phaseConnecting
+	if c.nonBlocking(0) {
+		c.fail(errno.EINPROGRESS)
+		return
+	}
+	c.parkFor(s.tcp.Options().SndTimeo, errno.EINPROGRESS)
+}
+
+// connected shows the program that its connection stands.
+func (s *stream) connected() {
+	if s.phase != phaseConnecting {
+		return
+	}
+	s.phase = phaseConnected
+	s.open(-1)
+	if s.wait.answer(func(w *waiter) bool { return w.reply(0) }, unix.SYS_CONNECT) {
+		s.told = true
+	}
+	s.readable = true // bytes may have been written behind the filler
+	s.tcp.Resume()
+	s.pump()
+}
+
+// connectFailed shows the program that its attempt has failed: to the calls that
+// wait for it, or else by POLLOUT and SO_ERROR.
+func (s *stream) connectFailed() {
+	s.phase = phaseFailed
+	if s.wait.first(unix.SYS_CONNECT) != nil {
+		e := s.takeFailure()
+		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, unix.SYS_CONNECT) {
+			s.idleAgain(-1)
+			return
+		}
+		s.failure = e // nobody heard; the repetition of the call will ask again
+	}
+	s.drain()
+}
+
+// takeFailure returns why the last attempt failed, once.
+func (s *stream) takeFailure() errno.Errno {
+	e := s.failure
+	s.failure = 0
+	if e == 0 {
+		e = s.tcp.TakeError()
+	}
+	if e == 0 {
+		e = errno.ECONNABORTED // SO_ERROR has taken it
+	}
+	return e
+}
+
+// idleAgain makes another connect possible, as Linux does. p is P' or -1; the
+// next connect fills P when this cannot.
+func (s *stream) idleAgain(p int) {
+	s.phase = phaseIdle
+	if s.filled == 0 && p >= 0 {
+		s.fill(p)
+	}
+}
+
+// disconnectStream is connect with AF_UNSPEC: the socket becomes as new, but
+// keeps its options.
+func (c *call) disconnectStream(s *stream) {
+	if s.phase == phaseEnded {
+		c.fail(errno.EINVAL) // its pair is gone
+		return
+	}
+	options := *s.tcp.Options()
+	s.tcp.SetOwner(nil)
+	s.tcp.Abort()
+	if s.offered != nil {
+		s.offered.Abort()
+	}
+	s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) })
+	s.emptyPair(c.p)
+	*s = stream{sock: s.sock, dirty: s.dirty}
+	s.stream = s
+	s.tcp = s.eng.stack.NewTCP(s.domain, s)
+	*s.tcp.Options() = options
+	s.watch(baseMask)
+	s.fill(c.p)
+	c.reply(0)
+}
+
+// emptyPair discards what lies in the two receive queues.
+func (s *stream) emptyPair(p int) {
+	b := s.eng.chunk().B
+	for _, fd := range [...]int{p, s.fd} {
+		for n, e := 1, unix.Errno(0); e == 0 && n > 0; {
+			n, e = hostlink.Recv(fd, b[:cap(b)], 0)
+		}
+	}
+}
+
+func (c *call) connectDgram(d *dgram) {
+	sa, err := c.readSockaddr(c.ptr(1), c.arg(2))
+	if err != nil {
+		c.result(err)
+		return
+	}
+	family, ok := sockaddrFamily(sa)
+	switch {
+	case !ok:
+		c.fail(errno.EINVAL)
+		return
+	case family == afUnspec:
+		d.udp.Disconnect()
+		c.reply(0)
+		return
+	}
+	to, err := parseSockaddr(sa, d.domain, d.domain == sockopt.AFInet6)
+	if err == nil {
+		err = d.udp.Connect(to)
+	}
+	c.result(err)
+}

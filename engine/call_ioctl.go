@@ -1,0 +1,111 @@
+package engine
+
+// Interface requests of netdevice(7) about IPv4 addresses, and tcp(7)'s about
+// what is not acknowledged. Linux answers the former on AF_INET sockets only;
+// the others are native.
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+const sioCOutQNSD = 0x894B // SIOCOUTQNSD, linux/sockios.h
+
+// ifaceAddrs take the asked address out of an interface's prefix.
+var ifaceAddrs = map[int]func(netip.Prefix) netip.Addr{
+	unix.SIOCGIFADDR:    netip.Prefix.Addr,
+	unix.SIOCGIFDSTADDR: netip.Prefix.Addr,
+	unix.SIOCGIFNETMASK: netmask,
+	unix.SIOCGIFBRDADDR: broadcast,
+}
+
+func (c *call) ioctlStream(s *stream) {
+	switch c.arg(1) {
+	case unix.SIOCOUTQ:
+		c.outQueue(s, func(unacked, unsent int) int { return unacked })
+	case sioCOutQNSD:
+		c.outQueue(s, func(unacked, unsent int) int { return unsent })
+	default:
+		c.ifaceRequest()
+	}
+}
+
+func (c *call) ioctlDgram(d *dgram) {
+	switch c.arg(1) {
+	case unix.SIOCOUTQ, sioCOutQNSD:
+		c.result(c.writeInt(c.ptr(2), 0)) // datagrams leave at once
+	default:
+		c.ifaceRequest()
+	}
+}
+
+func (c *call) outQueue(s *stream, pick func(unacked, unsent int) int) {
+	if s.tcp.State() == tcp.StateListen {
+		c.fail(errno.EINVAL)
+		return
+	}
+	unacked, unsent := s.queuedOut()
+	c.result(c.writeInt(c.ptr(2), pick(unacked, unsent)))
+}
+
+func (c *call) ifaceRequest() {
+	pick, ok := ifaceAddrs[c.arg(1)]
+	if !ok {
+		c.resume()
+		return
+	}
+	var ifreq [unix.IFNAMSIZ + sockaddrInLen]byte
+	if err := c.read(c.ptr(2), ifreq[:unix.IFNAMSIZ]); err != nil {
+		c.result(err)
+		return
+	}
+	name, _, _ := bytes.Cut(ifreq[:unix.IFNAMSIZ], []byte{0})
+	prefix, err := c.eng.ifaceIPv4(string(name))
+	if err != nil {
+		c.result(err)
+		return
+	}
+	sa := appendSockaddr(ifreq[:unix.IFNAMSIZ], sockopt.AFInet, netip.AddrPortFrom(pick(prefix), 0))
+	c.result(c.write(c.ptr(2)+unix.IFNAMSIZ, sa[unix.IFNAMSIZ:]))
+}
+
+// ifaceIPv4 is the first IPv4 address of one of the two interfaces that a
+// sandbox has.
+func (e *engine) ifaceIPv4(name string) (netip.Prefix, error) {
+	switch name {
+	case "lo":
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8), nil
+	case e.cfg.Ifname:
+		for _, p := range e.cfg.Addrs {
+			if p.Addr().Is4() {
+				return p, nil
+			}
+		}
+		return netip.Prefix{}, errno.EADDRNOTAVAIL
+	}
+	return netip.Prefix{}, errno.ENODEV
+}
+
+func netmask(p netip.Prefix) netip.Addr {
+	return bits4(^uint32(0) << (32 - p.Bits()))
+}
+
+func broadcast(p netip.Prefix) netip.Addr {
+	if p.Addr().IsLoopback() || p.Bits() >= 31 {
+		return netip.IPv4Unspecified() // such links have none
+	}
+	a := p.Addr().As4()
+	return bits4(binary.BigEndian.Uint32(a[:]) | 1<<(32-p.Bits()) - 1)
+}
+
+func bits4(v uint32) netip.Addr {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], v)
+	return netip.AddrFrom4(b)
+}

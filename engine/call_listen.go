@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+func (c *call) listen(s *stream) {
+	switch s.phase {
+	case phaseIdle, phaseListening:
+	default:
+		c.fail(errno.EINVAL)
+		return
+	}
+	if err := s.tcp.Listen(c.arg(1)); err != nil {
+		c.result(err)
+		return
+	}
+	s.phase = phaseListening
+	c.reply(0)
+}
+
+func (c *call) accept(s *stream) { c.acceptWith(s, 0) }
+
+func (c *call) accept4(s *stream) { c.acceptWith(s, c.arg(3)) }
+
+func (c *call) acceptWith(s *stream, flags int) {
+	switch {
+	case flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0, s.phase != phaseListening:
+		c.fail(errno.EINVAL)
+	case s.waiting() > 0:
+		s.hand(c)
+		s.showWaiting(c.p)
+	case c.nonBlocking(0):
+		s.showWaiting(c.p)
+		c.fail(errno.EAGAIN)
+	default:
+		o := s.tcp.Options()
+		c.parkFor(o.RcvTimeo, errno.EAGAIN)
+	}
+}

@@ -1,0 +1,93 @@
+package engine
+
+// The message calls on TCP sockets. A connected P does natively what they ask
+// for; what remains is what an AF_UNIX socket answers differently: no
+// connection, a destination address, MSG_FASTOPEN, the error queue.
+
+import (
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+func (c *call) sendtoStream(s *stream) {
+	m := message{name: c.ptr(4), nameLen: c.arg(5)}
+	c.oneVector(&m)
+	c.sendStream(s, &m, c.arg(3))
+}
+
+func (c *call) sendmsgStream(s *stream) {
+	m, err := c.readMessage(c.ptr(1))
+	if err != nil {
+		c.result(err)
+		return
+	}
+	c.sendStream(s, &m, c.arg(2))
+}
+
+func (c *call) sendmmsgStream(s *stream) {
+	if e := c.sendRefusal(s, c.arg(3)); e != 0 {
+		c.fail(e)
+		return
+	}
+	c.resume()
+}
+
+// sendRefusal is why a sending call on a TCP socket fails at once, 0 if it does
+// not. While a connection is being made the kernel lets the caller wait, as P is
+// full.
+func (c *call) sendRefusal(s *stream, flags int) errno.Errno {
+	switch {
+	case flags&unix.MSG_FASTOPEN != 0:
+		return errno.EOPNOTSUPP
+	case s.phase == phaseIdle, s.phase == phaseFailed, s.phase == phaseListening:
+		return errno.EPIPE
+	}
+	return 0
+}
+
+// sendStream executes sendto and sendmsg. Linux ignores an address on a
+// connection; an AF_UNIX socket would refuse it, so the bytes are copied. What
+// does not fit at once is the caller's to repeat, as after any partial send.
+func (c *call) sendStream(s *stream, m *message, flags int) {
+	if e := c.sendRefusal(s, flags); e != 0 {
+		c.fail(e)
+		return
+	}
+	if m.name == 0 || m.nameLen == 0 {
+		c.resume()
+		return
+	}
+	b, err := c.gather(m, c.eng.datagram[:])
+	if err != nil {
+		c.result(err)
+		return
+	}
+	n, e := hostlink.Send(c.p, b, flags&unix.MSG_OOB)
+	if e == unix.EAGAIN && !c.nonBlocking(flags) {
+		c.park(c.eng.now+retryAfter, 0)
+		return
+	}
+	if e != 0 {
+		c.fail(errno.Errno(e))
+		return
+	}
+	c.reply(n)
+}
+
+func (c *call) recvfromStream(s *stream) { c.recvStream(s, c.arg(3)) }
+
+func (c *call) recvmsgStream(s *stream) { c.recvStream(s, c.arg(2)) }
+
+func (c *call) recvmmsgStream(s *stream) { c.recvStream(s, c.arg(3)) }
+
+func (c *call) recvStream(s *stream, flags int) {
+	switch {
+	case flags&unix.MSG_ERRQUEUE != 0:
+		c.fail(errno.EAGAIN)
+	case s.phase == phaseIdle, s.phase == phaseFailed, s.phase == phaseListening:
+		c.fail(errno.ENOTCONN)
+	default:
+		c.resume()
+	}
+}

@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+// maxOptVal bounds the value of an option, in bytes; the longest that Linux has
+// for these sockets is struct tcp_md5sig with 216.
+const maxOptVal = 512
+
+func (c *call) getOptStream(s *stream) {
+	if s.failure != 0 && c.arg(1) == unix.SOL_SOCKET && c.arg(2) == unix.SO_ERROR {
+		e := s.failure
+		s.failure = 0
+		c.giveOpt(binary.NativeEndian.AppendUint32(nil, uint32(e)))
+		return
+	}
+	c.getOpt(s.tcp)
+}
+
+func (c *call) getOptDgram(d *dgram) { c.getOpt(d.udp) }
+
+func (c *call) setOptStream(s *stream) { c.setOpt(s.tcp) }
+
+func (c *call) setOptDgram(d *dgram) { c.setOpt(d.udp) }
+
+func (c *call) getOpt(t sockopt.Target) {
+	room, err := c.readInt(c.ptr(4))
+	if err != nil {
+		c.result(err)
+		return
+	}
+	if room < 0 {
+		c.fail(errno.EINVAL)
+		return
+	}
+	val, err := c.eng.profile.Get(t, c.arg(1), c.arg(2), min(room, maxOptVal))
+	if err != nil {
+		c.result(err)
+		return
+	}
+	c.giveOptRoom(val, room)
+}
+
+// giveOpt ends getsockopt with a value, cut to the program's room.
+func (c *call) giveOpt(val []byte) {
+	room, err := c.readInt(c.ptr(4))
+	switch {
+	case err != nil:
+		c.result(err)
+	case room < 0:
+		c.fail(errno.EINVAL)
+	default:
+		c.giveOptRoom(val, room)
+	}
+}
+
+func (c *call) giveOptRoom(val []byte, room int) {
+	val = val[:min(len(val), room)]
+	err := c.writeInt(c.ptr(4), len(val))
+	if err == nil && len(val) > 0 {
+		err = c.write(c.ptr(3), val)
+	}
+	c.result(err)
+}
+
+func (c *call) setOpt(t sockopt.Target) {
+	n := c.arg(4)
+	if n < 0 {
+		c.fail(errno.EINVAL)
+		return
+	}
+	val := c.eng.scratch[:min(n, maxOptVal)]
+	if len(val) > 0 {
+		// A length beyond the option's own may reach into memory that is not
+		// there; only what is there counts.
+		got, e := hostlink.ReadRemoteV(int(c.req.TID), []hostlink.RemoteVec{{Addr: c.ptr(3), Len: uint64(len(val))}}, val)
+		if e != 0 || got == 0 || !c.on.Valid(c.req.ID) {
+			c.fail(errno.EFAULT)
+			return
+		}
+		val = val[:got]
+	}
+	level, name := c.arg(1), c.arg(2)
+	var row *sockopt.Row
+	err := c.privileged(func(p sockopt.Privilege) (err error) {
+		row, err = c.eng.profile.Set(t, level, name, val, p)
+		return err
+	})
+	if err == nil && row.Mirror && c.p >= 0 {
+		hostlink.SetSockOpt(c.p, level, name, val)
+	}
+	c.result(err)
+}

@@ -1,0 +1,258 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+// receiveCalls are the calls that wait for a datagram.
+var receiveCalls = []int32{unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_RECVMMSG}
+
+// givers hand one datagram over, by call; they return what the call returns.
+var givers = map[int32]func(*call, origin, []byte) (int, error){
+	unix.SYS_RECVFROM: (*call).giveFrom,
+	unix.SYS_RECVMSG:  (*call).giveMsg,
+	unix.SYS_RECVMMSG: (*call).giveMmsg,
+}
+
+func (c *call) recvfromDgram(d *dgram) { c.receive(d) }
+
+func (c *call) recvmsgDgram(d *dgram) { c.receive(d) }
+
+// recvmmsgDgram receives what is there, up to the number of messages that the
+// program has room for; with nothing there it waits for one.
+func (c *call) recvmmsgDgram(d *dgram) {
+	count := int(min(uint64(uint32(c.ptr(2))), hostlink.RemoteVectors))
+	flags := c.receiveFlags()
+	if count == 0 {
+		c.reply(0)
+		return
+	}
+	if flags&unix.MSG_ERRQUEUE != 0 || d.failure != 0 {
+		c.receive(d)
+		return
+	}
+	for i := range count {
+		o, payload, e := d.take(c.p, flags&unix.MSG_PEEK != 0)
+		if e != 0 && i == 0 {
+			c.receive(d) // errors and waiting are the same as for one
+			return
+		}
+		if e == 0 {
+			if err := c.giveAt(c.ptr(1)+uint64(i)*mmsghdrLen, o, payload); err == nil {
+				continue
+			} else if i == 0 {
+				c.result(err)
+				return
+			}
+		}
+		c.reply(i)
+		return
+	}
+	c.reply(count)
+}
+
+func (c *call) receiveFlags() int {
+	if c.req.Nr == unix.SYS_RECVMSG {
+		return c.arg(2)
+	}
+	return c.arg(3)
+}
+
+// receive ends a call with one datagram, an error, or waits.
+func (c *call) receive(d *dgram) {
+	flags := c.receiveFlags()
+	if flags&unix.MSG_ERRQUEUE != 0 {
+		c.fail(errno.EAGAIN) // errors come by SO_ERROR, none are queued
+		return
+	}
+	if e := d.takeError(); e != 0 {
+		if !c.fail(e) {
+			d.failure = e
+		}
+		return
+	}
+	o, payload, e := d.take(c.p, flags&unix.MSG_PEEK != 0)
+	switch {
+	case e == 0:
+		c.finishReceive(d, o, payload)
+	case d.rdShut || e != unix.EAGAIN:
+		c.reply(0)
+	case c.nonBlocking(flags):
+		c.fail(errno.EAGAIN)
+	default:
+		c.parkFor(d.udp.Options().RcvTimeo, errno.EAGAIN)
+	}
+}
+
+// finishReceive hands a datagram to the call. False: the caller was interrupted
+// and nobody has it.
+func (c *call) finishReceive(d *dgram, o origin, payload []byte) bool {
+	n, err := givers[c.req.Nr](c, o, payload)
+	heard := false
+	if err != nil {
+		heard = c.fail(asErrno(err))
+	} else {
+		heard = c.reply(n)
+	}
+	if !heard && c.p >= 0 && c.receiveFlags()&unix.MSG_PEEK == 0 {
+		d.stash = &stashed{origin: o, payload: append([]byte(nil), payload...)}
+		d.wake()
+	}
+	return heard
+}
+
+// take removes the oldest datagram from P, or only looks at it.
+func (d *dgram) take(p int, peek bool) (origin, []byte, unix.Errno) {
+	if st := d.stash; st != nil {
+		if !peek {
+			d.stash = nil
+		}
+		return st.origin, st.payload, 0
+	}
+	d.origins.keepLast(hostlink.QueuedIn(p))
+	if e := d.skipWakes(p); e != 0 {
+		return origin{}, nil, e
+	}
+	b := d.eng.datagram[:]
+	if peek {
+		n, e := hostlink.Recv(p, b, unix.MSG_PEEK)
+		return d.origins.peek(n), b[:n], e
+	}
+	n, e := hostlink.Recv(p, b, 0)
+	if e != 0 {
+		return origin{}, nil, e
+	}
+	return d.origins.match(n), b[:n], 0
+}
+
+// skipWakes removes empty datagrams that stand for no datagram. Whether the
+// first entry without bytes is still in the queue shows by looking.
+func (d *dgram) skipWakes(p int) unix.Errno {
+	for d.origins.len() > 0 && d.origins.list[d.origins.head].size == 0 {
+		var b [1]byte
+		n, e := hostlink.Recv(p, b[:], unix.MSG_PEEK)
+		switch {
+		case e != 0:
+			d.origins.clear()
+			return e
+		case n > 0:
+			d.origins.pop() // read natively
+		case !d.origins.list[d.origins.head].wake:
+			return 0 // an empty datagram
+		default:
+			_, _ = hostlink.Recv(p, b[:], 0)
+			d.origins.pop()
+		}
+	}
+	return 0
+}
+
+func (c *call) giveFrom(o origin, payload []byte) (int, error) {
+	m := message{name: c.ptr(4)}
+	c.oneVector(&m)
+	if err := c.scatter(&m, payload); err != nil {
+		return 0, err
+	}
+	if m.name != 0 {
+		var room [sockaddrIn6Len]byte
+		if err := c.writeSockaddr(m.name, c.ptr(5), appendSockaddr(room[:0], c.s.domain, o.from)); err != nil {
+			return 0, err
+		}
+	}
+	return c.received(&m, payload), nil
+}
+
+// received is the length that a receiving call returns.
+func (c *call) received(m *message, payload []byte) int {
+	if c.receiveFlags()&unix.MSG_TRUNC != 0 {
+		return len(payload)
+	}
+	return min(len(payload), m.room)
+}
+
+func (c *call) giveMsg(o origin, payload []byte) (int, error) {
+	return c.giveMessage(c.ptr(1), o, payload)
+}
+
+func (c *call) giveMmsg(o origin, payload []byte) (int, error) {
+	return 1, c.giveAt(c.ptr(1), o, payload)
+}
+
+// giveAt fills one struct mmsghdr.
+func (c *call) giveAt(at uint64, o origin, payload []byte) error {
+	n, err := c.giveMessage(at, o, payload)
+	if err != nil {
+		return err
+	}
+	return c.writeInt(at+offMmsgLen, n)
+}
+
+// giveMessage fills one struct msghdr and what it points to.
+func (c *call) giveMessage(at uint64, o origin, payload []byte) (int, error) {
+	m, err := c.readMessage(at)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.scatter(&m, payload); err != nil {
+		return 0, err
+	}
+	if m.name != 0 {
+		var room [sockaddrIn6Len]byte
+		sa := appendSockaddr(room[:0], c.s.domain, o.from)
+		if n := min(m.nameLen, len(sa)); n > 0 {
+			if err := c.write(m.name, sa[:n]); err != nil {
+				return 0, err
+			}
+		}
+		if err := c.writeInt(m.lenAddr, len(sa)); err != nil {
+			return 0, err
+		}
+	}
+	flags := 0
+	if len(payload) > m.room {
+		flags |= unix.MSG_TRUNC
+	}
+	control := c.receiveControl(o)
+	if uint64(len(control)) > m.ctrlLen || len(control) > 0 && m.control == 0 {
+		control = nil
+		flags |= unix.MSG_CTRUNC
+	}
+	if len(control) > 0 {
+		if err := c.write(m.control, control); err != nil {
+			return 0, err
+		}
+	}
+	var tail [12]byte // msg_controllen and msg_flags
+	binary.NativeEndian.PutUint64(tail[:], uint64(len(control)))
+	binary.NativeEndian.PutUint32(tail[8:], uint32(flags))
+	if err := c.write(at+offControlLn, tail[:]); err != nil {
+		return 0, err
+	}
+	return c.received(&m, payload), nil
+}
+
+// receiveControl builds the ancillary data that the socket's options ask for.
+func (c *call) receiveControl(o origin) []byte {
+	opt := c.s.dgram.udp.Options()
+	if !opt.PktInfo4 && !opt.PktInfo6 || !o.to.IsValid() {
+		return nil
+	}
+	index := uint32(c.eng.ifindexOf(o.to))
+	var b []byte
+	if to := o.to.Unmap(); opt.PktInfo4 && to.Is4() {
+		a := to.As4()
+		info := binary.NativeEndian.AppendUint32(nil, index)
+		info = append(append(info, a[:]...), a[:]...)
+		b = appendControl(b, unix.IPPROTO_IP, unix.IP_PKTINFO, info)
+	}
+	if opt.PktInfo6 && c.s.domain == sockopt.AFInet6 {
+		a := o.to.As16()
+		b = appendControl(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, binary.NativeEndian.AppendUint32(a[:], index))
+	}
+	return b
+}

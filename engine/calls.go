@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+// A handler executes a call on a socket of the sandbox, by the socket's kind.
+type handler struct {
+	stream func(*call, *stream)
+	dgram  func(*call, *dgram)
+}
+
+// handlers are the calls whose first argument is a descriptor. A call on
+// anything but a socket of ours goes on in the kernel.
+var handlers = map[int32]handler{
+	unix.SYS_BIND:        {(*call).bindStream, (*call).bindDgram},
+	unix.SYS_LISTEN:      {(*call).listen, (*call).notSupported},
+	unix.SYS_ACCEPT:      {(*call).accept, (*call).notSupported},
+	unix.SYS_ACCEPT4:     {(*call).accept4, (*call).notSupported},
+	unix.SYS_CONNECT:     {(*call).connectStream, (*call).connectDgram},
+	unix.SYS_GETSOCKNAME: {(*call).nameStream, (*call).nameDgram},
+	unix.SYS_GETPEERNAME: {(*call).peerStream, (*call).peerDgram},
+	unix.SYS_GETSOCKOPT:  {(*call).getOptStream, (*call).getOptDgram},
+	unix.SYS_SETSOCKOPT:  {(*call).setOptStream, (*call).setOptDgram},
+	unix.SYS_SHUTDOWN:    {(*call).shutdownStream, (*call).shutdownDgram},
+	unix.SYS_SENDTO:      {(*call).sendtoStream, (*call).sendtoDgram},
+	unix.SYS_SENDMSG:     {(*call).sendmsgStream, (*call).sendmsgDgram},
+	unix.SYS_SENDMMSG:    {(*call).sendmmsgStream, (*call).sendmmsgDgram},
+	unix.SYS_RECVFROM:    {(*call).recvfromStream, (*call).recvfromDgram},
+	unix.SYS_RECVMSG:     {(*call).recvmsgStream, (*call).recvmsgDgram},
+	unix.SYS_RECVMMSG:    {(*call).recvmmsgStream, (*call).recvmmsgDgram},
+	unix.SYS_IOCTL:       {(*call).ioctlStream, (*call).ioctlDgram},
+}
+
+// intercept is one attached listener.
+type intercept struct {
+	*hostlink.Notifier
+	gen uint32
+}
+
+// callBatch bounds the calls served in one turn, so that frames and data get
+// theirs.
+const callBatch = 16
+
+// serve takes the calls that wait at one listener.
+func (e *engine) serve(on *intercept) {
+	for range callBatch {
+		c := &e.current
+		*c = call{eng: e, on: on.Notifier, p: -1}
+		if on.Recv(&c.req) == 0 {
+			e.calls++
+			c.dispatch()
+			c.release()
+		}
+		if !on.Ready() {
+			return
+		}
+	}
+}
+
+func (c *call) dispatch() {
+	if c.req.TID == 0 {
+		// A caller that this process cannot see: it left the PID namespaces
+		// below ours, and none of its arguments can be read.
+		c.fail(errno.ENOSYS)
+		return
+	}
+	if c.req.Nr == unix.SYS_SOCKET {
+		c.socket()
+		return
+	}
+	h, ok := handlers[c.req.Nr]
+	if !ok {
+		c.fail(errno.ENOSYS)
+		return
+	}
+	switch e := c.grab(c.arg(0)); e {
+	case 0:
+	case unix.ESRCH:
+		return // the caller is gone, and with it the call
+	case unix.EMFILE, unix.ENFILE:
+		c.fail(errno.ENOBUFS) // the engine's limit, not the caller's
+		return
+	default:
+		c.fail(errno.Errno(e))
+		return
+	}
+	cookie, ok := hostlink.SocketCookie(c.p)
+	if !ok {
+		c.resume() // no socket; the kernel knows the error
+		return
+	}
+	s := c.eng.socks.find(cookie)
+	if s == nil {
+		c.resume()
+		return
+	}
+	c.s = s
+	s.seen(c)
+	if s.stream != nil {
+		h.stream(c, s.stream)
+	} else {
+		h.dgram(c, s.dgram)
+	}
+}
+
+// notSupported is what a datagram socket says to listen and accept.
+func (c *call) notSupported(*dgram) { c.fail(errno.EOPNOTSUPP) }

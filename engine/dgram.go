@@ -1,0 +1,229 @@
+package engine
+
+import (
+	"net/netip"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/udp"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+// A dgram is a program's UDP socket. Its pair is SOCK_SEQPACKET, which keeps the
+// boundaries of datagrams and has an end of file. The pair cannot carry source
+// addresses; those wait in origins, beside the datagrams, for calls that ask. It
+// implements udp.Owner.
+type dgram struct {
+	sock
+	udp     *udp.Socket
+	origins origins // of the datagrams in P's receive queue
+	stash   *stashed
+	hup     bool // E reported a hang-up
+	wrShut  bool // the program has shut down writing
+	rdShut  bool // the program has shut down reading
+	dirty   bool // stands in engine.dirtyDgrams
+}
+
+// stashed is a datagram that was taken for a call whose thread was interrupted
+// before it heard; it is first in line.
+type stashed struct {
+	origin
+	payload []byte
+}
+
+// dgramSndBuf makes the largest datagram that P accepts 65,528 bytes, a little
+// more than UDP over IPv6 carries: the kernel doubles it and wants 32 bytes for
+// itself (af_unix.c, unix_dgram_sendmsg).
+const dgramSndBuf = 32780
+
+// maxDatagram is the largest UDP payload, in bytes: over IPv4 and over IPv6.
+const (
+	maxDatagram4 = 65507
+	maxDatagram6 = 65527
+)
+
+func (e *engine) newDgram(domain int, nonblock bool) (*dgram, int, unix.Errno) {
+	s, p, err := e.newPair(hostlink.PairPacket, nonblock)
+	if err != 0 {
+		return nil, -1, err
+	}
+	d := &dgram{sock: *s}
+	d.sock.dgram = d
+	d.domain = domain
+	d.udp = e.stack.NewUDP(domain, d)
+	hostlink.SetSendBuffer(p, dgramSndBuf)
+	if d.adopt() != nil {
+		d.abandon()
+		hostlink.CloseFD(p)
+		return nil, -1, unix.ENOBUFS
+	}
+	return d, p, 0
+}
+
+// Deliver implements udp.Owner: to a call that waits for it, or else into P.
+func (d *dgram) Deliver(from netip.AddrPort, to netip.Addr, p []byte) bool {
+	if d.fd < 0 || d.rdShut {
+		return false
+	}
+	o := origin{from: from, to: to, size: int32(len(p))}
+	if d.handOver(o, p) {
+		return true
+	}
+	return d.enqueue(o, p)
+}
+
+func (d *dgram) enqueue(o origin, p []byte) bool {
+	if _, e := hostlink.Send(d.fd, p, 0); e != 0 {
+		return false
+	}
+	d.origins.push(o)
+	if d.origins.crowded() {
+		d.recount()
+	}
+	return true
+}
+
+// recount drops origins of datagrams that the program has read natively.
+func (d *dgram) recount() {
+	if hostlink.QueuedOut(d.fd) == 0 {
+		d.origins.clear()
+	} else if p, ok := d.grab(); ok {
+		d.origins.keepLast(hostlink.QueuedIn(p))
+		hostlink.CloseFD(p)
+	}
+	d.origins.counted()
+}
+
+// handOver gives a datagram to a call that waits, if nothing is queued before
+// it.
+func (d *dgram) handOver(o origin, p []byte) bool {
+	w := d.wait.first(receiveCalls...)
+	if w == nil {
+		return false
+	}
+	if d.origins.len() > 0 {
+		if hostlink.QueuedOut(d.fd) != 0 {
+			return false
+		}
+		d.origins.clear()
+	}
+	for ; w != nil; w = d.wait.first(receiveCalls...) {
+		w.end()
+		if w.finishReceive(d, o, p) {
+			d.wait.compact()
+			return true
+		}
+	}
+	d.wait.compact()
+	return false
+}
+
+// Error implements udp.Owner: an ICMP error has come back. Whoever waits is told;
+// otherwise an empty datagram wakes whoever polls, and the next notified call
+// reports the error in its place.
+func (d *dgram) Error(e errno.Errno) {
+	if d.fd < 0 {
+		return
+	}
+	if w := d.wait.first(receiveCalls...); w != nil {
+		w.end()
+		heard := w.fail(e)
+		d.wait.compact()
+		if heard {
+			d.udp.TakeError()
+			return
+		}
+	}
+	d.wake()
+}
+
+// wake makes P readable by an empty datagram that notified calls pass over.
+func (d *dgram) wake() {
+	if d.origins.lastIsWake() {
+		return
+	}
+	if _, e := hostlink.Send(d.fd, nil, 0); e == 0 {
+		d.origins.push(origin{wake: true})
+	}
+}
+
+// takeError is the pending error, once.
+func (d *dgram) takeError() errno.Errno {
+	if e := d.failure; e != 0 {
+		d.failure = 0
+		return e
+	}
+	return d.udp.TakeError()
+}
+
+// ready handles events of E.
+func (d *dgram) ready(mask uint32) {
+	d.hup = d.hup || mask&hostlink.Hup != 0
+	d.pump()
+}
+
+// pumpBatch bounds the datagrams that one socket sends in one turn of the loop.
+const pumpBatch = 64
+
+// pump sends what the program has written natively, one datagram a read.
+func (d *dgram) pump() {
+	for range pumpBatch {
+		if d.fd < 0 {
+			return
+		}
+		b := d.eng.datagram[:]
+		n, e := hostlink.Recv(d.fd, b, 0)
+		switch {
+		case e == unix.EAGAIN:
+			return
+		case e != 0 || n == 0 && d.hup:
+			d.programClosed()
+			return
+		case n == 0 && d.wrShut:
+			return
+		}
+		if err := d.udp.SendTo(b[:n], netip.AddrPort{}); err != nil {
+			d.failure = asErrno(err) // the next notified call reports it
+		}
+	}
+	d.mark()
+}
+
+// mark has settle called before the loop sleeps.
+func (d *dgram) mark() {
+	if !d.dirty {
+		d.dirty = true
+		d.eng.dirtyDgrams = append(d.eng.dirtyDgrams, d)
+	}
+}
+
+func (d *dgram) settle() {
+	d.dirty = false
+	d.pump()
+}
+
+// programClosed handles the program's last close, and the shutdown of both
+// directions, which cannot be told from it.
+func (d *dgram) programClosed() {
+	d.udp.Close()
+	d.closeE()
+	d.wait.answer(func(w *waiter) bool { return w.fail(errno.EBADF) })
+	if d.rdShut && d.wrShut {
+		d.eng.socks.bury(&d.sock)
+		return
+	}
+	d.eng.socks.remove(&d.sock)
+}
+
+// shutdown ends one or both directions natively; calls that wait for a datagram
+// see an end of file.
+func (d *dgram) shutdown(p, how int) {
+	if how != unix.SHUT_WR {
+		d.rdShut = true
+		d.wait.answer(func(w *waiter) bool { return w.reply(0) }, receiveCalls...)
+	}
+	if how != unix.SHUT_RD {
+		d.wrShut = true
+	}
+	hostlink.ShutdownFD(p, how)
+}

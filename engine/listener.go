@@ -1,0 +1,137 @@
+package engine
+
+// A listening socket is readable exactly while a connection waits: for each of
+// the first maxTokens there is a byte in P's receive queue. A byte of its own
+// for each arrival gives an edge-triggered epoll its edge.
+
+import (
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+const maxTokens = 64
+
+// waiting is the number of connections that accept could return.
+func (s *stream) waiting() int {
+	n := s.tcp.AcceptQueueLen()
+	if s.offered != nil {
+		n++
+	}
+	return n
+}
+
+// admit gives new connections to the calls that wait for them and shows the rest
+// to poll.
+func (s *stream) admit() {
+	if s.phase != phaseListening {
+		return
+	}
+	for s.waiting() > 0 {
+		w := s.wait.first(unix.SYS_ACCEPT, unix.SYS_ACCEPT4)
+		if w == nil {
+			break
+		}
+		w.end()
+		s.hand(&w.call)
+	}
+	s.wait.compact()
+	s.showWaiting(-1)
+}
+
+// next is the connection that accept returns next. It stays the next one until
+// a program has it.
+func (s *stream) next() (*tcp.Socket, error) {
+	if s.offered == nil {
+		conn, err := s.tcp.Accept()
+		if err != nil {
+			return nil, err
+		}
+		s.offered = conn
+	}
+	return s.offered, nil
+}
+
+// hand ends an accept call with the next connection. The connection leaves the
+// queue only if the program got it: the caller may have been interrupted.
+func (s *stream) hand(c *call) {
+	conn, err := s.next()
+	if err != nil {
+		c.fail(asErrno(err))
+		return
+	}
+	if c.ptr(1) != 0 {
+		var room [sockaddrIn6Len]byte
+		sa := appendSockaddr(room[:0], s.domain, conn.RemoteAddr())
+		if err := c.writeSockaddr(c.ptr(1), c.ptr(2), sa); err != nil {
+			c.fail(asErrno(err))
+			return
+		}
+	}
+	flags := 0
+	if c.req.Nr == unix.SYS_ACCEPT4 {
+		flags = c.arg(3)
+	}
+	child, p, e := s.eng.newStream(s.domain, flags&unix.SOCK_NONBLOCK != 0, conn)
+	if e != 0 {
+		c.fail(errno.Errno(e))
+		return
+	}
+	fd, e := c.on.ReplyFD(c.req.ID, p, flags&unix.SOCK_CLOEXEC != 0)
+	hostlink.CloseFD(p)
+	if e != 0 {
+		child.discard()
+		if e != unix.ENOENT {
+			c.fail(errno.Errno(e))
+		}
+		return
+	}
+	s.offered = nil
+	child.home = place{c.req.TID, fd}
+	child.uid = s.uid
+	conn.SetOwner(child)
+	conn.Resume()
+}
+
+// showWaiting makes P readable while connections wait. p is P' or -1.
+func (s *stream) showWaiting(p int) {
+	want := min(s.waiting(), maxTokens)
+	switch {
+	case s.tokens < want:
+		n, _ := hostlink.Send(s.fd, filler[:want-s.tokens], 0)
+		s.tokens += n
+	case s.tokens > want && p >= 0:
+		s.takeTokens(p, s.tokens-want)
+	case s.tokens > want:
+		if got, ok := s.grab(); ok {
+			s.takeTokens(got, s.tokens-want)
+			hostlink.CloseFD(got)
+		}
+	}
+}
+
+// takeTokens removes n tokens from P. A program that reads from its listening
+// descriptor takes them itself; then they are all gone.
+func (s *stream) takeTokens(p, n int) {
+	var b [maxTokens]byte
+	got, e := hostlink.Recv(p, b[:n], 0)
+	if e != 0 || got < n {
+		s.tokens = 0
+		s.showWaiting(p)
+		return
+	}
+	s.tokens -= got
+}
+
+// stopListening ends the listener by shutdown(2): whoever waits in accept gets
+// EINVAL, whoever polls a hang-up. The socket cannot listen again.
+func (s *stream) stopListening() {
+	s.tcp.Close()
+	if s.offered != nil {
+		s.offered.Abort()
+		s.offered = nil
+	}
+	s.entomb()
+	s.wait.answer(func(w *waiter) bool { return w.fail(errno.EINVAL) })
+}

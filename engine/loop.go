@@ -1,0 +1,237 @@
+package engine
+
+import (
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack"
+	"github.com/tcpcni/tcpcni/netstack/buf"
+	"github.com/tcpcni/tcpcni/sockopt"
+)
+
+// engine is the state of one running engine. Everything but stopped belongs to
+// the loop's goroutine.
+type engine struct {
+	cfg     Config
+	log     *slog.Logger
+	stack   *netstack.Stack
+	profile *sockopt.Profile
+	poll    *hostlink.Poller
+	stopped atomic.Bool
+	now     time.Duration
+	started time.Duration
+	ifindex map[string]int // of the kernel's interfaces in the sandbox, by name
+
+	ports   []*port
+	ctl     control
+	ons     []*intercept // by the descriptor number of the listener
+	nOns    int
+	gen     uint32
+	socks   registry
+	threads threads
+	timers  timers
+	current call // the call being served
+	calls   uint64
+
+	dirty       []*stream // have events to act upon
+	dirtyDgrams []*dgram
+	spareList   []*stream // memory for the next dirty
+
+	spare       *buf.Chunk // for the next read from a pair
+	scratch     [maxOptVal]byte
+	datagram    [maxIO]byte
+	vectors     [hostlink.RemoteVectors]hostlink.RemoteVec
+	vectorBytes [hostlink.RemoteVectors * iovecLen]byte
+	frame       [hostlink.FrameRoom]byte
+}
+
+// What a poller's tag stands for.
+const (
+	kindPort = iota
+	kindSock
+	kindNotifier
+	kindControl
+	kindClient
+)
+
+// tag packs what an event is for: a kind, a generation that tells it from an
+// earlier user of the same number, and a number.
+func tag(kind int, gen uint32, n int) uint64 {
+	return uint64(kind)<<56 | uint64(gen&genMask)<<32 | uint64(uint32(n))
+}
+
+// sources are the handlers of events, by kind.
+var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
+	kindPort: func(e *engine, _ uint32, n int, _ uint32) { e.input(e.ports[n]) },
+	kindSock: func(e *engine, gen uint32, n int, mask uint32) {
+		if s := e.socks.byTag(gen, n); s != nil {
+			s.ready(mask)
+		}
+	},
+	kindNotifier: (*engine).notified,
+	kindControl:  func(e *engine, _ uint32, _ int, _ uint32) { e.acceptClient() },
+	kindClient:   (*engine).clientReady,
+}
+
+// loop runs the engine until it is told to stop.
+func (e *engine) loop() error {
+	for !e.stopped.Load() {
+		events, err := e.poll.Wait(e.patience())
+		if err != nil {
+			return err
+		}
+		e.now = hostlink.Now()
+		e.stack.Advance(e.now)
+		for i := range events {
+			t := events[i].Data()
+			sources[t>>56](e, uint32(t>>32)&genMask, int(uint32(t)), events[i].Ready())
+		}
+		e.timers.run(e.now)
+		e.tick()
+		e.settle()
+	}
+	return nil
+}
+
+// settleRounds bounds how often sockets and stack answer each other in one turn;
+// what is left goes on in the next, after a look at everything else.
+const settleRounds = 8
+
+// settle lets the stack send what it owes and the sockets act on what that
+// brought about, until both are at rest.
+func (e *engine) settle() {
+	for range settleRounds {
+		e.stack.Flush()
+		if len(e.dirty) == 0 && len(e.dirtyDgrams) == 0 {
+			return
+		}
+		streams, dgrams := e.dirty, e.dirtyDgrams
+		e.dirty, e.dirtyDgrams = e.takeList(), nil
+		for i, s := range streams {
+			s.settle()
+			streams[i] = nil
+		}
+		e.spareList = streams[:0]
+		for _, d := range dgrams {
+			d.settle()
+		}
+	}
+}
+
+// takeList returns the list that was worked off last, for reuse.
+func (e *engine) takeList() []*stream {
+	l := e.spareList
+	e.spareList = nil
+	return l
+}
+
+// patience is how long the loop may sleep.
+func (e *engine) patience() time.Duration {
+	if len(e.dirty) > 0 || len(e.dirtyDgrams) > 0 {
+		return 0
+	}
+	at, ok := e.stack.Deadline()
+	if t, any := e.timers.next(); any && (!ok || t < at) {
+		at, ok = t, true
+	}
+	for _, p := range e.ports {
+		if p.timed == nil {
+			continue
+		}
+		if t, any := p.timed.Deadline(); any && (!ok || t < at) {
+			at, ok = t, true
+		}
+	}
+	if !ok {
+		return hostlink.Forever
+	}
+	return max(0, at-hostlink.Now())
+}
+
+// chunk returns a chunk to read into. Whoever keeps it sets spare to nil.
+func (e *engine) chunk() *buf.Chunk {
+	if e.spare == nil {
+		e.spare = e.stack.Pool().Get(buf.LargeSize)
+	}
+	e.spare.B = e.spare.B[:0]
+	return e.spare
+}
+
+// A port is a link of the engine and what the engine does with its frames.
+type port struct {
+	hostlink.Link
+	timed hostlink.Timed // the link, if it holds frames back
+	name  string
+	kind  string
+	num   int  // of the stack; 0: frames from it are dropped
+	gone  bool // its device was deleted
+}
+
+// frameBatch bounds the frames taken from a link in one turn.
+const frameBatch = 64
+
+// input hands waiting frames to the stack.
+func (e *engine) input(p *port) {
+	for range frameBatch {
+		f, err := p.ReadFrame(e.frame[:])
+		if err != nil {
+			if errors.Is(err, hostlink.ErrGone) && !p.gone {
+				p.gone = true
+				_ = e.poll.Remove(p.FD())
+				e.log.Warn("link is gone", "link", p.name)
+			}
+			return
+		}
+		if p.num != 0 {
+			e.stack.Input(p.num, &f)
+		}
+	}
+}
+
+// tick serves links that hold frames back.
+func (e *engine) tick() {
+	for _, p := range e.ports {
+		if p.timed == nil {
+			continue
+		}
+		if at, ok := p.timed.Deadline(); ok && at <= hostlink.Now() {
+			p.timed.Tick()
+			e.input(p)
+		}
+	}
+}
+
+// attach begins to serve a listener and owns it from then on.
+func (e *engine) attach(fd int) error {
+	on := &intercept{Notifier: hostlink.NewNotifier(fd)}
+	e.gen = (e.gen + 1) & genMask
+	on.gen = e.gen
+	for fd >= len(e.ons) {
+		e.ons = append(e.ons, nil)
+	}
+	if err := e.poll.Add(fd, hostlink.In, tag(kindNotifier, on.gen, fd)); err != nil {
+		return err
+	}
+	e.ons[fd] = on
+	e.nOns++
+	return nil
+}
+
+// notified serves a listener, or drops it when its last program has ended.
+func (e *engine) notified(gen uint32, fd int, mask uint32) {
+	if fd >= len(e.ons) || e.ons[fd] == nil || e.ons[fd].gen != gen {
+		return
+	}
+	on := e.ons[fd]
+	if mask&hostlink.In != 0 {
+		e.serve(on)
+		return
+	}
+	e.ons[fd] = nil
+	e.nOns--
+	_ = e.poll.Remove(fd)
+	_ = on.Close()
+}

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"golang.org/x/sys/unix"
+)
+
+// Memory of the process. The stack's buffers come from pools, so the collector
+// has little to do and may work often to keep the heap small.
+const (
+	gcPercent   = 50
+	maxProcs    = 2 // the loop, and the collector beside it
+	pollerBatch = 128
+)
+
+// Run is the engine of one sandbox. It opens the links, drops its privileges,
+// calls ready once it serves the control socket, and returns when it was told to
+// stop (nil), on SIGTERM or SIGINT (nil), or on an error that ends it.
+func Run(cfg Config, ready func()) error {
+	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(maxProcs)
+	e, err := open(cfg)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, unix.SIGTERM, unix.SIGINT)
+	defer signal.Stop(stop)
+	go func() {
+		if _, ok := <-stop; ok {
+			e.stop()
+		}
+	}()
+	return e.inSandbox(func() error {
+		// Capabilities that remain: reaching into the programs' descriptors and
+		// memory.
+		if err := hostlink.DropPrivileges(unix.CAP_SYS_PTRACE); err != nil {
+			return err
+		}
+		ready()
+		return e.loop()
+	})
+}
+
+// stop makes the loop end. It may be called from any goroutine.
+func (e *engine) stop() {
+	e.stopped.Store(true)
+	e.poll.Wake()
+}
+
+// inSandbox runs f on a locked thread in the sandbox's network namespace: pairs
+// made there answer interface requests for the sandbox.
+func (e *engine) inSandbox(f func() error) error {
+	if e.cfg.Inner.NetNS != "" {
+		return hostlink.InNetNS(e.cfg.Inner.NetNS, f)
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return f()
+}
+
+// open does everything that needs privileges.
+func open(cfg Config) (e *engine, err error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Profile == "" {
+		cfg.Profile = "linux"
+	}
+	if cfg.MaxSockets == 0 {
+		cfg.MaxSockets = DefaultMaxSockets
+	}
+	e = &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), ifindex: map[string]int{}}
+	e.now = e.started
+	defer func() {
+		if err != nil {
+			e.close()
+		}
+	}()
+	if e.socks.max, err = socketLimit(cfg.MaxSockets); err != nil {
+		return nil, err
+	}
+	if err = e.makeStack(); err != nil {
+		return nil, err
+	}
+	if e.poll, err = hostlink.NewPoller(pollerBatch); err != nil {
+		return nil, err
+	}
+	if err = e.openLinks(); err != nil {
+		return nil, err
+	}
+	if e.ctl.listener, err = hostlink.ListenControl(cfg.ControlPath); err != nil {
+		return nil, err
+	}
+	e.ctl.open = true
+	return e, e.poll.Add(e.ctl.listener, hostlink.In, tag(kindControl, 0, 0))
+}
+
+// reservedFDs are for everything but sockets: links, clients, threads and calls
+// under way.
+const reservedFDs = maxThreads + 64
+
+// socketLimit is how many sockets the limit of descriptors allows, at most want.
+func socketLimit(want int) (int, error) {
+	limit, err := hostlink.RaiseNoFile()
+	if err != nil {
+		return 0, err
+	}
+	if limit <= 2*reservedFDs {
+		return 0, fmt.Errorf("limit of open files: %d, at least %d are needed", limit, 2*reservedFDs)
+	}
+	return int(min(uint64(want), limit-reservedFDs)), nil
+}
+
+func (e *engine) makeStack() error {
+	profile, err := sockopt.ProfileByName(e.cfg.Profile)
+	if err != nil {
+		return err
+	}
+	tun, err := sockopt.NewTunables(profile, e.cfg.Tunables)
+	if err != nil {
+		return err
+	}
+	cfg := netstack.Config{Profile: profile, Tunables: tun}
+	hostlink.Entropy(cfg.Seed[:])
+	e.profile = profile
+	e.stack = netstack.New(cfg)
+	e.stack.Advance(e.now)
+	return nil
+}
+
+// openLinks opens the uplink, with its wrappers, and the interface that the
+// sandbox sees.
+func (e *engine) openLinks() error {
+	mac, err := e.cfg.hardwareAddr()
+	if err != nil {
+		return err
+	}
+	up, err := e.openLink("uplink", e.cfg.Uplink)
+	if err != nil {
+		return err
+	}
+	p, err := e.addPort(up, e.cfg.Uplink)
+	if err != nil {
+		return err
+	}
+	p.num, err = e.stack.AddLink(netstack.LinkConfig{
+		Name: e.cfg.Ifname, MAC: mac, MTU: e.cfg.MTU, Addrs: e.cfg.Addrs,
+		TxChecksum: true, TSO: true, Sink: p.Link,
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range e.cfg.Routes {
+		if err := e.stack.AddRoute(netstack.Route{Dst: r.Dst, Gateway: r.Gateway, Link: p.num}); err != nil {
+			return fmt.Errorf("routes: %v: %w", r.Dst, err)
+		}
+	}
+	if e.cfg.Inner.Kind == "" {
+		return nil
+	}
+	in, err := e.openBare("inner", e.cfg.Inner)
+	if err != nil {
+		return err
+	}
+	_, err = e.addPort(in, e.cfg.Inner)
+	return err
+}
+
+// openLink opens a link with the wrappers that the configuration asks for. The
+// capture shows what the wire carries: it stands between impairment and device.
+func (e *engine) openLink(field string, spec LinkSpec) (hostlink.Link, error) {
+	l, err := e.openBare(field, spec)
+	if err != nil {
+		return nil, err
+	}
+	if e.cfg.Pcap != "" {
+		f, err := os.OpenFile(e.cfg.Pcap, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		if err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("pcap: %w", err)
+		}
+		l = hostlink.PcapLink(l, f, hostlink.Now)
+	}
+	if e.cfg.Impair != "" {
+		imp, err := hostlink.ParseImpairment(e.cfg.Impair)
+		if err != nil {
+			_ = l.Close()
+			return nil, fmt.Errorf("impair: %w", err)
+		}
+		l = hostlink.Impair(l, imp, hostlink.Now)
+	}
+	return l, nil
+}
+
+func (e *engine) openBare(field string, spec LinkSpec) (hostlink.Link, error) {
+	var l hostlink.Link
+	var err error
+	switch spec.Kind {
+	case LinkTAP:
+		l, err = hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, Persist: true})
+	case LinkPacket:
+		l, err = hostlink.OpenPacket(spec.Ifname, spec.NetNS)
+	default:
+		err = fmt.Errorf("kind %q", spec.Kind)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return l, nil
+}
+
+func (e *engine) addPort(l hostlink.Link, spec LinkSpec) (*port, error) {
+	p := &port{Link: l, name: spec.Ifname, kind: spec.Kind}
+	p.timed, _ = l.(hostlink.Timed)
+	e.ports = append(e.ports, p)
+	return p, e.poll.Add(l.FD(), hostlink.In, tag(kindPort, 0, len(e.ports)-1))
+}
+
+// ifindexOf is the kernel's number of the interface that shows address a in the
+// sandbox, for ancillary data.
+func (e *engine) ifindexOf(addr interface{ IsLoopback() bool }) int {
+	name := e.cfg.Ifname
+	if addr.IsLoopback() {
+		name = "lo"
+	}
+	if e.ifindex[name] == 0 {
+		if ifi, err := net.InterfaceByName(name); err == nil {
+			e.ifindex[name] = ifi.Index
+		}
+	}
+	return e.ifindex[name]
+}
+
+// close releases everything. Programs that still run see their connections
+// break.
+func (e *engine) close() {
+	for _, p := range e.ports {
+		_ = p.Close()
+	}
+	e.ctl.close(e.cfg.ControlPath)
+	for _, on := range e.ons {
+		if on != nil {
+			_ = on.Close()
+		}
+	}
+	if e.poll != nil {
+		_ = e.poll.Close()
+	}
+}

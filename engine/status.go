@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"os"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/netstack/udp"
+	"github.com/tcpcni/tcpcni/sockopt"
+)
+
+func (e *engine) status() *Status {
+	st := &Status{
+		Name:      e.cfg.Name,
+		PID:       os.Getpid(),
+		UptimeMS:  (hostlink.Now() - e.started).Milliseconds(),
+		Profile:   e.cfg.Profile,
+		Addrs:     e.cfg.Addrs,
+		Listeners: e.nOns,
+		Sockets:   e.socks.live,
+		Calls:     e.calls,
+		Counters:  map[string]uint64{},
+	}
+	for _, p := range e.ports {
+		s := p.Stats()
+		st.Links = append(st.Links, LinkStatus{
+			Name: p.name, Kind: p.kind,
+			RxFrames: s.RxFrames, RxBytes: s.RxBytes, TxFrames: s.TxFrames, TxBytes: s.TxBytes,
+		})
+	}
+	for name, value := range e.stack.All {
+		if value != 0 {
+			st.Counters[name] = value
+		}
+	}
+	return st
+}
+
+// sockets lists what ss(8) lists: listeners, connections in every state, and
+// bound datagram sockets.
+func (e *engine) sockets() []SocketInfo {
+	tcpHeld := make(map[*tcp.Socket]*stream)
+	udpHeld := make(map[*udp.Socket]*dgram)
+	for _, s := range e.socks.byFD {
+		switch {
+		case s == nil:
+		case s.stream != nil:
+			tcpHeld[s.stream.tcp] = s.stream
+		default:
+			udpHeld[s.dgram.udp] = s.dgram
+		}
+	}
+	list := []SocketInfo{}
+	for s := range e.stack.TCP().Sockets {
+		list = append(list, tcpInfo(s, tcpHeld[s]))
+	}
+	for s := range e.stack.UDP().Sockets {
+		list = append(list, udpInfo(s, udpHeld[s]))
+	}
+	return list
+}
+
+func tcpInfo(t *tcp.Socket, s *stream) SocketInfo {
+	var in sockopt.TCPInfo
+	t.Info(&in)
+	domain, _, _ := t.Kind()
+	info := SocketInfo{
+		Netid: "tcp", State: t.State().String(), V6: domain == sockopt.AFInet6,
+		Local: t.LocalAddr(), Peer: t.RemoteAddr(),
+		RecvQ: t.Unread(), SendQ: inFlight(&in) + int(in.NotSentBytes),
+	}
+	if s != nil {
+		info.UID, info.Inode = s.uid, s.inode
+		if s.fd >= 0 {
+			info.SendQ += hostlink.QueuedIn(s.fd)
+		}
+	}
+	if t.State() == tcp.StateListen {
+		info.RecvQ, info.SendQ = t.AcceptQueueLen(), int(in.Sacked)
+		return info
+	}
+	info.Congestion = t.Options().Congestion
+	info.RTTus, info.RTTVarus, info.RTOus = in.RTT, in.RTTVar, in.RTO
+	info.Cwnd, info.Ssthresh, info.MSS = in.SndCwnd, in.SndSsthresh, in.SndMSS
+	info.Retrans = in.TotalRetrans
+	return info
+}
+
+func udpInfo(u *udp.Socket, d *dgram) SocketInfo {
+	domain, _, _ := u.Kind()
+	info := SocketInfo{
+		Netid: "udp", State: "UNCONN", V6: domain == sockopt.AFInet6,
+		Local: u.LocalAddr(), Peer: u.RemoteAddr(),
+	}
+	if u.Connected() {
+		info.State = "ESTAB"
+	}
+	if d != nil {
+		info.UID, info.Inode = d.uid, d.inode
+	}
+	return info
+}
+
+// inFlight is what was sent and is not acknowledged, in bytes.
+func inFlight(in *sockopt.TCPInfo) int {
+	sent, done := in.BytesSent-in.BytesRetrans, in.BytesAcked
+	if done > sent {
+		return 0 // the SYN counts among the acknowledged
+	}
+	return int(sent - done)
+}
+
+// queuedOut is what the program has written and the peer has not acknowledged,
+// and the part of it that was not sent, in bytes.
+func (s *stream) queuedOut() (unacked, unsent int) {
+	var in sockopt.TCPInfo
+	s.tcp.Info(&in)
+	unsent = int(in.NotSentBytes)
+	if s.fd >= 0 && s.phase == phaseConnected {
+		unsent += hostlink.QueuedIn(s.fd)
+	}
+	return inFlight(&in) + unsent, unsent
+}

@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+)
+
+// A phase is how far a TCP socket has come, as its program sees it.
+type phase uint8
+
+const (
+	phaseIdle       phase = iota // neither connected nor listening
+	phaseConnecting              // connect was called, the outcome is open
+	phaseFailed                  // a connect has failed that the program did not wait for
+	phaseConnected               // bytes flow
+	phaseListening
+	phaseEnded // E is closed; what the program may still ask is answered from tcp
+)
+
+// A stream is a program's TCP socket: it moves bytes between E and the stack's
+// socket and shows the program, by means of the pair, what happens to the
+// connection. It implements tcp.Owner.
+type stream struct {
+	sock
+	tcp    *tcp.Socket
+	phase  phase
+	events tcp.Events // reported by the stack, not yet acted upon
+	dirty  bool       // stands in engine.dirty
+
+	// Not connected yet.
+	filled   int  // filler bytes in E's receive queue
+	raiseDue bool // P's send buffer is still the small one although connected
+	told     bool // a connect call has returned success
+
+	// Connected.
+	readable   bool // E may hold bytes
+	urgent     bool // E may hold an urgent byte
+	outBlocked bool // E took less than it was offered
+	hup        bool // E reported a hang-up
+	wrShut     bool // the program has shut down writing
+	rdShut     bool // the program has shut down reading
+	finQueued  bool // the stack was told that the program sends no more
+	eofSent    bool // the program was told that the peer sends no more
+	resetDue   bool // the connection has failed, bytes before that are not delivered yet
+	abortDue   bool // the program closed with bytes unread
+
+	// Listening.
+	tokens  int         // bytes in P's receive queue
+	offered *tcp.Socket // taken off the accept queue, not handed over yet
+}
+
+// newStream makes the two halves of a TCP socket. conn is nil for socket(2) and
+// the connection for accept(2).
+func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *stream, p int, err unix.Errno) {
+	s, p, err := e.newPair(hostlink.PairStream, nonblock)
+	if err != 0 {
+		return nil, -1, err
+	}
+	st = &stream{sock: *s, tcp: conn}
+	st.stream = st
+	st.domain = domain
+	if conn == nil {
+		st.tcp = e.stack.NewTCP(domain, st)
+		st.fill(p)
+	} else {
+		st.phase, st.told = phaseConnected, true
+	}
+	if st.adopt() != nil {
+		st.discard()
+		hostlink.CloseFD(p)
+		return nil, -1, unix.ENOBUFS
+	}
+	return st, p, 0
+}
+
+// Event implements tcp.Owner. What it means is worked out by settle, when the
+// stack is at rest.
+func (s *stream) Event(ev tcp.Events) {
+	s.events |= ev
+	s.mark()
+}
+
+// mark has settle called before the loop sleeps.
+func (s *stream) mark() {
+	if !s.dirty {
+		s.dirty = true
+		s.eng.dirty = append(s.eng.dirty, s)
+	}
+}
+
+// reactions to events, in the order in which they are to be seen by the program.
+var reactions = []struct {
+	on tcp.Events
+	do func(*stream)
+}{
+	{tcp.EventConnected, (*stream).connected},
+	{tcp.EventAcceptable, (*stream).admit},
+	{tcp.EventWritable, (*stream).pump},
+	{tcp.EventEOF, (*stream).endOfInput},
+	{tcp.EventError, (*stream).failed},
+}
+
+// settle acts on what has happened since the last time.
+func (s *stream) settle() {
+	s.dirty = false
+	ev := s.events
+	s.events = 0
+	for i := range reactions {
+		if ev&reactions[i].on != 0 {
+			reactions[i].do(s)
+		}
+	}
+	if s.abortDue && s.fd >= 0 {
+		s.tcp.Abort()
+		s.gone()
+	}
+}
+
+// ready handles events of E.
+func (s *stream) ready(mask uint32) {
+	s.hup = s.hup || mask&hostlink.Hup != 0
+	switch {
+	case s.phase == phaseConnected:
+		s.transfer(mask)
+	case s.hup:
+		s.programClosed()
+	}
+}
+
+// failed handles the end of a connection by an error.
+func (s *stream) failed() {
+	switch s.phase {
+	case phaseConnecting:
+		s.connectFailed()
+	case phaseConnected:
+		s.reset()
+	}
+}
+
+// programClosed handles the program's last close.
+func (s *stream) programClosed() {
+	s.tcp.Close()
+	s.gone()
+}
+
+// gone forgets a socket that no program holds.
+func (s *stream) gone() {
+	if s.offered != nil {
+		s.offered.Abort()
+		s.offered = nil
+	}
+	s.phase = phaseEnded
+	s.closeE()
+	s.eng.socks.remove(&s.sock)
+	// Threads that still wait on a descriptor which another has closed.
+	s.wait.answer(func(w *waiter) bool { return w.fail(errno.EBADF) })
+}
+
+// retire closes E when both directions have ended and every byte has been
+// passed on: a close can no longer be told from the shutdowns before it, so the
+// connection is left to finish by itself and the program's questions are
+// answered from memory.
+func (s *stream) retire() {
+	// The program has not closed yet, so its SO_LINGER must not act.
+	s.tcp.Options().Linger.On = false
+	s.tcp.Close()
+	s.entomb()
+}
+
+// entomb closes E and keeps the rest for later questions.
+func (s *stream) entomb() {
+	s.phase = phaseEnded
+	s.closeE()
+	s.eng.socks.bury(&s.sock)
+}

@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"github.com/tcpcni/tcpcni/hostlink"
+	"golang.org/x/sys/unix"
+)
+
+// copyBelow is the size in bytes under which what was read from E is copied into
+// the send queue instead of giving the queue the chunk: a chunk with little in
+// it wastes memory.
+const copyBelow = 16 << 10
+
+// transfer handles events of E on a connection.
+func (s *stream) transfer(mask uint32) {
+	if mask&hostlink.Out != 0 && s.outBlocked {
+		s.unblock()
+	}
+	if mask&hostlink.Pri != 0 {
+		s.urgent = true
+	}
+	if mask&(hostlink.In|hostlink.RdHup|hostlink.Hup|hostlink.Err|hostlink.Pri) != 0 {
+		s.readable = true
+		s.pump()
+	}
+	if s.fd < 0 {
+		return
+	}
+	// An error on E means that the program closed with bytes unread. What it
+	// wrote before goes out first, as far as the window allows: the RST waits
+	// until the stack has been flushed.
+	if mask&hostlink.Err != 0 {
+		s.abortDue = true
+		s.mark()
+		return
+	}
+	if s.hup && s.finQueued {
+		s.endOfOutput()
+	}
+}
+
+// pump moves bytes from E to the stack while the stack takes them.
+func (s *stream) pump() {
+	for s.phase == phaseConnected && s.readable && !s.finQueued {
+		space := s.tcp.SendSpace()
+		if space <= 0 {
+			return // EventWritable will follow
+		}
+		if s.urgent && s.pumpUrgent() {
+			continue
+		}
+		c := s.eng.chunk()
+		room := cap(c.B)
+		if space < copyBelow {
+			room = space // Write takes no more
+		}
+		n, e := hostlink.Recv(s.fd, c.B[:room], 0)
+		switch {
+		case e == unix.EAGAIN:
+			s.readable = false
+		case e == unix.ECONNRESET:
+			s.readable = false
+			s.abortDue = true
+			s.mark()
+		case e != 0 || n == 0:
+			s.readable = false
+			s.endOfOutput()
+		case n < copyBelow:
+			s.tcp.Write(c.B[:n])
+			// A short read has emptied the queue, unless it stopped at an
+			// urgent byte or there is an end to be found.
+			if n < room && !s.urgent && !s.hup {
+				s.readable = false
+			}
+		default:
+			c.B = c.B[:n]
+			s.eng.spare = nil
+			s.tcp.WriteChunk(c)
+			if n < room && !s.urgent && !s.hup {
+				s.readable = false
+			}
+		}
+	}
+}
+
+// endOfOutput handles the end of what the program sends: its shutdown or its
+// close.
+func (s *stream) endOfOutput() {
+	switch {
+	case s.hup && !s.wrShut, s.hup && !s.eofSent && !s.rdShut:
+		s.programClosed()
+		return
+	case s.eofSent || s.rdShut:
+		s.tcp.CloseWrite()
+		s.retire()
+		return
+	}
+	s.wrShut, s.finQueued = true, true
+	s.tcp.CloseWrite()
+}
+
+// Deliver implements tcp.Owner: bytes go into the pair as they arrive.
+func (s *stream) Deliver(p []byte) int {
+	switch {
+	case s.phase == phaseEnded:
+		return len(p)
+	case s.phase != phaseConnected || s.outBlocked:
+		return 0 // open or the next room in E resumes
+	}
+	extra := 0
+	if ahead, ok := s.tcp.UrgentOffset(); ok && ahead == 0 {
+		extra = unix.MSG_OOB
+		p = p[:1]
+	}
+	n, e := hostlink.Send(s.fd, p, extra)
+	if e != 0 && e != unix.EAGAIN {
+		return len(p) // nobody reads any more; the hang-up follows
+	}
+	if n < len(p) {
+		s.outBlocked = true
+		s.watch(baseMask | hostlink.Out)
+	}
+	return n
+}
+
+// unblock goes on delivering after E was full.
+func (s *stream) unblock() {
+	s.outBlocked = false
+	s.tcp.Resume()
+	if s.outBlocked || s.fd < 0 {
+		return
+	}
+	s.watch(baseMask)
+	if s.resetDue {
+		s.reset()
+	}
+}
+
+// endOfInput shows the program the peer's FIN.
+func (s *stream) endOfInput() {
+	if s.phase != phaseConnected || s.eofSent {
+		return
+	}
+	s.eofSent = true
+	hostlink.ShutdownFD(s.fd, unix.SHUT_WR)
+	if s.finQueued {
+		s.retire()
+	}
+}
