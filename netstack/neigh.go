@@ -249,9 +249,9 @@ type claim struct {
 	override bool // it says that it replaces what is known (RFC 4861 section 7.2.5)
 }
 
-// heard applies a claim. Who was not asked cannot change an entry that works:
-// a claim of another address only makes the stack ask again, and the answer to
-// that counts. So an unsolicited packet can cost a question, not a connection.
+// heard applies a claim. Nobody can change an entry that works: a claim of
+// another address only makes the stack ask the known one, whose answer settles
+// it. So a forged packet can cost a question, not a connection.
 func (s *Stack) heard(l *link, c *claim) {
 	n := s.neigh.byKey[neighKey{l.num, c.addr}]
 	if n == nil {
@@ -263,7 +263,6 @@ func (s *Stack) heard(l *link, c *claim) {
 		}
 		return
 	}
-	waiting := n.state == neighIncomplete || n.state == neighProbe
 	switch {
 	case n.state == neighPermanent:
 	case n.state == neighNone:
@@ -277,29 +276,25 @@ func (s *Stack) heard(l *link, c *claim) {
 			s.learned(n, c.mac)
 		}
 	case c.mac == n.mac:
-		if c.reply && waiting {
+		if c.reply && n.state == neighProbe {
 			s.confirmed(n, c.mac)
 		}
-	case c.reply && c.override && waiting:
-		s.confirmed(n, c.mac)
 	default:
 		s.doubt(n)
 	}
 }
 
-// doubt asks, of everyone on the link, who has n's address, at most once in
-// conflictPeriod. Until the answer the known address is used.
+// doubt asks the neighbour, where it is known to be, whether it is still there,
+// at most once in conflictPeriod. Silence for retransTimer, and the next packet
+// asks everyone.
 func (s *Stack) doubt(n *neighbour) {
 	s.counters.Neigh.Conflicts++
 	if n.asked != 0 && s.now-n.asked < conflictPeriod {
 		return
 	}
 	n.asked = max(s.now, 1)
-	n.state, n.solicits = neighProbe, 0
-	known := n.mac
-	n.mac = wire.MAC{}
+	n.state, n.solicits = neighProbe, maxSolicits-1
 	s.solicit(n)
-	n.mac = known
 }
 
 // neighTimers runs the neighbour timers that are due.

@@ -2,6 +2,7 @@ package netstack
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net/netip"
 	"testing"
 	"time"
@@ -223,3 +224,5 @@ func filler(n int) []byte {
 	}
 	return b
 }
+
+func (f frame) String() string { return hex.EncodeToString(f.data) }
