@@ -107,7 +107,7 @@ func (c *conn) measure(ack uint32, h *wire.TCP, now time.Duration) {
 		}
 		return
 	}
-	if c.caState != caOpen && c.flags&flagTS != 0 && h.HasTS && h.TSEcr != 0 {
+	if (c.caState != caOpen || c.srtt == 0) && c.flags&flagTS != 0 && h.HasTS && h.TSEcr != 0 {
 		if ms := int32(c.tsNow(now) - h.TSEcr); ms >= 0 && ms < 1<<20 {
 			c.rttSample(time.Duration(ms) * time.Millisecond)
 		}

@@ -191,6 +191,9 @@ func (c *conn) established() {
 	c.state = StateEstablished
 	c.timers[timerRexmt] = 0
 	c.backoff, c.failingSince = 0, 0
+	if c.srtt == 0 && c.flags&flagSynTimeout != 0 {
+		c.rto = synFallbackRTO // RFC 6298 section 5.7
+	}
 	c.startCongestion()
 	c.rcvSpaceAt, c.rcvSpaceSeq = c.now(), c.rcvNxt
 	c.armKeepAlive()

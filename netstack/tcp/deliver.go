@@ -54,6 +54,7 @@ func (c *conn) drain() {
 		return
 	}
 	c.flags |= flagDraining
+	was := c.rq.len()
 	for c.rq.len() > 0 && c.s.owner != nil {
 		b := c.upToUrgent(c.rq.first())
 		n := min(c.s.owner.Deliver(b), len(b))
@@ -67,7 +68,7 @@ func (c *conn) drain() {
 		}
 	}
 	c.flags &^= flagDraining
-	if c.state != StateClosed {
+	if c.state != StateClosed && c.rq.len() < was {
 		c.offerWindow()
 	}
 	c.tellEOF()

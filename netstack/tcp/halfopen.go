@@ -231,7 +231,6 @@ func (h *halfOpen) complete(rx *Rx) {
 		c.rttSample(now - h.sentAt) // RFC 6298 section 3: not when it was sent twice
 	} else {
 		c.flags |= flagSynTimeout
-		c.rto = max(c.rto, synFallbackRTO)
 	}
 	c.sndUna = in.Ack
 	c.established()

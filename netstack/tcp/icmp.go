@@ -43,7 +43,7 @@ func (l *Layer) ICMP(local, remote netip.Addr, quoted []byte, e ICMPError) {
 
 func (c *conn) icmp(seq uint32, e ICMPError) {
 	// RFC 5927 section 4.1: the quoted sequence number must be in flight.
-	if !seqIn(seq, c.sndUna, c.sndNxt-c.sndUna+1) {
+	if !seqIn(seq, c.sndUna, c.sndNxt-c.sndUna) {
 		return
 	}
 	if e.MTU != 0 {

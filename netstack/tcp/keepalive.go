@@ -2,9 +2,7 @@ package tcp
 
 // Keep-alive: RFC 9293 section 3.8.4.
 
-import (
-	"time"
-)
+import "time"
 
 // armKeepAlive starts the idle timer if the option is on (MUST-25: off unless
 // asked for).
@@ -24,7 +22,7 @@ func (c *conn) keepTimeout(now time.Duration) {
 		return
 	}
 	// With data under way its retransmission finds out (MUST-24 asks for idle).
-	if c.sndUna != c.sndNxt || c.sq.end != c.sndNxt {
+	if c.sndUna != c.sndNxt || c.unsent() > 0 {
 		c.setTimer(timerKeep, now+o.KeepIdle)
 		return
 	}

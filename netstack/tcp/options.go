@@ -195,9 +195,7 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	}
 	i.Reordering = dupThresh
 	i.RcvSpace = uint32(c.rcvBuf)
-	if c.sq.end-c.sndNxt < 1<<31 {
-		i.NotSentBytes = c.sq.end - c.sndNxt
-	}
+	i.NotSentBytes = c.unsent()
 	i.BytesAcked = uint64(c.sndUna - c.iss)
 	i.BytesReceived = uint64(c.rcvNxt - c.irs)
 	i.SndWnd, i.RcvWnd = c.sndWnd, c.rcvAdv-c.rcvNxt

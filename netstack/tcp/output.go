@@ -166,6 +166,9 @@ func (c *conn) sendNew(now time.Duration) {
 			c.flags |= flagSmallOut
 			c.sndSml = c.sndNxt
 		}
+		if c.unacked > 0 {
+			c.flags |= flagPingPong // the acknowledgement rides on an answer
+		}
 		c.transmit(seq, n, fin)
 		c.lastSend = now
 	}
@@ -175,13 +178,21 @@ func (c *conn) sendNew(now time.Duration) {
 	}
 }
 
+// unsent is how many bytes were never sent.
+func (c *conn) unsent() uint32 {
+	if c.flags&flagFinSent != 0 {
+		return 0
+	}
+	return c.sq.end - c.sndNxt
+}
+
 // sendable decides how many bytes of new data to send in one piece, and whether
 // the FIN goes along.
 func (c *conn) sendable() (n uint32, fin bool) {
 	if c.flags&flagFinSent != 0 {
 		return 0, false
 	}
-	unsent := c.sq.end - c.sndNxt
+	unsent := c.unsent()
 	final := c.flags&flagFinQueued != 0
 	if unsent == 0 && !final {
 		return 0, false
@@ -246,7 +257,7 @@ func (c *conn) superviseOutput(now time.Duration) {
 		if c.timers[timerRexmt] == 0 || c.flags&flagWinProbe != 0 {
 			c.armRexmt()
 		}
-	case c.sq.end != c.sndNxt:
+	case c.unsent() > 0:
 		if c.timers[timerRexmt] == 0 {
 			wait := c.currentRTO()
 			if c.sndWnd != 0 && c.s.opts.Cork {
@@ -258,7 +269,7 @@ func (c *conn) superviseOutput(now time.Duration) {
 	default:
 		c.timers[timerRexmt] = 0
 	}
-	if c.sndNxt == c.sq.end {
+	if c.unsent() == 0 {
 		c.flags &^= flagForcePush
 	}
 }

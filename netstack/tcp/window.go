@@ -77,7 +77,7 @@ func (c *conn) stamp(h *wire.TCP) {
 	c.ackSent()
 }
 
-// windowUpdate tells the peer of room that the owner has made, once it is worth
+// offerWindow tells the peer of room that the owner has made, once it is worth
 // a segment: when the window at least doubles.
 func (c *conn) offerWindow() {
 	if !c.state.rule().mayRecv {
@@ -113,7 +113,7 @@ const tunePatience = 10 * time.Millisecond
 // probeTimeout runs when data waits and nothing is in flight: RFC 9293 section
 // 3.8.6.1.
 func (c *conn) probeTimeout(now time.Duration) {
-	if c.sq.end == c.sndNxt {
+	if c.unsent() == 0 {
 		return
 	}
 	if c.sndWnd != 0 {
