@@ -198,4 +198,3 @@ func FuzzParseConfig(f *testing.F) {
 		}
 	})
 }
-

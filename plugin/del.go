@@ -63,9 +63,8 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 // one.
 func recordOrGuess(c *Config, s Sandbox, args *skel.CmdArgs) *Record {
 	if rec, err := s.Record(); err == nil {
-		if args.Netns != "" {
-			rec.NetNS = args.Netns
-		}
+		// Without a path now, the one of ADD may name something else by now.
+		rec.NetNS = args.Netns
 		return rec
 	}
 	rec := &Record{
@@ -147,7 +146,7 @@ func collect(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
-	if err := detach(c, s, &skel.CmdArgs{StdinData: args.StdinData}); err != nil {
+	if err := detach(c, s, &skel.CmdArgs{Netns: rec.NetNS, StdinData: args.StdinData}); err != nil {
 		return fmt.Errorf("attachment %s of %s: %w", s.IfName, s.ContainerID, err)
 	}
 	return lock.Remove()

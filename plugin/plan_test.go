@@ -22,7 +22,10 @@ func result(t *testing.T, text string) *current.Result {
 }
 
 const dual = `{"cniVersion":"1.1.0","ips":[{"address":"10.87.0.2/24","gateway":"10.87.0.1"},{"address":"fd87::2/64","gateway":"fd87::1"}],
-"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"},{"dst":"192.0.2.0/24","gw":"10.87.0.9"}]}`
+"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}`
+
+// viaOther adds a route with a gateway of its own.
+var viaOther = strings.Replace(dual, `{"dst":"::/0"}`, `{"dst":"::/0"},{"dst":"192.0.2.0/24","gw":"10.87.0.9"}`, 1)
 
 func (p *plan) routeList() []string {
 	var list []string
@@ -49,7 +52,7 @@ func expectList[T fmt.Stringer](t *testing.T, what string, got []T, want ...stri
 
 func TestPlanPTP(t *testing.T) {
 	c := &Config{Name: "demo", Uplink: UplinkPTP, MTU: 1500, IPAMType: "x"}
-	p, err := makePlan(c, result(t, dual))
+	p, err := makePlan(c, result(t, viaOther))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +74,7 @@ func TestPlanPTP(t *testing.T) {
 
 func TestPlanBridge(t *testing.T) {
 	c := &Config{Name: "demo", Uplink: UplinkBridge, Bridge: "br0", MTU: 1500, IPAMType: "x"}
-	p, err := makePlan(c, result(t, dual))
+	p, err := makePlan(c, result(t, viaOther))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,295 @@
+package plugin
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpcni/tcpcni/hostlink/process"
+)
+
+func TestAddCheckDel(t *testing.T) {
+	for name, conf := range map[string]string{
+		UplinkPTP:    testConf("ipMasq", "true"),
+		UplinkBridge: testConf("uplink", `"bridge"`, "bridge", `"br-t"`, "ipMasq", "true"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			c := h.container("box")
+			text := h.must("ADD", c, conf)
+			r := result(t, text)
+			if len(r.Interfaces) < 2 || r.Interfaces[1].Name != "eth0" || r.Interfaces[1].Sandbox != c.netNS {
+				t.Fatalf("interfaces: %+v", r.Interfaces)
+			}
+			for _, ip := range r.IPs {
+				if ip.Interface == nil || *ip.Interface != 1 {
+					t.Errorf("address %s is on interface %v", ip.Address.String(), ip.Interface)
+				}
+			}
+			inside := h.run(c.netNS, "ip", "-o", "addr")
+			for _, want := range []string{" 10.87.0.2/24 ", " fd87::2/64 ", " 127.0.0.1/8 "} {
+				if !strings.Contains(inside, want) {
+					t.Errorf("no%sin the sandbox:\n%s", want, inside)
+				}
+			}
+			if strings.Contains(inside, "tentative") {
+				t.Errorf("an address is being detected:\n%s", inside)
+			}
+			if rules := h.run(h.netNS, "nft", "list", "ruleset"); !strings.Contains(rules, "10.87.0.2") || !strings.Contains(rules, "fd87::2") {
+				t.Errorf("no masquerading:\n%s", rules)
+			}
+			h.must("CHECK", c, withResult(conf, text))
+			h.fails("ADD", c, conf, "box", "attached already")
+			h.must("CHECK", c, withResult(conf, text))
+
+			h.must("DEL", c, withResult(conf, text))
+			var keep []string
+			if name == UplinkBridge {
+				keep = []string{"br-t"} // the network's, not the container's
+			}
+			h.bare(c, keep...)
+			if rules := h.run(h.netNS, "nft", "list", "ruleset"); strings.Contains(rules, "10.87.0.2") {
+				t.Errorf("masquerading is left:\n%s", rules)
+			}
+			h.must("DEL", c, conf)
+			h.bare(c, keep...)
+		})
+	}
+}
+
+// Whatever step of ADD fails, nothing stays.
+func TestFailedAddLeavesNothing(t *testing.T) {
+	bridge := testConf("uplink", `"bridge"`, "bridge", `"br-t"`)
+	for _, c := range []struct {
+		what, conf string
+		sabotage   func(h *host, c container)
+		says, keep []string
+	}{
+		{"configuration", testConf("mtu", "1"), func(*host, container) {}, []string{"mtu", "576"}, nil},
+		{"IPAM", testConf(), func(h *host, _ container) { h.write("fail-ADD", "", 0o644) }, []string{"testipam", "no luck"}, nil},
+		{"no such IPAM", testConf("ipam", `{"type":"nosuch"}`), func(*host, container) {}, []string{"nosuch"}, nil},
+		{"IPAM's result", testConf(), func(h *host, _ container) {
+			h.write("result", `{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.2/24"}]}`, 0o644)
+		}, []string{"10.0.0.2/24", "gateway"}, nil},
+		{"a route that cannot be", testConf(), func(h *host, _ container) {
+			h.write("result", strings.Replace(dual, `"0.0.0.0/0"`, `"192.0.2.0/24","gw":"203.0.113.1"`, 1), 0o644)
+		}, []string{"192.0.2.0/24"}, nil},
+		{"eth0 is there", testConf(), func(h *host, c container) {
+			h.run(c.netNS, "ip", "link", "add", "eth0", "type", "bridge")
+		}, []string{"eth0", "exists"}, nil},
+		{"uplink is there", testConf(), func(h *host, c container) {
+			h.run(h.netNS, "ip", "link", "add", uplinkName(c.id, "eth0"), "type", "bridge")
+		}, []string{uplinkName("box", "eth0"), "exists"}, []string{uplinkName("box", "eth0")}},
+		{"bridge is none", bridge, func(h *host, _ container) {
+			h.run(h.netNS, "ip", "tuntap", "add", "br-t", "mode", "tap")
+		}, []string{"bridge", "br-t", "tuntap"}, []string{"br-t"}},
+		{"engine", testConf("ipMasq", "true"), func(h *host, _ container) {
+			if err := os.MkdirAll(h.state, 0o755); err != nil {
+				h.t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(h.state, failEngine), nil, 0o644); err != nil {
+				h.t.Fatal(err)
+			}
+		}, []string{"engine", "told to fail"}, nil},
+		{"engine on a bridge", bridge, func(h *host, _ container) {
+			if err := os.MkdirAll(h.state, 0o755); err != nil {
+				h.t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(h.state, failEngine), nil, 0o644); err != nil {
+				h.t.Fatal(err)
+			}
+		}, []string{"engine", "told to fail"}, nil},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			h := newHost(t)
+			box := h.container("box")
+			c.sabotage(h, box)
+			h.fails("ADD", box, c.conf, c.says...)
+			if c.what == "eth0 is there" {
+				h.run(box.netNS, "ip", "link", "del", "eth0") // still there: it is not the plugin's
+			}
+			h.bare(box, c.keep...)
+		})
+	}
+}
+
+func TestAddRefusesTheHostsNamespace(t *testing.T) {
+	h := newHost(t)
+	h.fails("ADD", container{"box", h.netNS}, testConf(), "network namespace", "host")
+	h.fails("ADD", container{"box", "/nonexistent"}, testConf(), "network namespace", "/nonexistent")
+	if got := h.links(h.netNS); len(got) > 0 {
+		t.Errorf("links: %v", got)
+	}
+}
+
+// DEL works for what never was and when parts of what was are gone.
+func TestDelIsIdempotent(t *testing.T) {
+	kill := func(h *host, s Sandbox) {
+		id, err := s.Engine()
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if err := process.Stop(id, 0); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	for name, damage := range map[string]func(h *host, c *container, s Sandbox){
+		"nothing":          func(*host, *container, Sandbox) {},
+		"engine dead":      func(h *host, _ *container, s Sandbox) { kill(h, s) },
+		"no namespace":     func(_ *host, c *container, _ Sandbox) { c.netNS = "" },
+		"a dangling path":  func(_ *host, c *container, _ Sandbox) { c.netNS = "/nonexistent" },
+		"no namespace now": func(h *host, c *container, _ Sandbox) { c.netNS = filepath.Join(h.ipam, "result") },
+		"no record": func(h *host, _ *container, s Sandbox) {
+			kill(h, s)
+			if err := os.RemoveAll(s.Dir); err != nil {
+				h.t.Fatal(err)
+			}
+		},
+		"no pid file": func(h *host, _ *container, s Sandbox) {
+			if err := os.Remove(filepath.Join(s.Dir, idFile)); err != nil {
+				h.t.Fatal(err)
+			}
+		},
+		"no devices": func(h *host, c *container, _ Sandbox) {
+			h.run(c.netNS, "ip", "link", "del", "eth0")
+			h.run(h.netNS, "ip", "link", "del", uplinkName(c.id, "eth0"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			c := h.container("box")
+			conf := testConf("ipMasq", "true")
+			text := h.must("ADD", c, conf)
+			gone := c
+			damage(h, &gone, SandboxAt(h.state, c.id, "eth0"))
+			h.must("DEL", gone, withResult(conf, text))
+			if gone.netNS != c.netNS {
+				// The namespace took eth0 along, as far as the plugin knows.
+				h.run(c.netNS, "ip", "link", "del", "eth0")
+			}
+			h.bare(c)
+			h.must("DEL", gone, conf)
+			// The name is free for a new container.
+			h.must("ADD", c, conf)
+			h.must("DEL", c, conf)
+			h.bare(c)
+		})
+	}
+}
+
+func TestDelOfWhatNeverWas(t *testing.T) {
+	h := newHost(t)
+	c := h.container("never")
+	h.must("DEL", c, testConf())
+	h.bare(c)
+	if !strings.Contains(h.verbs(), "DEL never eth0") {
+		t.Errorf("IPAM was not told: %q", h.verbs())
+	}
+}
+
+// IPAM fails in DEL: everything else goes, and the next DEL finds the rest.
+func TestDelGoesOnWhenIPAMFails(t *testing.T) {
+	h := newHost(t)
+	c := h.container("box")
+	h.must("ADD", c, testConf())
+	h.write("fail-DEL", "", 0o644)
+	h.fails("DEL", c, testConf(), "testipam", "no luck")
+	if got := append(h.links(h.netNS), h.links(c.netNS)...); len(got) > 0 {
+		t.Errorf("links: %v", got)
+	}
+	if err := os.Remove(filepath.Join(h.ipam, "fail-DEL")); err != nil {
+		t.Fatal(err)
+	}
+	h.must("DEL", c, testConf())
+	h.bare(c)
+}
+
+func TestCheckFindsDamage(t *testing.T) {
+	for name, d := range map[string]struct {
+		damage func(h *host, c container)
+		says   string
+	}{
+		"eth0 gone":     {func(h *host, c container) { h.run(c.netNS, "ip", "link", "del", "eth0") }, "eth0"},
+		"eth0 down":     {func(h *host, c container) { h.run(c.netNS, "ip", "link", "set", "eth0", "down") }, "down"},
+		"no address":    {func(h *host, c container) { h.run(c.netNS, "ip", "addr", "del", "fd87::2/64", "dev", "eth0") }, "fd87::2/64 is missing"},
+		"no route":      {func(h *host, c container) { h.run(c.netNS, "ip", "route", "del", "default") }, "0.0.0.0/0 is missing"},
+		"no host route": {func(h *host, _ container) { h.run(h.netNS, "ip", "route", "del", "10.87.0.2") }, "10.87.0.2/32 is missing"},
+		"uplink gone":   {func(h *host, c container) { h.run(h.netNS, "ip", "link", "del", uplinkName(c.id, "eth0")) }, "tcp"},
+		"lease gone":    {func(h *host, _ container) { h.write("fail-CHECK", "", 0o644) }, "no luck"},
+		"engine dead": {func(h *host, c container) {
+			id, err := SandboxAt(h.state, c.id, "eth0").Engine()
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			if err := process.Stop(id, time.Second); err != nil {
+				h.t.Fatal(err)
+			}
+		}, "engine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			c := h.container("box")
+			text := h.must("ADD", c, testConf())
+			d.damage(h, c)
+			h.fails("CHECK", c, withResult(testConf(), text), d.says)
+			h.must("DEL", c, testConf())
+			h.bare(c)
+		})
+	}
+}
+
+func TestCheckNeedsPrevResult(t *testing.T) {
+	h := newHost(t)
+	c := h.container("box")
+	h.must("ADD", c, testConf())
+	h.fails("CHECK", c, testConf(), "prevResult", "ADD")
+	h.must("DEL", c, testConf())
+}
+
+// GC removes what the runtime does not list, and nothing of other networks.
+func TestGC(t *testing.T) {
+	h := newHost(t)
+	keep, stale, other := h.container("keep"), h.container("stale"), h.container("other")
+	h.must("ADD", keep, testConf())
+	h.write("result", strings.NewReplacer("87.0.2", "87.0.3", "::2/", "::3/").Replace(dual), 0o644)
+	h.must("ADD", stale, testConf())
+	h.write("result", strings.NewReplacer("87.0.2", "87.0.4", "::2/", "::4/").Replace(dual), 0o644)
+	h.must("ADD", other, testConf("name", `"another"`))
+	h.must("GC", container{}, testConf("cni.dev/valid-attachments", `[{"containerID":"keep","ifname":"eth0"}]`))
+	if got := h.links(stale.netNS); len(got) > 0 {
+		t.Errorf("links of the stale sandbox: %v", got)
+	}
+	for _, c := range []container{keep, other} {
+		if got := h.links(c.netNS); len(got) != 1 {
+			t.Errorf("links of %s: %v", c.id, got)
+		}
+		h.must("DEL", c, testConf())
+	}
+	if !strings.Contains(h.verbs(), "DEL stale eth0") {
+		t.Errorf("IPAM was not told: %q", h.verbs())
+	}
+	h.bare(stale)
+}
+
+func TestStatus(t *testing.T) {
+	h := newHost(t)
+	h.must("STATUS", container{}, testConf())
+	h.write("fail-STATUS", "", 0o644)
+	h.fails("STATUS", container{}, testConf(), "no luck")
+}
+
+// Results follow the version that the configuration asks for.
+func TestOlderVersions(t *testing.T) {
+	for _, v := range []string{"0.3.1", "0.4.0", "1.0.0", "1.1.0"} {
+		h := newHost(t)
+		c := h.container("box")
+		conf := testConf("cniVersion", `"`+v+`"`)
+		if text := h.must("ADD", c, conf); !strings.Contains(text, `"cniVersion": "`+v+`"`) {
+			t.Errorf("%s: %s", v, text)
+		}
+		h.must("DEL", c, conf)
+		h.bare(c)
+	}
+}
