@@ -124,7 +124,7 @@ func (h *host) verb(verb string, c container, conf string) (stdout string, err e
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), StateEnv+"="+h.state, "CNI_COMMAND="+verb, "CNI_CONTAINERID="+c.id,
 		"CNI_NETNS="+c.netNS, "CNI_IFNAME=eth0", "CNI_PATH="+h.ipam,
-		"GORACE=atexit_sleep_ms=0") // this process only relays the verb
+		"GORACE=atexit_sleep_ms=0") // else a race detector waits a second at every exit
 	cmd.Stdin = strings.NewReader(conf)
 	cmd.Stderr = os.Stderr
 	var out []byte
