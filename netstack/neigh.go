@@ -22,7 +22,7 @@ const (
 // oldest go first (RFC 4861 section 7.2.2).
 const (
 	maxNeighbours  = 512
-	maxHeld        = 16      // packets per neighbour
+	maxHeld        = 64      // packets per neighbour: the fragments of one datagram
 	maxHeldBytes   = 1 << 20 // of chunks, per neighbour
 	maxHeldTotal   = 4 << 20 // of chunks, all neighbours
 	conflictPeriod = time.Second
