@@ -443,6 +443,33 @@ func TestBindToDevice(t *testing.T) {
 	}
 }
 
+// shifted are links that the kernel numbers otherwise.
+type shifted struct{ twoLinks }
+
+func (shifted) LinkByIndex(index int) (int, bool) { return index - 10, index == 11 || index == 12 }
+func (shifted) IndexOf(link int) int              { return link + 10 }
+
+func TestBindToIfindexSpeaksTheKernelsNumbers(t *testing.T) {
+	p := linux(t)
+	p.Links = shifted{}
+	s := newFake(p, AFInet, SockStream)
+	if err := set(t, p, s, "SO_BINDTOIFINDEX", intBytes(2)); err != errno.ENODEV {
+		t.Errorf("an index without an interface: %v", err)
+	}
+	if err := set(t, p, s, "SO_BINDTOIFINDEX", intBytes(12)); err != 0 || s.opts.BindToIf != 2 {
+		t.Errorf("index 12: %v, link %d", err, s.opts.BindToIf)
+	}
+	if b, err := get(t, p, s, "SO_BINDTOIFINDEX", 4); err != 0 || !bytes.Equal(b, intBytes(12)) {
+		t.Errorf("reads %x, %v", b, err)
+	}
+	if err := set(t, p, s, "SO_BINDTOIFINDEX", intBytes(0)); err != 0 || s.opts.BindToIf != 0 {
+		t.Errorf("unbinding: %v, link %d", err, s.opts.BindToIf)
+	}
+	if b, _ := get(t, p, s, "SO_BINDTOIFINDEX", 4); !bytes.Equal(b, intBytes(0)) {
+		t.Errorf("unbound reads %x", b)
+	}
+}
+
 func TestTOSSetsPriority(t *testing.T) {
 	p := linux(t)
 	for tos, want := range map[int]int32{0x10: 6, 0x08: 2, 0x18: 4, 0x04: 0, 0xb8: 4} {

@@ -61,8 +61,8 @@ var socketRows = at(SolSocket, AnySocket, []Row{
 		Note: "kept and inherited; the sandbox has one routing table, so nothing looks at it"},
 	{ID: Protocol, Name: "SO_PROTOCOL", Number: 38, Access: ReadOnly, get: func(c *call) (int, error) { _, _, proto := c.t.Kind(); return proto, nil }},
 	{ID: Domain, Name: "SO_DOMAIN", Number: 39, Access: ReadOnly, get: func(c *call) (int, error) { domain, _, _ := c.t.Kind(); return domain, nil }},
-	{ID: BindToIfindex, Name: "SO_BINDTOIFINDEX", Number: 62, Default: "0", num: func(o *Options) *int32 { return &o.BindToIf }, set: setBindToIfindex,
-		Note: "negative is EINVAL; changing a binding takes CAP_NET_RAW"},
+	{ID: BindToIfindex, Name: "SO_BINDTOIFINDEX", Number: 62, Default: "0", set: setBindToIfindex, get: getBindToIfindex,
+		Note: "negative is EINVAL, an index without an interface ENODEV; changing a binding takes CAP_NET_RAW"},
 	{ID: BufLock, Name: "SO_BUF_LOCK", Number: 72, Default: "0", set: setBufLock, get: getBufLock,
 		Note: "1: send buffer, 2: receive buffer is not tuned automatically; other bits are EINVAL"},
 })
@@ -251,6 +251,18 @@ func setBindToIfindex(c *call, v int) error {
 	if v < 0 {
 		return errno.EINVAL
 	}
+	if x, ok := c.p.Links.(Indexes); ok && v != 0 {
+		if v, ok = x.LinkByIndex(v); !ok {
+			return errno.ENODEV
+		}
+	}
 	c.o.BindToIf = int32(v)
 	return nil
+}
+
+func getBindToIfindex(c *call) (int, error) {
+	if x, ok := c.p.Links.(Indexes); ok && c.o.BindToIf != 0 {
+		return x.IndexOf(int(c.o.BindToIf)), nil
+	}
+	return int(c.o.BindToIf), nil
 }

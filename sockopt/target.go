@@ -36,6 +36,13 @@ type Links interface {
 	LinkName(link int) (name string, ok bool)
 }
 
+// Indexes is implemented by a Links whose programs know the links by other
+// numbers than the stack: the interface indexes of the kernel.
+type Indexes interface {
+	LinkByIndex(index int) (link int, ok bool)
+	IndexOf(link int) int
+}
+
 // Privilege is what the caller of setsockopt may do, by its capabilities in the
 // user namespace of the sandbox.
 type Privilege struct {
