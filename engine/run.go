@@ -71,7 +71,7 @@ func (e *engine) inSandbox(f func() error) error {
 }
 
 // open does everything that needs privileges.
-func open(cfg Config) (e *engine, err error) {
+func open(cfg Config) (_ *engine, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func open(cfg Config) (e *engine, err error) {
 	if cfg.MaxSockets == 0 {
 		cfg.MaxSockets = DefaultMaxSockets
 	}
-	e = &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), ifindex: map[string]int{}}
+	e := &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), ifindex: map[string]int{}}
 	e.now = e.started
 	defer func() {
 		if err != nil {
@@ -136,6 +136,7 @@ func (e *engine) makeStack() error {
 	hostlink.Entropy(cfg.Seed[:])
 	e.profile = profile
 	e.stack = netstack.New(cfg)
+	profile.Links = links{e.stack, e}
 	e.stack.Advance(e.now)
 	return nil
 }
