@@ -39,7 +39,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 		c.advanceUna(ack, h, now)
 	}
 	c.lossDetection(acked, sacked, dup, now)
-	if acked > 0 || sacked > 0 || opened {
+	if acked > 0 || sacked > 0 || opened || dup {
 		c.l.markDirty(c)
 	}
 	return true

@@ -174,6 +174,7 @@ func (c *conn) observeMSS(n, gso int) {
 // finInput is the eighth step: the peer's FIN, at RCV.NXT.
 func (c *conn) finInput() {
 	c.rcvNxt++
+	c.rcvAdv = seqMax(c.rcvAdv, c.rcvNxt) // a FIN may lie behind the window
 	c.flags |= flagFinRcvd
 	c.dropReassembly()
 	c.ackNow()

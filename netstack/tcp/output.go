@@ -214,7 +214,7 @@ func (c *conn) sendable() (n uint32, fin bool) {
 	if n == 0 {
 		return 0, false
 	}
-	if n < unsent && n < min(c.burst(), c.cwnd/3) && pipe >= 2*mss && c.flags&flagForcePush == 0 {
+	if n < unsent && n < min(c.burst(), c.cwnd/3) && pipe >= 2*mss && c.mayWait() {
 		return 0, false // acknowledgements are on their way: wait for a larger piece
 	}
 	if n == unsent {
@@ -233,6 +233,12 @@ func (c *conn) sendable() (n uint32, fin bool) {
 		return n, false
 	}
 	return 0, false
+}
+
+// mayWait reports whether a piece may be held back to grow: not while loss is in
+// the air, when every segment helps to find out.
+func (c *conn) mayWait() bool {
+	return c.flags&flagForcePush == 0 && c.caState == caOpen && c.sackedBytes() == 0
 }
 
 // mayPush reports whether a partial segment at the end of the queue goes out:
