@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,12 @@ func (c *call) shutdownStream(s *stream) {
 		s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) }, unix.SYS_CONNECT)
 		s.idleAgain(c.p)
 		c.reply(0)
+	case phaseEnded:
+		if st := s.tcp.State(); st == tcp.StateClosed || st == tcp.StateTimeWait {
+			c.fail(errno.ENOTCONN)
+			return
+		}
+		c.reply(0) // both directions are shut, the connection is still ending
 	default:
 		c.fail(errno.ENOTCONN)
 	}

@@ -51,15 +51,16 @@ type LinkStatus struct {
 
 // SocketInfo is one line of ss(8).
 type SocketInfo struct {
-	Netid string         `json:"netid"` // "tcp" or "udp"
-	State string         `json:"state"` // as ss prints it: LISTEN, ESTAB, TIME-WAIT, UNCONN, …
-	RecvQ int            `json:"recvq"` // bytes unread; of a listener, connections waiting
-	SendQ int            `json:"sendq"` // bytes not acknowledged; of a listener, the backlog
-	Local netip.AddrPort `json:"local"`
-	Peer  netip.AddrPort `json:"peer"`
-	V6    bool           `json:"v6,omitempty"` // an AF_INET6 socket
-	UID   uint32         `json:"uid"`
-	Inode uint64         `json:"inode"` // of the program's descriptor, 0 when no program holds one
+	Netid  string         `json:"netid"` // "tcp" or "udp"
+	State  string         `json:"state"` // as ss prints it: LISTEN, ESTAB, TIME-WAIT, UNCONN, …
+	RecvQ  int            `json:"recvq"` // bytes unread; of a listener, connections waiting
+	SendQ  int            `json:"sendq"` // bytes not acknowledged; of a listener, the backlog
+	Local  netip.AddrPort `json:"local"`
+	Peer   netip.AddrPort `json:"peer"`
+	V6     bool           `json:"v6,omitempty"`     // an AF_INET6 socket
+	V6Only bool           `json:"v6only,omitempty"` // IPV6_V6ONLY: it takes no IPv4
+	UID    uint32         `json:"uid"`
+	Inode  uint64         `json:"inode"` // of the program's descriptor, 0 when no program holds one
 
 	Congestion string `json:"congestion,omitempty"`
 	RTTus      uint32 `json:"rttUs,omitempty"`    // smoothed, microseconds

@@ -65,7 +65,7 @@ func tcpInfo(t *tcp.Socket, s *stream) SocketInfo {
 	t.Info(&in)
 	domain, _, _ := t.Kind()
 	info := SocketInfo{
-		Netid: "tcp", State: t.State().String(), V6: domain == sockopt.AFInet6,
+		Netid: "tcp", State: t.State().String(), V6: domain == sockopt.AFInet6, V6Only: t.Options().V6Only,
 		Local: t.LocalAddr(), Peer: t.RemoteAddr(),
 		RecvQ: t.Unread(), SendQ: inFlight(&in) + int(in.NotSentBytes),
 	}
@@ -89,7 +89,7 @@ func tcpInfo(t *tcp.Socket, s *stream) SocketInfo {
 func udpInfo(u *udp.Socket, d *dgram) SocketInfo {
 	domain, _, _ := u.Kind()
 	info := SocketInfo{
-		Netid: "udp", State: "UNCONN", V6: domain == sockopt.AFInet6,
+		Netid: "udp", State: "UNCONN", V6: domain == sockopt.AFInet6, V6Only: u.Options().V6Only,
 		Local: u.LocalAddr(), Peer: u.RemoteAddr(),
 	}
 	if u.Connected() {
