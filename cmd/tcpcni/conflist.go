@@ -30,10 +30,6 @@ type edits struct {
 	impair  string
 }
 
-func (e *edits) empty() bool {
-	return e.profile == "" && len(e.set) == 0 && e.pcap == "" && e.impair == ""
-}
-
 // loadConflist reads the list at path, "" for the embedded one, and applies the
 // edits. Leases of the embedded network live below the state directory, so that
 // they end with the machine's uptime as everything else of it does.
@@ -79,12 +75,14 @@ func editConflist(data []byte, e *edits, finish func([]byte) ([]byte, error)) ([
 	if err := json.Unmarshal(list["plugins"], &plugins); err != nil || len(plugins) == 0 {
 		return nil, errors.New("plugins: missing or no list: accepted: a CNI network configuration list")
 	}
+	var types []string
 	for i, raw := range plugins {
 		var entry map[string]json.RawMessage
 		if err := json.Unmarshal(raw, &entry); err != nil {
 			return nil, fmt.Errorf("plugins[%d]: not an object: accepted: a plugin's configuration", i)
 		}
 		if string(entry["type"]) != fmt.Sprintf("%q", pluginType) {
+			types = append(types, string(entry["type"]))
 			continue
 		}
 		// The file's own values are judged first: an edit must not hide a
@@ -110,10 +108,7 @@ func editConflist(data []byte, e *edits, finish func([]byte) ([]byte, error)) ([
 		}
 		return json.Marshal(list)
 	}
-	if !e.empty() {
-		return nil, fmt.Errorf("plugins: no entry of type %q for --profile, --set, --pcap and --impair to apply to", pluginType)
-	}
-	return nil, fmt.Errorf("plugins: no entry of type %q: accepted: a list with one", pluginType)
+	return nil, fmt.Errorf("plugins: types %s: accepted: a list with an entry of type %q", strings.Join(types, ", "), pluginType)
 }
 
 func (e *edits) apply(entry map[string]json.RawMessage) error {

@@ -74,7 +74,7 @@ func showSockets(out io.Writer, targets []target, all, info bool) error {
 		users := t.socketUsers(sockets)
 		for _, s := range sockets {
 			fmt.Fprintf(w, "%s%s\t%s\t%d\t%d\t%s\t%s\t%s\n", lead, s.Netid, s.State, s.RecvQ, s.SendQ,
-				ssAddr(s.Local, s.V6), ssAddr(s.Peer, s.V6), users[s.Inode])
+				ssAddr(s.Local, &s), ssAddr(s.Peer, &s), users[s.Inode])
 			if line := ssInfo(&s); info && line != "" {
 				fmt.Fprintf(w, "\t %s\n", line)
 			}
@@ -92,16 +92,20 @@ func (t *target) sockets() ([]engine.SocketInfo, error) {
 	return c.Sockets()
 }
 
-// ssAddr prints an address as ss -n does: no peer and no port are stars.
-func ssAddr(a netip.AddrPort, v6 bool) string {
+// ssAddr prints an address as ss -n does: no port is a star, and so is the
+// wildcard of a socket that takes both families.
+func ssAddr(a netip.AddrPort, s *engine.SocketInfo) string {
 	host := "0.0.0.0"
 	switch {
-	case a.Addr().Is6():
-		host = "[" + a.Addr().String() + "]"
-	case a.Addr().IsValid():
+	case a.Addr().IsValid() && !a.Addr().IsUnspecified():
 		host = a.Addr().String()
-	case v6:
+		if a.Addr().Is6() {
+			host = "[" + host + "]"
+		}
+	case s.V6 && s.V6Only:
 		host = "[::]"
+	case s.V6:
+		host = "*"
 	}
 	port := "*"
 	if a.Port() != 0 {
