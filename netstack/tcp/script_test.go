@@ -117,18 +117,31 @@ func (s *script) Deliver(p []byte) int {
 
 func (s *script) Event(ev Events) { s.events |= ev }
 
-func newScript(t *testing.T, tunables map[string]string) *script {
+var noPrivilege sockopt.Privilege
+
+func testTunables(t testing.TB, set map[string]string) (*sockopt.Profile, *sockopt.Tunables) {
 	t.Helper()
 	profile, err := sockopt.ProfileByName("linux")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tun, err := sockopt.NewTunables(profile, tunables)
+	tun, err := sockopt.NewTunables(profile, set)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return profile, tun
+}
+
+func testLayer(t testing.TB, n Network, pool *buf.Pool) *Layer {
+	p, tun := testTunables(t, nil)
+	return NewLayer(n, pool, p, tun)
+}
+
+func newScript(t *testing.T, tunables map[string]string) *script {
+	t.Helper()
 	s := &script{t: t, room: -1, rport: 5000}
 	s.n = &fakeNet{now: time.Hour, mtu: 1500, gso: 65000, script: s}
+	profile, tun := testTunables(t, tunables)
 	s.l = NewLayer(s.n, &s.n.pool, profile, tun)
 	s.s = s.l.NewSocket(afInet, s)
 	return s
