@@ -37,7 +37,7 @@ func (n *tcpNetwork) Route(src, dst netip.Addr, link int) (tcp.Path, error) {
 	case wayLocal:
 		p.Link, p.Local = LoopbackLink, true
 	case wayUnicast:
-		p.Link = w.link.num
+		p.Link, p.Gateway = w.link.num, w.hop != w.dst
 	default:
 		return tcp.Path{}, errno.ENETUNREACH
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tcpcni/tcpcni/netstack/ports"
+	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
 )
 
@@ -21,6 +22,9 @@ type Layer struct {
 	pairs    map[pair]*Socket     // connected sockets, by both ends
 	k0, k1   uint64               // key of flowHash
 	counters Counters
+
+	header  wire.UDP // of the datagram being sent
+	sending Sending
 }
 
 // pair is both ends of a connected socket.

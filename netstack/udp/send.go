@@ -79,12 +79,13 @@ func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
 	if err := s.autobind(); err != nil {
 		return err
 	}
-	h := wire.UDP{SrcPort: s.claim.Port, DstPort: to.Port(), Length: uint16(wire.UDPLen + len(p))}
-	o := s.sending(len(p))
-	if err := s.l.net.Transmit(&s.path, &h, p, &o); err != nil {
+	l := s.l
+	l.header = wire.UDP{SrcPort: s.claim.Port, DstPort: to.Port(), Length: uint16(wire.UDPLen + len(p))}
+	l.sending = s.sending(len(p))
+	if err := l.net.Transmit(&s.path, &l.header, p, &l.sending); err != nil {
 		return err
 	}
-	s.l.counters.OutDatagrams++
+	l.counters.OutDatagrams++
 	return nil
 }
 
