@@ -29,10 +29,12 @@ func (c *call) acceptWith(s *stream, flags int) {
 	case flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0, s.phase != phaseListening:
 		c.fail(errno.EINVAL)
 	case s.waiting() > 0:
+		// What poll shows must be true when the call returns.
+		s.showWaiting(c.p, s.waiting()-1)
 		s.hand(c)
-		s.showWaiting(c.p)
+		s.showWaiting(c.p, s.waiting())
 	case c.nonBlocking(0):
-		s.showWaiting(c.p)
+		s.showWaiting(c.p, 0)
 		c.fail(errno.EAGAIN)
 	default:
 		o := s.tcp.Options()

@@ -14,22 +14,24 @@ import (
 const maxOptVal = 512
 
 func (c *call) getOptStream(s *stream) {
-	if s.failure != 0 && c.arg(1) == unix.SOL_SOCKET && c.arg(2) == unix.SO_ERROR {
-		e := s.failure
-		s.failure = 0
-		c.giveOpt(binary.NativeEndian.AppendUint32(nil, uint32(e)))
-		return
-	}
 	c.getOpt(s.tcp)
 }
 
-func (c *call) getOptDgram(d *dgram) { c.getOpt(d.udp) }
+func (c *call) getOptDgram(d *dgram) {
+	d.pump() // what was written before may have failed
+	c.getOpt(d.udp)
+}
 
 func (c *call) setOptStream(s *stream) { c.setOpt(s.tcp) }
 
 func (c *call) setOptDgram(d *dgram) { c.setOpt(d.udp) }
 
 func (c *call) getOpt(t sockopt.Target) {
+	if e := c.s.failure; e != 0 && c.arg(1) == unix.SOL_SOCKET && c.arg(2) == unix.SO_ERROR {
+		c.s.failure = 0
+		c.giveOpt(binary.NativeEndian.AppendUint32(nil, uint32(e)))
+		return
+	}
 	room, err := c.readInt(c.ptr(4))
 	if err != nil {
 		c.result(err)

@@ -32,7 +32,7 @@ func (c *call) recvmmsgDgram(d *dgram) {
 		c.reply(0)
 		return
 	}
-	if flags&unix.MSG_ERRQUEUE != 0 || d.failure != 0 {
+	if flags&unix.MSG_ERRQUEUE != 0 {
 		c.receive(d)
 		return
 	}
@@ -70,10 +70,8 @@ func (c *call) receive(d *dgram) {
 		c.fail(errno.EAGAIN) // errors come by SO_ERROR, none are queued
 		return
 	}
-	if e := d.takeError(); e != 0 {
-		if !c.fail(e) {
-			d.failure = e
-		}
+	if e := d.udp.TakeError(); e != 0 {
+		c.fail(e)
 		return
 	}
 	o, payload, e := d.take(c.p, flags&unix.MSG_PEEK != 0)

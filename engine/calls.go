@@ -40,23 +40,16 @@ type intercept struct {
 	gen uint32
 }
 
-// callBatch bounds the calls served in one turn, so that frames and data get
-// theirs.
-const callBatch = 16
-
-// serve takes the calls that wait at one listener.
+// serve takes one call that waits at a listener. Only one: before the next,
+// what the program has done to its descriptors since then must be seen, such as
+// the close of a listening socket before a connect to its port.
 func (e *engine) serve(on *intercept) {
-	for range callBatch {
-		c := &e.current
-		*c = call{eng: e, on: on.Notifier, p: -1}
-		if on.Recv(&c.req) == 0 {
-			e.calls++
-			c.dispatch()
-			c.release()
-		}
-		if !on.Ready() {
-			return
-		}
+	c := &e.current
+	*c = call{eng: e, on: on.Notifier, p: -1}
+	if on.Recv(&c.req) == 0 {
+		e.calls++
+		c.dispatch()
+		c.release()
 	}
 }
 

@@ -147,15 +147,6 @@ func (d *dgram) wake() {
 	}
 }
 
-// takeError is the pending error, once.
-func (d *dgram) takeError() errno.Errno {
-	if e := d.failure; e != 0 {
-		d.failure = 0
-		return e
-	}
-	return d.udp.TakeError()
-}
-
 // ready handles events of E.
 func (d *dgram) ready(mask uint32) {
 	d.hup = d.hup || mask&hostlink.Hup != 0
@@ -183,7 +174,7 @@ func (d *dgram) pump() {
 			return
 		}
 		if err := d.udp.SendTo(b[:n], netip.AddrPort{}); err != nil {
-			d.failure = asErrno(err) // the next notified call reports it
+			d.failure = asErrno(err) // the next notified send reports it, or SO_ERROR
 		}
 	}
 	d.mark()

@@ -37,7 +37,7 @@ func (s *stream) admit() {
 		s.hand(&w.call)
 	}
 	s.wait.compact()
-	s.showWaiting(-1)
+	s.showWaiting(-1, s.waiting())
 }
 
 // next is the connection that accept returns next. It stays the next one until
@@ -94,9 +94,9 @@ func (s *stream) hand(c *call) {
 	conn.Resume()
 }
 
-// showWaiting makes P readable while connections wait. p is P' or -1.
-func (s *stream) showWaiting(p int) {
-	want := min(s.waiting(), maxTokens)
+// showWaiting makes P show n waiting connections. p is P' or -1.
+func (s *stream) showWaiting(p, n int) {
+	want := min(n, maxTokens)
 	switch {
 	case s.tokens < want:
 		n, _ := hostlink.Send(s.fd, filler[:want-s.tokens], 0)
@@ -118,7 +118,7 @@ func (s *stream) takeTokens(p, n int) {
 	got, e := hostlink.Recv(p, b[:n], 0)
 	if e != 0 || got < n {
 		s.tokens = 0
-		s.showWaiting(p)
+		s.showWaiting(p, s.waiting())
 		return
 	}
 	s.tokens -= got

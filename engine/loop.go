@@ -34,6 +34,7 @@ type engine struct {
 	threads threads
 	timers  timers
 	current call // the call being served
+	overdue bool // calls were put off in the last turn
 	calls   uint64
 
 	dirty       []*stream // have events to act upon
@@ -85,15 +86,38 @@ func (e *engine) loop() error {
 		}
 		e.now = hostlink.Now()
 		e.stack.Advance(e.now)
-		for i := range events {
-			t := events[i].Data()
-			sources[t>>56](e, uint32(t>>32)&genMask, int(uint32(t)), events[i].Ready())
-		}
+		e.handle(events)
 		e.timers.run(e.now)
 		e.tick()
 		e.settle()
 	}
 	return nil
+}
+
+// handle serves what is ready: calls after everything else, since what a program
+// did before a call (a write, a close) is ready by the time that the call is.
+// When there were more events than fit, the calls wait for a turn that has seen
+// them all, but not twice.
+func (e *engine) handle(events []hostlink.Event) {
+	e.overdue = len(events) == pollerBatch && !e.overdue
+	for i := range events {
+		if events[i].Data()>>56 != kindNotifier {
+			e.source(&events[i])
+		}
+	}
+	if e.overdue {
+		return
+	}
+	for i := range events {
+		if events[i].Data()>>56 == kindNotifier {
+			e.source(&events[i])
+		}
+	}
+}
+
+func (e *engine) source(ev *hostlink.Event) {
+	t := ev.Data()
+	sources[t>>56](e, uint32(t>>32)&genMask, int(uint32(t)), ev.Ready())
 }
 
 // settleRounds bounds how often sockets and stack answer each other in one turn;

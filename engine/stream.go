@@ -38,6 +38,7 @@ type stream struct {
 	readable   bool // E may hold bytes
 	urgent     bool // E may hold an urgent byte
 	outBlocked bool // E took less than it was offered
+	ended      bool // E reported that the program sends no more
 	hup        bool // E reported a hang-up
 	wrShut     bool // the program has shut down writing
 	rdShut     bool // the program has shut down reading

@@ -15,9 +15,8 @@ func (s *stream) transfer(mask uint32) {
 	if mask&hostlink.Out != 0 && s.outBlocked {
 		s.unblock()
 	}
-	if mask&hostlink.Pri != 0 {
-		s.urgent = true
-	}
+	s.urgent = s.urgent || mask&hostlink.Pri != 0
+	s.ended = s.ended || mask&(hostlink.RdHup|hostlink.Hup) != 0
 	if mask&(hostlink.In|hostlink.RdHup|hostlink.Hup|hostlink.Err|hostlink.Pri) != 0 {
 		s.readable = true
 		s.pump()
@@ -66,21 +65,20 @@ func (s *stream) pump() {
 			s.endOfOutput()
 		case n < copyBelow:
 			s.tcp.Write(c.B[:n])
-			// A short read has emptied the queue, unless it stopped at an
-			// urgent byte or there is an end to be found.
-			if n < room && !s.urgent && !s.hup {
-				s.readable = false
-			}
+			s.readable = s.mayHold(n, room)
 		default:
 			c.B = c.B[:n]
 			s.eng.spare = nil
 			s.tcp.WriteChunk(c)
-			if n < room && !s.urgent && !s.hup {
-				s.readable = false
-			}
+			s.readable = s.mayHold(n, room)
 		}
 	}
 }
+
+// mayHold tells whether a read of n bytes into room may have left something: a
+// short read has emptied the queue, unless it stopped at an urgent byte or there
+// is an end to be found.
+func (s *stream) mayHold(n, room int) bool { return n == room || s.urgent || s.ended }
 
 // endOfOutput handles the end of what the program sends: its shutdown or its
 // close.

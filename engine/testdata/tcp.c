@@ -593,8 +593,7 @@ static void listener_closed(void)
 static void *wait_accept(void *arg)
 {
 	int l = *(int *)arg;
-	SAY(accept(l, NULL, NULL));
-	return NULL;
+	return (void *)(long)(accept(l, NULL, NULL) < 0 ? errno : 0);
 }
 
 static void listener_shut(void)
@@ -603,8 +602,10 @@ static void listener_shut(void)
 	pthread_t t;
 	pthread_create(&t, NULL, wait_accept, &l);
 	nap(50);
+	void *e;
 	SAY(shutdown(l, SHUT_RD));
-	pthread_join(t, NULL);
+	pthread_join(t, &e);
+	tell("the thread got %s", strerrorname_np((long)e));
 	SAY(accept(l, NULL, NULL));
 }
 

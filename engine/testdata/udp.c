@@ -73,7 +73,6 @@ static void connected(void)
 	struct sockaddr_in n = name_of(b), p;
 	socklen_t l = sizeof p;
 	char x[16];
-	SAY(send(a, "x", 1, 0));
 	SAY(getpeername(a, (void *)&p, &l));
 	SAY(connect(a, (void *)&n, sizeof n));
 	SAY(getpeername(a, (void *)&p, &l));
