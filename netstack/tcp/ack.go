@@ -90,10 +90,7 @@ func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
 	} else {
 		c.armRexmt()
 	}
-	if c.flags&flagWantSpace != 0 && c.sendSpace() > 0 {
-		c.flags &^= flagWantSpace
-		c.s.raise(EventWritable)
-	}
+	c.wakeWriter()
 }
 
 // measure takes a round-trip sample: of the timed segment, which is exact, or

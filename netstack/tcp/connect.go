@@ -41,6 +41,9 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	if err != nil {
 		return err
 	}
+	if path.Gateway && s.opts.DontRoute {
+		return errno.ENETUNREACH
+	}
 	if err := s.connectPort(&path, a.Port()); err != nil {
 		return err
 	}

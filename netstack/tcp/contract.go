@@ -16,6 +16,7 @@ type Path struct {
 	GSOMax   int        // largest TCP payload that Transmit accepts in one piece; 0: none beyond one segment
 	Link     int        // the link it leaves by; -1 is loopback
 	Local    bool       // the destination is this stack itself
+	Gateway  bool       // the next hop is a router
 	Handle   any        // the IP layer's own record (route and neighbour), nil before the first Transmit
 	TOS      uint8      // set by TCP: traffic class of what Transmit sends, the low two bits are ECN
 	TTL      uint8      // set by TCP: hop limit of what Transmit sends; 0: the stack's default

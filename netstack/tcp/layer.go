@@ -104,7 +104,9 @@ func (l *Layer) Input(rx *Rx) {
 	}
 	switch {
 	case c != nil:
-		c.input(rx)
+		if !c.s.tooFar(rx) {
+			c.input(rx)
+		}
 	case l.half[k] != nil:
 		l.half[k].input(rx)
 	case l.waits.byTuple[k] != nil:
@@ -113,6 +115,15 @@ func (l *Layer) Input(rx *Rx) {
 		l.listenInput(k, rx, 0)
 	}
 	l.dispatch()
+}
+
+// tooFar is the test of RFC 5082 section 3, for sockets that talk to neighbours
+// only (IP_MINTTL, IPV6_MINHOPCOUNT).
+func (s *Socket) tooFar(rx *Rx) bool {
+	if rx.Dst.Is4() {
+		return rx.TTL < s.opts.MinTTL
+	}
+	return rx.TTL < s.opts.MinHopCount
 }
 
 // Advance runs the timers that are due at Network.Now.

@@ -176,6 +176,8 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 	case lst == nil:
 		l.refuse(rx)
 		return
+	case lst.s.tooFar(rx):
+		return
 	case h.Flags&wire.TCPRst != 0:
 		return
 	case h.Flags&wire.TCPAck != 0:
@@ -194,7 +196,7 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		return
 	}
 	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
-	if err != nil {
+	if err != nil || path.Gateway && lst.s.opts.DontRoute {
 		l.counters.ListenDrops++
 		return
 	}

@@ -22,7 +22,24 @@ func (c *conn) sendSpace() int {
 		t := &c.l.tun.TCPWmem
 		limit = min(max(limit, minSendQueue, 2*int(c.cwnd)), int(t.Max))
 	}
-	return limit - c.sq.len()
+	return min(limit-c.sq.len(), c.notSentLimit()-int(c.unsent()))
+}
+
+// notSentLimit is how many bytes may wait for their first transmission
+// (TCP_NOTSENT_LOWAT).
+func (c *conn) notSentLimit() int {
+	if n := c.s.opts.NotSentLowat; n != 0 {
+		return int(n)
+	}
+	return int(c.l.tun.NotSentLowat)
+}
+
+// wakeWriter tells an owner who found no space that there is some.
+func (c *conn) wakeWriter() {
+	if c.flags&flagWantSpace != 0 && c.sendSpace() > 0 {
+		c.flags &^= flagWantSpace
+		c.s.raise(EventWritable)
+	}
 }
 
 // minSendQueue is what an untuned connection queues: two large chunks, so that
@@ -72,6 +89,7 @@ func (c *conn) output() {
 	c.restartAfterIdle(now)
 	c.retransmit()
 	c.sendNew(now)
+	c.wakeWriter()
 	c.superviseOutput(now)
 }
 
