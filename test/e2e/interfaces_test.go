@@ -62,7 +62,7 @@ func TestNetlinkRoute(t *testing.T) {
 func TestInterfaceIoctls(t *testing.T) {
 	h := newHost(t)
 	pod := h.pod()
-	mac := strings.TrimSpace(pod.start("cat", "/sys/class/net/eth0/address").ok())
+	mac := strings.Fields(pod.start("ip", "-br", "link", "show", "dev", "eth0").ok())[2]
 	got := pod.start("python3", testdata(t, "interfaces.py")).ok()
 	wantLines(t, got, `conf eth0 `+regexp.QuoteMeta(pod.v4)+`, lo 127\.0\.0\.1`, `addr `+regexp.QuoteMeta(pod.v4),
 		`netmask 255\.255\.255\.0`, `mtu 1500`, `hwaddr 1 `+mac, `index True`, `name eth0`, `up 1 running 1 loopback 0`,

@@ -12,6 +12,8 @@ var (
 	forbidden = []string{"EPERM"}
 	// A whole system call, or a whole ABI, that is missing or not allowed.
 	noCall = []string{"ENOSYS", "EPERM"}
+	// A family that this machine may not have at all.
+	noFamily = []string{"EAFNOSUPPORT", "EPERM"}
 	// A protocol that this machine does not have.
 	noProtocol = []string{"EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EPERM"}
 )
@@ -23,9 +25,9 @@ var refusals = map[string][]string{
 	"AF_PACKET SOCK_RAW with flags": forbidden,
 	"AF_PACKET in a wide register":  forbidden,
 	"AF_VSOCK":                      forbidden,
-	"AF_ALG":                        forbidden,
-	"AF_XDP":                        forbidden,
-	"AF_KEY":                        forbidden,
+	"AF_ALG":                        noFamily,
+	"AF_XDP":                        noFamily,
+	"AF_KEY":                        noFamily,
 	"AF_INET SOCK_RAW ICMP":         forbidden,
 	"AF_INET SOCK_RAW TCP":          forbidden,
 	"AF_INET SOCK_RAW RAW":          forbidden,
