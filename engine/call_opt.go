@@ -94,8 +94,24 @@ func (c *call) setOpt(t sockopt.Target) {
 		row, err = c.eng.profile.Set(t, level, name, val, p)
 		return err
 	})
-	if err == nil && row.Mirror && c.p >= 0 {
-		hostlink.SetSockOpt(c.p, level, name, val)
+	if err == nil {
+		c.showOption(row, val)
 	}
 	c.result(err)
+}
+
+// showOption lets the pair follow an option that it has a part in.
+func (c *call) showOption(row *sockopt.Row, val []byte) {
+	if c.p < 0 {
+		return
+	}
+	if row.Mirror {
+		hostlink.SetSockOpt(c.p, row.Level, row.Number, val)
+	}
+	switch row.ID {
+	case sockopt.SndBuf, sockopt.SndBufForce, sockopt.NotSentLowat:
+		if s := c.s.stream; s != nil && s.phase == phaseConnected {
+			s.raise(c.p)
+		}
+	}
 }

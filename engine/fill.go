@@ -60,5 +60,18 @@ func (s *stream) open(p int) {
 
 func (s *stream) raise(p int) {
 	s.raiseDue = false
-	hostlink.SetSendBuffer(p, sndBuf)
+	hostlink.SetSendBuffer(p, s.pairBuffer())
+}
+
+// pairBuffer is P's send buffer in bytes before the kernel doubles it. What a
+// program limits itself to must not collect in the pair instead.
+func (s *stream) pairBuffer() int {
+	n, o := sndBuf, s.tcp.Options()
+	if o.SndBufLocked {
+		n = min(n, int(o.SndBuf/2))
+	}
+	if o.NotSentLowat != 0 {
+		n = min(n, int(o.NotSentLowat/2))
+	}
+	return n
 }

@@ -67,6 +67,9 @@ func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *str
 		st.fill(p)
 	} else {
 		st.phase, st.told = phaseConnected, true
+		if n := st.pairBuffer(); n != sndBuf {
+			hostlink.SetSendBuffer(p, n) // the listener's limit
+		}
 	}
 	if st.adopt() != nil {
 		st.discard()
