@@ -136,6 +136,9 @@ func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, mac net.HardwareAdd
 	if err := setUpInner(u, rec.NetNS, rec.IfName, c.MTU, mac, p); err != nil {
 		return err
 	}
+	if err := clearUplink(rec.Device); err != nil {
+		return err
+	}
 	hostMAC := derivedMAC("host", s.ContainerID, s.IfName)
 	var err error
 	if c.Uplink == UplinkBridge {

@@ -32,7 +32,7 @@ const (
 func makeTAP(u *undo, name, netNS string, mtu int, mac net.HardwareAddr, v6, linkLocal bool) error {
 	return hostlink.InNetNS(netNS, func() error {
 		if _, err := netlink.LinkByName(name); err == nil {
-			return fmt.Errorf("interface %q exists in network namespace %q: accepted: a name that is free", name, netNS)
+			return fmt.Errorf("interface %q exists already: accepted: a name that is free", name)
 		}
 		tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, MTU: mtu, MAC: mac, Persist: true})
 		if err != nil {
@@ -45,6 +45,20 @@ func makeTAP(u *undo, name, netNS string, mtu int, mac net.HardwareAddr, v6, lin
 		}
 		return prepare(name, v6, linkLocal)
 	})
+}
+
+// clearUplink removes an uplink TAP that nobody is attached to. Its name is this
+// attachment's alone, so it stayed when the state directory was lost.
+func clearUplink(name string) error {
+	dev, err := netlink.LinkByName(name)
+	if err != nil || dev.Type() != "tuntap" {
+		return nil //nolint:nilerr // there is none; another kind is for makeTAP to refuse
+	}
+	tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, Persist: true})
+	if err != nil {
+		return fmt.Errorf("interface %q is in use: accepted: no other attachment of the same container ID and interface: %w", name, err)
+	}
+	return errors.Join(tap.Close(), hostlink.DeleteTAP(name, ""))
 }
 
 // prepare applies what has to be in place before the device comes up, and sets

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/containernetworking/cni/pkg/types"
-	current "github.com/containernetworking/cni/pkg/types/100"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/process"
@@ -164,11 +163,6 @@ func (h *host) fails(verb string, c container, conf string, says ...string) {
 			h.t.Errorf("%s %s: the error does not say %q: %v", verb, c.id, w, err)
 		}
 	}
-}
-
-func (h *host) add(c container, conf string) *current.Result {
-	h.t.Helper()
-	return result(h.t, h.must("ADD", c, conf))
 }
 
 // links lists the devices of a namespace but lo.

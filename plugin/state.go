@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/tcpcni/tcpcni/hostlink/process"
@@ -212,13 +211,4 @@ func prefix(n net.IPNet) (netip.Prefix, error) {
 // ipNet is the inverse of prefix.
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
-// joinPrefixes prints addresses for people.
-func joinPrefixes(list []netip.Prefix) string {
-	s := make([]string, len(list))
-	for i, p := range list {
-		s[i] = p.String()
-	}
-	return strings.Join(s, ", ")
 }

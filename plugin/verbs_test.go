@@ -179,6 +179,16 @@ func TestDelIsIdempotent(t *testing.T) {
 	}
 }
 
+// The state directory was lost, the device was not: ADD finds its way.
+func TestAddAfterLossOfState(t *testing.T) {
+	h := newHost(t)
+	c := h.container("box")
+	h.run(h.netNS, "ip", "tuntap", "add", uplinkName(c.id, "eth0"), "mode", "tap", "vnet_hdr")
+	h.must("ADD", c, testConf())
+	h.must("DEL", c, testConf())
+	h.bare(c)
+}
+
 func TestDelOfWhatNeverWas(t *testing.T) {
 	h := newHost(t)
 	c := h.container("never")

@@ -30,7 +30,8 @@ func runCommand() *cobra.Command {
 		Short: "Run a program in a sandbox of its own",
 		Long: `Run a program in a sandbox of its own: a network namespace attached by CNI,
 whose socket calls a user-space TCP/IP stack executes. The network namespace
-that this command is called in is the sandbox's host. The sandbox goes when the
+that this command is called in is the sandbox's host. Nothing but the network is
+kept apart: the program sees the host's files and processes. The sandbox goes when the
 program ends; the exit status is the program's, 128 and the signal's number when
 a signal ended it, 125 when tcpcni failed, 126 when the program cannot be
 executed, 127 when there is none.`,
@@ -117,7 +118,11 @@ func (d *runDir) run(ifname string, list *libcni.NetworkConfigList, program stri
 	}
 	// Open until the sandbox is gone: it keeps the namespace.
 	defer func() { _ = netNS.Close() }()
-	st := &runState{Name: d.name, IfName: ifname, NetNS: id, Argv: argv}
+	home, err := process.NetNSOf(currentNetNS)
+	if err != nil {
+		return 0, err
+	}
+	st := &runState{Name: d.name, IfName: ifname, Host: home, NetNS: id, Argv: argv}
 	r, err := d.add(st, list, netNS)
 	if err != nil {
 		return 0, err

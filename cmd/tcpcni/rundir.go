@@ -16,6 +16,7 @@ import (
 
 	"github.com/containernetworking/cni/libcni"
 
+	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/process"
 	"github.com/tcpcni/tcpcni/plugin"
 )
@@ -42,7 +43,8 @@ const (
 type runState struct {
 	Name    string        `json:"name"`
 	IfName  string        `json:"ifname"`
-	NetNS   process.NetNS `json:"netns"`
+	Host    process.NetNS `json:"host"`    // the namespace that the run was called in
+	NetNS   process.NetNS `json:"netns"`   // the sandbox's
 	Program process.ID    `json:"program"` // zero before the program has started
 	Argv    []string      `json:"argv"`
 	MountNS bool          `json:"mountns"` // the program has a mount namespace of its own
@@ -178,8 +180,30 @@ func (d *runDir) delete(st *runState) error {
 	if !st.NetNS.Is(rt.NetNS) {
 		rt.NetNS = ""
 	}
-	return d.cni().DelNetworkList(ctx, list, rt)
+	return hostlink.InNetNS(d.hostOf(st), func() error {
+		return d.cni().DelNetworkList(ctx, list, rt)
+	})
 }
+
+// hostOf is the path of the namespace where the run made its devices: "" for
+// the current one. Two hosts may share a state directory, and a dead run of the
+// other one is found through its engine. Without an engine the other host
+// cannot be told from one that is gone, and the current one does for the rest.
+func (d *runDir) hostOf(st *runState) string {
+	if st.Host.Is(currentNetNS) {
+		return ""
+	}
+	id, err := d.sandbox(st.IfName).Engine()
+	if err != nil || !id.Alive() {
+		return ""
+	}
+	if path := fmt.Sprintf("/proc/%d/ns/net", id.PID); st.Host.Is(path) {
+		return path
+	}
+	return ""
+}
+
+const currentNetNS = "/proc/thread-self/ns/net"
 
 func (d *runDir) runtimeConf(ifname string) *libcni.RuntimeConf {
 	return &libcni.RuntimeConf{ContainerID: d.name, NetNS: d.path(netnsFile), IfName: ifname}

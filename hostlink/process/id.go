@@ -85,7 +85,7 @@ func readStat(pid int) (stat, error) {
 	// The name in field 2 may hold spaces and parentheses: count from its end.
 	end := bytes.LastIndexByte(b, ')')
 	fields := bytes.Fields(b[end+1:])
-	const stateField, startField = 3 - 3, 22 - 3
+	const stateField, startField = 0, 19 // 3 and 22 of the page, which counts from 1 and the name as 2
 	if end < 0 || len(fields) <= startField {
 		return stat{}, fmt.Errorf("process %d: malformed stat", pid)
 	}
