@@ -23,6 +23,9 @@ const (
 	pollerBatch = 128
 )
 
+// dropPrivileges is a variable for tests that are built with cgo.
+var dropPrivileges = hostlink.DropPrivileges
+
 // Run is the engine of one sandbox. It opens the links, drops its privileges,
 // calls ready once it serves the control socket, and returns when it was told to
 // stop (nil), on SIGTERM or SIGINT (nil), or on an error that ends it.
@@ -45,7 +48,7 @@ func Run(cfg Config, ready func()) error {
 	return e.inSandbox(func() error {
 		// Capabilities that remain: reaching into the programs' descriptors and
 		// memory.
-		if err := hostlink.DropPrivileges(unix.CAP_SYS_PTRACE); err != nil {
+		if err := dropPrivileges(unix.CAP_SYS_PTRACE); err != nil {
 			return err
 		}
 		ready()

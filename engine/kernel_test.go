@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/tcpcni/tcpcni/test/needroot"
+)
+
+// TestSameAsKernel runs programs that print what sockets answer, once on the
+// kernel's loopback and once in a sandbox, and wants the same lines.
+func TestSameAsKernel(t *testing.T) {
+	needroot.Check(t, "make network namespaces and seccomp listeners")
+	for _, name := range []string{"tcp", "udp", "signals", "hostile"} {
+		t.Run(name, func(t *testing.T) {
+			bin := compile(t, name)
+			want := byScenario(onKernel(t, newNetNS(t, "kernel"), bin))
+			got := byScenario(newSandbox(t).run(bin))
+			if len(want) == 0 || len(got) != len(want) {
+				t.Fatalf("%d scenarios on the kernel, %d in the sandbox", len(want), len(got))
+			}
+			for scenario, lines := range want {
+				t.Run(scenario, func(t *testing.T) {
+					if got[scenario] != lines {
+						t.Errorf("on the kernel:\n%s\nin the sandbox:\n%s", lines, got[scenario])
+					}
+				})
+			}
+		})
+	}
+}
+
+// byScenario splits a program's output at its "== name" lines.
+func byScenario(out string) map[string]string {
+	m := map[string]string{}
+	for _, part := range strings.Split("\n"+out, "\n== ")[1:] {
+		name, lines, _ := strings.Cut(part, "\n")
+		m[name] = lines
+	}
+	return m
+}
