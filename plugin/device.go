@@ -72,10 +72,11 @@ func prepare(name string, v6, linkLocal bool) error {
 		if err := enableIPv6(name); err != nil {
 			return err
 		}
-		if !linkLocal {
-			if err := netlink.LinkSetIP6AddrGenMode(dev, genModeNone); err != nil {
-				return fmt.Errorf("interface %q: no link-local address: %w", name, err)
-			}
+	}
+	if !linkLocal {
+		// Without IPv6 in the kernel there is nothing to switch off.
+		if err := netlink.LinkSetIP6AddrGenMode(dev, genModeNone); err != nil && v6 {
+			return fmt.Errorf("interface %q: no link-local address: %w", name, err)
 		}
 	}
 	return netlink.LinkSetUp(dev)
@@ -176,7 +177,7 @@ func setUpInner(u *undo, netNS, ifname string, mtu int, mac net.HardwareAddr, p 
 // setUpPTP makes the uplink TAP, gives it the gateway's addresses and adds the
 // host's route to each address of the sandbox.
 func setUpPTP(u *undo, name string, mtu int, mac net.HardwareAddr, p *plan) error {
-	if err := makeTAP(u, name, "", mtu, mac, p.v6, true); err != nil {
+	if err := makeTAP(u, name, "", mtu, mac, p.v6, p.v6); err != nil {
 		return err
 	}
 	dev, err := netlink.LinkByName(name)

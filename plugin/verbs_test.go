@@ -34,6 +34,10 @@ func TestAddCheckDel(t *testing.T) {
 					t.Errorf("no%sin the sandbox:\n%s", want, inside)
 				}
 			}
+			// What the engine does not answer for is not on eth0.
+			if strings.Contains(inside, "fe80::") {
+				t.Errorf("an address of the kernel's own:\n%s", inside)
+			}
 			if strings.Contains(inside, "tentative") {
 				t.Errorf("an address is being detected:\n%s", inside)
 			}
@@ -177,6 +181,22 @@ func TestDelIsIdempotent(t *testing.T) {
 			h.bare(c)
 		})
 	}
+}
+
+func TestNetworkWithoutIPv6(t *testing.T) {
+	h := newHost(t)
+	h.write("result", `{"cniVersion":"1.1.0","ips":[{"address":"10.9.0.2/16","gateway":"10.9.0.1"}],"routes":[{"dst":"0.0.0.0/0"}]}`, 0o644)
+	c := h.container("box")
+	conf := testConf("mtu", "576")
+	text := h.must("ADD", c, conf)
+	h.must("CHECK", c, withResult(conf, text))
+	for _, netNS := range []string{h.netNS, c.netNS} {
+		if got := h.run(netNS, "ip", "-6", "-o", "addr", "show", "scope", "link"); got != "" {
+			t.Errorf("link-local addresses: %s", got)
+		}
+	}
+	h.must("DEL", c, conf)
+	h.bare(c)
 }
 
 // The state directory was lost, the device was not: ADD finds its way.
