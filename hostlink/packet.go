@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -183,6 +184,13 @@ func (p *Packet) datagram(buf []byte) RxFrame {
 	p.cut.next(data)
 	return RxFrame{Data: data, CsumValid: true}
 }
+
+// Deadline implements Timed: datagrams of a super-segment that wait to be read
+// do not show at the descriptor.
+func (p *Packet) Deadline() (time.Duration, bool) { return 0, p.cut.more() }
+
+// Tick implements Timed.
+func (p *Packet) Tick() {}
 
 // gone reports whether the device was deleted: the socket is then bound to
 // none, while a device that is only down comes back by itself.

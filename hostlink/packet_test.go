@@ -69,6 +69,10 @@ func TestPacketUDPSuperSegmentArrivesCut(t *testing.T) {
 			t.Fatal("wrong checksum")
 		}
 		got = append(got, payload...)
+		// Whoever stops in the middle of it has to learn that more waits.
+		if _, waits := l.Deadline(); f.CsumValid && waits != (len(got) < len(want)) {
+			t.Errorf("after %d of %d bytes: a deadline %v", len(got), len(want), waits)
+		}
 	}
 	if !bytes.Equal(got, want) {
 		t.Error("payload differs")

@@ -89,6 +89,13 @@ func (r *report) rows() [][]string {
 		}
 		return fmt.Sprintf("%.0f", v)
 	}
+	// Three digits, so that no ratio below its floor looks like it.
+	ratio := func(v float64) string {
+		if v == 0 {
+			return "–"
+		}
+		return fmt.Sprintf("%.3f", v)
+	}
 	var rows [][]string
 	for _, t := range tests {
 		res := r.Results[t.name]
@@ -100,7 +107,7 @@ func (r *report) rows() [][]string {
 			limit = fmt.Sprintf("≥ %.2f", t.floor)
 		}
 		rows = append(rows, []string{t.what + ", " + t.unit, number(res.Median[kernelSide]), number(res.Median[sandboxSide]),
-			number(res.Ratio), limit, verdict(t.floor > 0 && res.Ratio > 0, res.Ratio >= t.floor)})
+			ratio(res.Ratio), limit, verdict(t.floor > 0 && res.Ratio > 0, res.Ratio >= t.floor)})
 	}
 	if r.IdleRSS > 0 {
 		rows = append(rows,
