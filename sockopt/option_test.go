@@ -470,6 +470,19 @@ func TestBindToIfindexSpeaksTheKernelsNumbers(t *testing.T) {
 	}
 }
 
+func TestPortRange(t *testing.T) {
+	tun := &Tunables{PortMin: 32768, PortMax: 60999}
+	for _, c := range []struct{ min, max, lo, hi uint16 }{
+		{0, 0, 32768, 60999}, {40000, 41000, 40000, 41000}, {40000, 0, 40000, 60999}, {0, 41000, 32768, 41000},
+		{1000, 41000, 32768, 41000}, {40000, 65000, 40000, 60999}, {1000, 2000, 32768, 60999},
+	} {
+		o := Options{PortMin: c.min, PortMax: c.max}
+		if lo, hi := o.PortRange(tun); lo != c.lo || hi != c.hi {
+			t.Errorf("%d..%d gives %d..%d, want %d..%d", c.min, c.max, lo, hi, c.lo, c.hi)
+		}
+	}
+}
+
 func TestTOSSetsPriority(t *testing.T) {
 	p := linux(t)
 	for tos, want := range map[int]int32{0x10: 6, 0x08: 2, 0x18: 4, 0x04: 0, 0xb8: 4} {

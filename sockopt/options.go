@@ -74,6 +74,20 @@ type Options struct {
 	Congestion string // algorithm name
 }
 
+// PortRange is where ports that nobody asked for come from: the tunable
+// ip_local_port_range, narrowed by IP_LOCAL_PORT_RANGE where the two meet.
+func (o *Options) PortRange(t *Tunables) (lo, hi uint16) {
+	lo, hi = t.PortMin, t.PortMax
+	within := func(p uint16) bool { return t.PortMin <= p && p <= t.PortMax }
+	if within(o.PortMin) {
+		lo = o.PortMin
+	}
+	if within(o.PortMax) {
+		hi = o.PortMax
+	}
+	return lo, hi
+}
+
 // LingerSetting is SO_LINGER. With On, close waits Seconds for what was sent to
 // be acknowledged; On with 0 Seconds aborts the connection.
 type LingerSetting struct {

@@ -70,24 +70,12 @@ func (s *Socket) newClaim(addr netip.Addr, port uint16, uid uint32) *ports.Claim
 // takePort claims port, or a random one of the range when it is 0.
 func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32) error {
 	c := s.newClaim(addr, port, uid)
-	lo, hi := s.portRange()
+	lo, hi := s.opts.PortRange(s.l.tun)
 	if err := s.l.ports.Bind(c, s.l.net.Rand32, lo, hi); err != nil {
 		return err
 	}
 	s.claim = c
 	return nil
-}
-
-// portRange is where automatic ports come from.
-func (s *Socket) portRange() (lo, hi uint16) {
-	lo, hi = s.l.tun.PortMin, s.l.tun.PortMax
-	if m := s.opts.PortMin; m != 0 {
-		lo = max(lo, m)
-	}
-	if m := s.opts.PortMax; m != 0 {
-		hi = min(hi, m)
-	}
-	return lo, hi
 }
 
 // release gives the port back.

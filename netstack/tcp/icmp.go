@@ -47,7 +47,9 @@ func (c *conn) icmp(seq uint32, e ICMPError) {
 		return
 	}
 	if e.MTU != 0 {
-		c.newPathMTU(e.MTU)
+		if c.s.followsPathMTU() {
+			c.newPathMTU(e.MTU)
+		}
 		return
 	}
 	if c.state == StateSynSent || c.state == StateSynReceived {

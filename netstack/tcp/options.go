@@ -143,6 +143,16 @@ func (s *Socket) noDF() bool {
 	return false
 }
 
+// followsPathMTU reports whether the program has left the path's MTU to the
+// network's messages (ip(7), IP_MTU_DISCOVER).
+func (s *Socket) followsPathMTU() bool {
+	mode := s.opts.MTUDiscover
+	if s.conn.path.Dst.Is6() {
+		mode = s.opts.MTUDiscover6
+	}
+	return mode != sockopt.PMTUDiscInterface && mode != sockopt.PMTUDiscOmit
+}
+
 // Info fills in struct tcp_info.
 func (s *Socket) Info(i *sockopt.TCPInfo) {
 	*i = sockopt.TCPInfo{State: uint8(s.State())}

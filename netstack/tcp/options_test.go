@@ -62,6 +62,25 @@ func TestMinTTL(t *testing.T) {
 	})
 }
 
+func TestMTUDiscoverInterface(t *testing.T) {
+	stories(t, map[string]string{
+		"a message about the path's MTU is followed": `
+			from established
+			write 1460
+			> P. seq 1 ack 1 len 1460
+			icmp 1 1000
+			mss 960
+			skip`,
+		"unless the program knows better": `
+			from established
+			option IP_MTU_DISCOVER 4
+			write 1460
+			> P. seq 1 ack 1 len 1460
+			icmp 1 1000
+			mss 1460`,
+	})
+}
+
 // farNet reaches everything by a router.
 type farNet struct{ *fakeNet }
 
