@@ -32,7 +32,7 @@ func (n *tcpNetwork) Route(src, dst netip.Addr, link int) (tcp.Path, error) {
 	if no != 0 {
 		return tcp.Path{}, no
 	}
-	p := tcp.Path{Src: w.src, Dst: w.dst, MTU: w.mtu, GSOMax: wire.IPv4MaxPacket - maxTCPHeaders, NoDF: w.noDF}
+	p := tcp.Path{Src: w.src, Dst: w.dst, MTU: w.mtu, GSOMax: wire.IPv4MaxPacket - maxTCPHeaders, NoDF: w.noDF, Gateway: w.hop != w.dst}
 	switch w.kind {
 	case wayLocal:
 		p.Link, p.Local = LoopbackLink, true

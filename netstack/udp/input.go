@@ -56,15 +56,21 @@ func (l *Layer) deliver(s *Socket, rx *Rx) {
 	if s.owner == nil || rx.Dst.Is4() && rx.TTL < s.opts.MinTTL || rx.Dst.Is6() && rx.TTL < s.opts.MinHopCount {
 		return
 	}
-	from := rx.Src
-	if from.IsLinkLocalUnicast() && from.Is6() {
-		from = from.WithZone(zones[min(max(rx.Link, 0), len(zones)-1)]) // recvfrom(2) needs sin6_scope_id
-	}
+	from := scoped(rx.Src, rx.Link)
 	if !s.owner.Deliver(netip.AddrPortFrom(s.shown(from), rx.Header.SrcPort), s.shown(rx.Dst), rx.Payload) {
 		l.counters.RcvbufErrors++
 		return
 	}
 	l.counters.InDatagrams++
+}
+
+// scoped gives a link-local address its link as the zone: programs need
+// sin6_scope_id to answer.
+func scoped(a netip.Addr, link int) netip.Addr {
+	if a.Is6() && a.IsLinkLocalUnicast() {
+		return a.WithZone(zones[min(max(link, 0), len(zones)-1)])
+	}
+	return a
 }
 
 // zones are link numbers as zones, made once: none is made per datagram.

@@ -53,7 +53,7 @@ func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
 	}
 	to := s.remote
 	if a.IsValid() {
-		addr, no := s.native(a.Addr())
+		addr, no := s.peer(a.Addr())
 		if no != 0 {
 			return no
 		}

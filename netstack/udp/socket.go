@@ -21,12 +21,12 @@ type Socket struct {
 
 	domain    uint8
 	closed    bool
-	portFixed bool       // Bind chose the port: it outlives Disconnect
-	fixed     netip.Addr // address of Bind, invalid for none or any
-	local     netip.Addr // address that datagrams must come to; invalid for any
-	only4     bool       // bound to ::ffff:0.0.0.0
-	remote    netip.AddrPort
-	err       errno.Errno // SO_ERROR: read once
+	portFixed bool           // Bind chose the port: it outlives Disconnect
+	fixed     netip.Addr     // address of Bind, invalid for none or any
+	local     netip.Addr     // address that datagrams must come to; invalid for any
+	only4     bool           // bound to ::ffff:0.0.0.0
+	remote    netip.AddrPort // the peer, with its link as the zone if it is link-local
+	err       errno.Errno    // SO_ERROR: read once
 
 	path     Path       // to the peer, or to the last destination
 	pathTo   netip.Addr // what path was asked for; invalid: nothing
@@ -60,6 +60,15 @@ func (s *Socket) native(addr netip.Addr) (netip.Addr, errno.Errno) {
 	return addr, errno.EAFNOSUPPORT
 }
 
+// peer is native for a destination: there an AF_INET6 socket takes a plain IPv4
+// address as well, as Linux does.
+func (s *Socket) peer(addr netip.Addr) (netip.Addr, errno.Errno) {
+	if s.domain == sockopt.AFInet6 && addr.Is4() {
+		addr = netip.AddrFrom16(addr.As16())
+	}
+	return s.native(addr)
+}
+
 // Bind gives the socket a local address and port; port 0 chooses one. Broadcast
 // and multicast addresses are allowed. Errors: EINVAL (bound already),
 // EAFNOSUPPORT, EADDRNOTAVAIL, EACCES (a privileged port), EADDRINUSE.
@@ -81,10 +90,12 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 	if a.Port() != 0 && a.Port() < s.l.tun.UnprivilegedPortStart && !priv.NetBindService {
 		return errno.EACCES
 	}
-	if err := s.takePort(addr, a.Port(), uid); err != nil {
-		return err
+	if a.Port() != 0 || !s.opts.BindNoPort {
+		if err := s.takePort(addr, a.Port(), uid); err != nil {
+			return err
+		}
+		s.portFixed = true
 	}
-	s.portFixed = true
 	s.only4 = s.domain == sockopt.AFInet6 && addr.Is4()
 	if !addr.IsUnspecified() {
 		s.fixed, s.local = addr, addr
@@ -107,13 +118,7 @@ func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32) error {
 		ReuseAddr: s.opts.ReuseAddr, ReusePort: s.opts.ReusePort, ExclBind: s.opts.ExclBind,
 		Link: int(s.opts.BindToIf),
 	}
-	lo, hi := s.l.tun.PortMin, s.l.tun.PortMax
-	if m := s.opts.PortMin; m != 0 {
-		lo = max(lo, m)
-	}
-	if m := s.opts.PortMax; m != 0 {
-		hi = min(hi, m)
-	}
+	lo, hi := s.opts.PortRange(s.l.tun)
 	if err := s.l.ports.Bind(c, s.l.net.Rand32, lo, hi); err != nil {
 		return err
 	}
@@ -128,11 +133,15 @@ func (s *Socket) autobind() error {
 	if s.claim != nil {
 		return nil
 	}
-	any := netip.IPv4Unspecified()
-	if s.domain == sockopt.AFInet6 {
-		any = netip.IPv6Unspecified()
+	addr := s.fixed // IP_BIND_ADDRESS_NO_PORT leaves an address without a port
+	switch {
+	case addr.IsValid():
+	case s.domain == sockopt.AFInet || s.only4:
+		addr = netip.IPv4Unspecified()
+	default:
+		addr = netip.IPv6Unspecified()
 	}
-	if s.takePort(any, 0, 0) != nil {
+	if s.takePort(addr, 0, 0) != nil {
 		return errno.EAGAIN
 	}
 	return nil
@@ -146,7 +155,7 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	if s.closed {
 		return errno.EINVAL
 	}
-	to, no := s.native(a.Addr())
+	to, no := s.peer(a.Addr())
 	if no != 0 {
 		return no
 	}
@@ -161,9 +170,10 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 		return err
 	}
 	s.unpair()
-	s.path, s.pathTo, s.pathLink = p, p.Dst, s.opts.BindToIf
+	peer := scoped(p.Dst, p.Link)
+	s.path, s.pathTo, s.pathLink = p, peer, s.opts.BindToIf
 	s.local = p.Src
-	s.remote = netip.AddrPortFrom(p.Dst, a.Port())
+	s.remote = netip.AddrPortFrom(peer, a.Port())
 	s.l.pairs[s.pair()] = s
 	return nil
 }
@@ -210,7 +220,8 @@ func (s *Socket) Disconnect() {
 }
 
 func (s *Socket) pair() pair {
-	return pair{netip.AddrPortFrom(s.local, s.claim.Port), s.remote}
+	peer := netip.AddrPortFrom(s.remote.Addr().WithZone(""), s.remote.Port())
+	return pair{netip.AddrPortFrom(s.local, s.claim.Port), peer}
 }
 
 func (s *Socket) unpair() {
