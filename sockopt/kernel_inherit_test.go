@@ -48,7 +48,7 @@ func inheritRow(t *testing.T, p *Profile, row *Row, domain int) {
 		"IPV6_V6ONLY":             true, // the kernel shows 1 for a child of a listener on one IPv6 address
 		"SO_BUF_LOCK":             true, // the kernel tunes what is not locked
 	}
-	if row.Refuse != 0 || row.Access != ReadWrite || differences[row.Name] != "" || notCompared[row.Name] || row.Codec == Struct {
+	if row.Refuse != 0 || row.On == UDPOnly || row.Access != ReadWrite || differences[row.Name] != "" || notCompared[row.Name] || row.Codec == Struct {
 		return
 	}
 	for _, val := range [][]byte{intBytes(1), intBytes(0), intBytes(5), intBytes(60000), append(intBytes(1), intBytes(7)...), append(intBytes(9), make([]byte, 12)...), []byte("reno")} {
