@@ -100,6 +100,13 @@ func (c *call) setOpt(t sockopt.Target) {
 	c.result(err)
 }
 
+func (c *call) target() sockopt.Target {
+	if c.s.stream != nil {
+		return c.s.stream.tcp
+	}
+	return c.s.dgram.udp
+}
+
 // showOption lets the pair follow an option that it has a part in.
 func (c *call) showOption(row *sockopt.Row, val []byte) {
 	if c.p < 0 {
@@ -113,5 +120,7 @@ func (c *call) showOption(row *sockopt.Row, val []byte) {
 		if s := c.s.stream; s != nil && s.phase == phaseConnected {
 			s.raise(c.p)
 		}
+	case sockopt.RcvBuf, sockopt.RcvBufForce:
+		c.s.limitUnread(c.target().Options())
 	}
 }

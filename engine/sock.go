@@ -2,6 +2,7 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 	"golang.org/x/sys/unix"
 )
@@ -73,6 +74,14 @@ func (s *sock) watch(mask uint32) {
 	}
 	s.mask = mask
 	_ = s.eng.poll.Modify(s.fd, mask, tag(kindSock, s.gen, s.fd))
+}
+
+// limitUnread makes what waits in the pair for the program no more than the
+// SO_RCVBUF that it has chosen.
+func (s *sock) limitUnread(o *sockopt.Options) {
+	if o.RcvBufLocked && s.fd >= 0 {
+		hostlink.SetSendBuffer(s.fd, int(o.RcvBuf/2))
+	}
 }
 
 // closeE closes the engine's end. The poller forgets it by itself, since no

@@ -70,6 +70,7 @@ func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *str
 		if n := st.pairBuffer(); n != sndBuf {
 			hostlink.SetSendBuffer(p, n) // the listener's limit
 		}
+		st.limitUnread(conn.Options())
 	}
 	if st.adopt() != nil {
 		st.discard()
