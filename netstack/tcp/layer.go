@@ -199,22 +199,6 @@ func (l *Layer) dispatch() {
 	l.running = false
 }
 
-// Sockets calls yield for every listener and connection until it returns false.
-func (l *Layer) Sockets(yield func(*Socket) bool) {
-	for _, list := range l.listeners {
-		for _, lst := range list {
-			if !yield(lst.s) {
-				return
-			}
-		}
-	}
-	for _, c := range l.conns {
-		if !yield(c.s) {
-			return
-		}
-	}
-}
-
 // route asks the IP layer for the way from src to dst; an invalid or
 // unspecified src is any.
 func (l *Layer) route(src, dst netip.Addr, link int) (Path, error) {

@@ -123,22 +123,33 @@ func (s *Socket) closeListener() {
 // the link before one that is not. Among equals that share the port by
 // SO_REUSEPORT the connection's identity decides.
 func (l *Layer) findListener(k *tuple, dst netip.Addr, link int) *listener {
-	var best *listener
-	score, equals := -1, uint32(0)
-	for _, lst := range l.listeners[k.lport] {
-		n := lst.score(dst, link)
-		switch {
-		case n < 0 || n < score:
-		case n > score:
-			best, score, equals = lst, n, 1
-		default:
+	list := l.listeners[k.lport]
+	best, equals := -1, 0
+	for _, lst := range list {
+		switch n := lst.score(dst, link); {
+		case n > best:
+			best, equals = n, 1
+		case n == best:
 			equals++
-			if h := uint32(l.keyed(hashListener, k)); h%equals == 0 {
-				best = lst
-			}
 		}
 	}
-	return best
+	if best < 0 {
+		return nil
+	}
+	skip := 0
+	if equals > 1 {
+		skip = int(l.keyed(hashListener, k) % uint64(equals))
+	}
+	for _, lst := range list {
+		if lst.score(dst, link) != best {
+			continue
+		}
+		if skip == 0 {
+			return lst
+		}
+		skip--
+	}
+	return nil
 }
 
 // score is how well the listener fits a packet, negative if it does not.

@@ -1,0 +1,40 @@
+// Package tcp is the TCP of one stack: RFC 9293 with the extensions that a
+// present-day peer speaks. It is pure: segments, instants and calls go in,
+// segments and events come out, nothing blocks.
+//
+// A Layer holds everything. Its driver hands in segments (Input), moves time
+// (Advance), and lets what is owed be sent (Flush): acknowledgements and new
+// data of a whole batch of input leave together. A Socket is what a program
+// holds; its Owner is told of bytes and events. Below is a Network, the IP
+// layer.
+//
+// Where to find a rule:
+//
+//	layer.go       which connection a segment belongs to      RFC 9293 §3.10.7
+//	input.go       a segment for a connection, step by step   RFC 9293 §3.10.7.4
+//	handshake.go   SYNs and their options                     RFC 9293 §3.5, 7323, 2018
+//	listen.go      listeners and their queues                 RFC 9293 §3.10.7.2
+//	halfopen.go    SYN-RECEIVED after a passive open          RFC 4987
+//	connect.go     active open                                RFC 9293 §3.10.1
+//	conn.go        the TCB, its life and its timers           RFC 9293 §3.3
+//	state.go       what each state permits                    RFC 9293 §3.3.2
+//	ack.go         acknowledgements that arrive               RFC 9293 §3.10.7.4
+//	output.go      what is sent when                          RFC 9293 §3.8.6.2.1, 5681
+//	window.go      windows and their probes                   RFC 9293 §3.8.6, 7323 §2
+//	delack.go      when to acknowledge                        RFC 5681 §4.2
+//	recovery.go    loss detection and recovery                RFC 5681, 6582, 6675, 3042
+//	sack.go        the sender's scoreboard                    RFC 2018, 6675
+//	reassembly.go  segments ahead of their turn               RFC 2018 §4
+//	cc.go          the congestion window; newreno.go cubic.go RFC 5681, 6928, 9438
+//	rto.go         the retransmission timer, giving up        RFC 6298
+//	paws.go        timestamps                                 RFC 7323 §§3-5
+//	mss.go         segment sizes                              RFC 9293 §3.7.1, 6691, 1191
+//	rst.go         resets and challenges                      RFC 9293 §3.5.2, 5961
+//	isn.go         initial sequence numbers                   RFC 6528
+//	timewait.go    TIME-WAIT, FIN-WAIT-2 of orphans           RFC 9293 §3.6.1, 6191, 1337
+//	urgent.go      urgent data                                RFC 6093
+//	keepalive.go   keep-alive                                 RFC 9293 §3.8.4
+//	icmp.go        ICMP errors                                RFC 9293 §3.9.2.2, 5461, 5927
+//
+// An idle connection costs about a kilobyte; a segment costs no allocation.
+package tcp

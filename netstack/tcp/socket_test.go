@@ -1,0 +1,277 @@
+package tcp
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
+
+func TestBindErrors(t *testing.T) {
+	root := sockopt.Privilege{NetBindService: true}
+	for _, c := range []struct {
+		name   string
+		domain int
+		addr   string
+		priv   sockopt.Privilege
+		want   error
+	}{
+		{"an address of ours", afInet, "10.0.0.1:8080", noPrivilege, nil},
+		{"any", afInet, "0.0.0.0:8080", noPrivilege, nil},
+		{"a port of the stack's choice", afInet, "0.0.0.0:0", noPrivilege, nil},
+		{"not ours", afInet, "10.0.0.9:8080", noPrivilege, errno.EADDRNOTAVAIL},
+		{"privileged", afInet, "0.0.0.0:80", noPrivilege, errno.EACCES},
+		{"privileged with the capability", afInet, "0.0.0.0:80", root, nil},
+		{"IPv6 on AF_INET", afInet, "[::]:8080", noPrivilege, errno.EAFNOSUPPORT},
+		{"IPv4 on AF_INET6", afInet6, "10.0.0.1:8080", noPrivilege, errno.EAFNOSUPPORT},
+		{"mapped", afInet6, "[::ffff:10.0.0.1]:8080", noPrivilege, nil},
+		{"taken", afInet, "0.0.0.0:7000", noPrivilege, errno.EADDRINUSE},
+		{"taken by a dual-stack socket", afInet6, "[::]:7000", noPrivilege, errno.EADDRINUSE},
+	} {
+		s := newScript(t, nil)
+		other := s.l.NewSocket(afInet6, s)
+		if err := other.Bind(addrPort("[::]:7000"), 0, noPrivilege); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.l.NewSocket(c.domain, s).Bind(addrPort(c.addr), 0, c.priv); err != c.want {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+	s := newScript(t, nil)
+	if err := s.s.Bind(addrPort("0.0.0.0:7001"), 0, noPrivilege); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.s.Bind(addrPort("0.0.0.0:7002"), 0, noPrivilege); err != errno.EINVAL {
+		t.Errorf("bound twice: %v", err)
+	}
+}
+
+func TestConnectErrors(t *testing.T) {
+	s := newScript(t, nil)
+	for _, c := range []struct {
+		name   string
+		domain int
+		addr   string
+		want   errno.Errno
+	}{
+		{"no route", afInet, "203.0.113.1:80", errno.ENETUNREACH},
+		{"multicast", afInet, "224.0.0.1:80", errno.ENETUNREACH},
+		{"IPv6 on AF_INET", afInet, "[fd00::2]:80", errno.EAFNOSUPPORT},
+		{"IPv4 on AF_INET6", afInet6, "10.0.0.2:80", errno.EAFNOSUPPORT},
+		{"mapped", afInet6, "[::ffff:10.0.0.2]:80", errno.EINPROGRESS},
+	} {
+		if err := s.l.NewSocket(c.domain, s).Connect(addrPort(c.addr)); err != c.want {
+			t.Errorf("%s: %v, want %v", c.name, err, c.want)
+		}
+	}
+	only := s.l.NewSocket(afInet6, s)
+	only.opts.V6Only = true
+	if err := only.Connect(addrPort("[::ffff:10.0.0.2]:80")); err != errno.ENETUNREACH {
+		t.Errorf("mapped on an IPv6-only socket: %v", err)
+	}
+	s.step("skip")
+	s.step("forget")
+	s.step("connect")
+	s.l.Flush()
+	if err := s.s.Connect(addrPort("10.0.0.2:80")); err != errno.EALREADY {
+		t.Errorf("while connecting: %v", err)
+	}
+	s.step("> S seq 0")
+	s.step("< S. seq 0 ack 1")
+	if err := s.s.Connect(addrPort("10.0.0.2:80")); err != errno.EISCONN {
+		t.Errorf("when connected: %v", err)
+	}
+	if err := s.s.Listen(1); err != errno.EINVAL {
+		t.Errorf("listen when connected: %v", err)
+	}
+}
+
+func TestAddressesOfDualStackSockets(t *testing.T) {
+	s := newScript(t, nil)
+	s.lst = s.l.NewSocket(afInet6, s)
+	if err := s.lst.Bind(addrPort("[::]:8080"), 0, noPrivilege); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.lst.Listen(5); err != nil {
+		t.Fatal(err)
+	}
+	s.lport = 8080
+	s.step("< S seq 0")
+	s.step("> S. seq 0 ack 1")
+	s.step("< . seq 1 ack 1")
+	s.step("accept")
+	if got := s.s.LocalAddr(); got != addrPort("[::ffff:10.0.0.1]:8080") {
+		t.Errorf("local address %v", got)
+	}
+	if got := s.s.RemoteAddr(); got != addrPort("[::ffff:10.0.0.2]:5000") {
+		t.Errorf("remote address %v", got)
+	}
+	if got := s.lst.LocalAddr(); got != addrPort("[::]:8080") {
+		t.Errorf("listener's address %v", got)
+	}
+}
+
+func TestListenerChoice(t *testing.T) {
+	s := newScript(t, nil)
+	listen := func(domain int, addr string, tune func(*sockopt.Options)) *Socket {
+		k := s.l.NewSocket(domain, s)
+		tune(&k.opts)
+		if err := k.Bind(addrPort(addr), 0, noPrivilege); err != nil {
+			t.Fatal(addr, err)
+		}
+		if err := k.Listen(5); err != nil {
+			t.Fatal(addr, err)
+		}
+		return k
+	}
+	none := func(*sockopt.Options) {}
+	v6 := listen(afInet6, "[::]:8081", func(o *sockopt.Options) { o.V6Only = true })
+	any4 := listen(afInet, "0.0.0.0:8081", none)
+	exact := listen(afInet, "127.0.0.1:8082", none)
+	dual := listen(afInet6, "[::]:8083", none)
+	for _, c := range []struct {
+		dst  string
+		port uint16
+		want *Socket
+	}{
+		{"10.0.0.1", 8081, any4}, {"fd00::1", 8081, v6}, {"127.0.0.1", 8082, exact}, {"10.0.0.1", 8082, nil},
+		{"10.0.0.1", 8083, dual}, {"fd00::1", 8083, dual}, {"10.0.0.1", 8084, nil},
+	} {
+		dst := netip.MustParseAddr(c.dst)
+		k := makeTuple(dst, testRemote, c.port, 5)
+		got := s.l.findListener(&k, dst, 1)
+		if got == nil && c.want == nil {
+			continue
+		}
+		if got == nil || got.s != c.want {
+			t.Errorf("%s port %d: wrong listener", c.dst, c.port)
+		}
+	}
+}
+
+func TestReusePortSpreads(t *testing.T) {
+	s := newScript(t, nil)
+	counts := map[*listener]int{}
+	for range 4 {
+		k := s.l.NewSocket(afInet, s)
+		k.opts.ReusePort = true
+		if err := k.Bind(addrPort("0.0.0.0:90"), 7, sockopt.Privilege{NetBindService: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := k.Listen(5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for p := range uint16(4000) {
+		k := makeTuple(testLocal, testRemote, 90, p)
+		counts[s.l.findListener(&k, testLocal, 1)]++
+	}
+	for _, n := range counts {
+		if n < 800 || n > 1200 {
+			t.Errorf("a listener of four got %d of 4000", n)
+		}
+	}
+}
+
+func TestPortStaysTakenByAcceptedConnections(t *testing.T) {
+	s := story(t, "from accepted")
+	s.lst.Close()
+	bind := func(reuse bool) error {
+		k := s.l.NewSocket(afInet, s)
+		k.opts.ReuseAddr = reuse
+		err := k.Bind(netip.AddrPortFrom(testLocal, 80), 0, sockopt.Privilege{NetBindService: true})
+		k.Close()
+		return err
+	}
+	if err := bind(false); err != errno.EADDRINUSE {
+		t.Errorf("with a connection left: %v", err)
+	}
+	s.s.Abort()
+	if err := bind(false); err != nil {
+		t.Errorf("with none left: %v", err)
+	}
+}
+
+func TestSocketsListsEveryState(t *testing.T) {
+	s := story(t, `
+		from accepted
+		closew
+		> F. seq 1
+		< F. seq 1 ack 2
+		> . seq 2
+		< S seq 0 port 9
+		skip
+		< S seq 0 port 10
+		skip`)
+	seen := map[State]int{}
+	for k := range s.l.Sockets {
+		seen[k.State()]++
+		var i sockopt.TCPInfo
+		k.Info(&i)
+		if State(i.State) != k.State() || !k.LocalAddr().IsValid() {
+			t.Errorf("%v: info says %d, address %v", k.State(), i.State, k.LocalAddr())
+		}
+	}
+	if seen[StateListen] != 1 || seen[StateTimeWait] != 1 || seen[StateSynReceived] != 2 || len(seen) != 3 {
+		t.Errorf("%v", seen)
+	}
+}
+
+func TestISNFollowsTheClockAndTheTuple(t *testing.T) {
+	s := newScript(t, nil)
+	k1 := makeTuple(testLocal, testRemote, 1, 2)
+	k2 := makeTuple(testLocal, testRemote, 1, 3)
+	a, b := s.l.isn(&k1), s.l.isn(&k2)
+	if a == b {
+		t.Error("two tuples have one number")
+	}
+	s.n.now += isnTick * 1000
+	if got := s.l.isn(&k1); got != a+1000 {
+		t.Errorf("after 4 ms the number moved by %d", got-a)
+	}
+	s.n.secret[0]++
+	if s.l.isn(&k1) == a+1000 {
+		t.Error("the number does not depend on the secret")
+	}
+}
+
+func TestScoreboard(t *testing.T) {
+	var b scoreboard
+	type add struct{ l, r, fresh uint32 }
+	var top uint32 = 1<<32 - 100 // across the wrap of sequence numbers
+	for _, a := range []add{{top + 10, top + 20, 10}, {top + 40, top + 50, 10}, {top + 15, top + 45, 20}, {top + 60, top + 170, 110}, {top + 10, top + 170, 10}, {top + 12, top + 30, 0}} {
+		if got := b.add(a.l, a.r); got != a.fresh {
+			t.Errorf("add %d-%d: %d new bytes, want %d", a.l-top, a.r-top, got, a.fresh)
+		}
+	}
+	if len(b.ranges) != 1 || b.sacked != 160 {
+		t.Errorf("%v, %d bytes", b.ranges, b.sacked)
+	}
+	b.trim(top + 100)
+	if b.sacked != 70 || b.below(top+120) != 20 {
+		t.Errorf("after trim: %d bytes, %d below", b.sacked, b.below(top+120))
+	}
+}
+
+func TestReassemblyIsBounded(t *testing.T) {
+	s := story(t, "from sack")
+	rx := &Rx{Src: testRemote, Dst: testLocal, Payload: make([]byte, 1)}
+	for i := range 30000 {
+		rx.Header = wire.TCP{SrcPort: s.rport, DstPort: s.lport, Seq: peerISS + 3 + uint32(i)*2, Ack: s.iss + 1, Flags: wire.TCPAck, Window: 1000, WScale: -1}
+		s.l.Input(rx)
+	}
+	if held := s.n.pool.InUse(); held > 1<<20 || held != s.l.oooBytes {
+		t.Errorf("%d bytes held for 30,000 stray ones, %d counted", held, s.l.oooBytes)
+	}
+	if s.l.counters.ReasmDrops == 0 {
+		t.Error("nothing was dropped")
+	}
+	s.s.Abort()
+	if s.n.pool.InUse() != 0 || s.l.oooBytes != 0 {
+		t.Errorf("%d bytes left", s.n.pool.InUse())
+	}
+}
