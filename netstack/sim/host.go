@@ -28,6 +28,8 @@ type Host struct {
 	edges  map[edgeKey]*edge
 	// Shrunk counts segments that took back window that was offered before.
 	Shrunk int
+	// TooBig has the link answer packets that exceed its MTU by ICMP.
+	TooBig bool
 	gso    int
 }
 
@@ -164,8 +166,14 @@ func (h *Host) emit(p *tcp.Path, t *wire.TCP, payload []byte) {
 	if p.Src.Is6() {
 		headers = 40
 	}
-	if l := h.links[p.Dst]; len(pk.segment)+headers <= l.mtu() {
+	l := h.links[p.Dst]
+	switch {
+	case len(pk.segment)+headers <= l.mtu():
 		l.send(h.W, pk)
+	case h.TooBig:
+		h.W.After(l.Delay, func() {
+			h.TCP.ICMP(pk.src, pk.dst, pk.segment[:8], tcp.ICMPError{MTU: l.mtu()})
+		})
 	}
 }
 

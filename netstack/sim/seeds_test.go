@@ -8,7 +8,7 @@ import (
 
 var (
 	oneSeed = flag.Uint64("seed", 0, "run only this seed")
-	seeds   = flag.Int("seeds", 400, "how many seeds to run")
+	seeds   = flag.Int("seeds", 1500, "how many seeds to run")
 )
 
 // scene draws hosts, a link and two programs from the seed.
@@ -60,6 +60,7 @@ func scene(t *testing.T, seed uint64) *pair {
 		return q
 	}
 	client, server := program(), program()
+	server.CloseOnEOF = r.Intn(3) == 0
 	p.start(t, word("10.0.0.2:80", "[fd00::2]:80"), client, server)
 	return p
 }
