@@ -129,6 +129,13 @@ func TestClaim(t *testing.T) {
 	if err != nil || b.name != "s2" {
 		t.Fatalf("%v, %v", b, err)
 	}
+	self, err := process.Identify(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.writeState(&runState{Name: "s1", Program: self}); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := claim(state, "s1"); err == nil || !strings.Contains(err.Error(), `"s1"`) {
 		t.Fatalf("a name that is taken: %v", err)
 	}

@@ -149,6 +149,10 @@ func (d *runDir) run(ifname string, list *libcni.NetworkConfigList, program stri
 	}
 	c, err := launch(launchSpec{Program: program, Argv: argv, Dir: dir, Resolv: resolv}, netNS, nil, d.sandbox(ifname).ControlPath())
 	if err != nil {
+		// A terminal's signal ends the shim, too.
+		if sig := signals.pending(); sig != 0 {
+			return exitSignalled + int(sig), nil
+		}
 		return 0, err
 	}
 	st.Program, st.MountNS = c.id, resolv != ""

@@ -75,11 +75,7 @@ func claim(stateDir, name string) (*runDir, error) {
 		return nil, err
 	}
 	if name != "" {
-		d, err := tryClaim(stateDir, name)
-		if errors.Is(err, process.ErrLocked) {
-			return nil, fmt.Errorf("--name: %q: a sandbox of this name runs: accepted: a name that is free", name)
-		}
-		return d, err
+		return claimNamed(stateDir, name)
 	}
 	const most = 1 << 16
 	for i := 1; i <= most; i++ {
@@ -89,6 +85,25 @@ func claim(stateDir, name string) (*runDir, error) {
 		}
 	}
 	return nil, fmt.Errorf("--name: no free name among s1 to s%d", most)
+}
+
+// claimPatience bounds the wait for a name whose program has ended, or that
+// another command is just collecting.
+const claimPatience = 10 * time.Second
+
+// claimNamed takes one name, or says at once that a program has it.
+func claimNamed(stateDir, name string) (*runDir, error) {
+	const pause = 20 * time.Millisecond
+	for deadline := time.Now().Add(claimPatience); ; time.Sleep(pause) {
+		d, err := tryClaim(stateDir, name)
+		if !errors.Is(err, process.ErrLocked) {
+			return d, err
+		}
+		st, serr := (&runDir{stateDir: stateDir, name: name}).readState()
+		if serr == nil && st.Program.Alive() || time.Now().After(deadline) {
+			return nil, fmt.Errorf("--name: %q: a sandbox of this name runs: accepted: a name that is free", name)
+		}
+	}
 }
 
 // tryClaim takes the lock of a name, removes what a dead run of the same name
