@@ -14,6 +14,7 @@ import (
 
 	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/process"
 )
 
 // cmdAdd attaches a sandbox to the network: everything is checked, IPAM gives
@@ -62,8 +63,12 @@ func prepareVerb(args *skel.CmdArgs) (*Config, Sandbox, error) {
 // sandbox's interface would land on the host.
 func checkNetNS(path string) error {
 	same, err := hostlink.SameNetNS(path, "")
-	if err == nil && same {
+	switch {
+	case err != nil:
+	case same:
 		err = fmt.Errorf("CNI_NETNS: %q: accepted: another namespace than the host's", path)
+	case !process.IsNetNS(path):
+		err = fmt.Errorf("CNI_NETNS: %q: accepted: a file that is a network namespace", path)
 	}
 	if err != nil {
 		return types.NewError(types.ErrInvalidNetNS, "unusable network namespace", err.Error())
@@ -96,7 +101,7 @@ func attach(c *Config, s Sandbox, args *skel.CmdArgs) (r *current.Result, err er
 	rec := &Record{
 		Network: c.Name, ContainerID: s.ContainerID, IfName: s.IfName, NetNS: args.Netns,
 		Uplink: c.Uplink, Bridge: c.Bridge, Device: uplinkName(s.ContainerID, s.IfName),
-		Profile: c.profileName(), Addrs: p.addrs,
+		IPMasq: c.IPMasq, Profile: c.profileName(), Addrs: p.addrs,
 	}
 	u.push(func() error { return os.RemoveAll(s.Dir) })
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {

@@ -199,5 +199,10 @@ func cmdStatus(args *skel.CmdArgs) error {
 	if _, err := os.Stat(tun); err != nil {
 		return types.NewError(types.ErrPluginNotAvailable, "no TAP devices can be made", err.Error())
 	}
+	if c.IPMasq {
+		if _, err := masqBackend(c); err != nil {
+			return types.NewError(types.ErrPluginNotAvailable, "no masquerading", err.Error())
+		}
+	}
 	return nil
 }

@@ -48,7 +48,7 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 		deleteInner(rec),
 		hostlink.DeleteTAP(rec.Device, ""), // the host's routes go with it
 	)
-	if c.IPMasq {
+	if c.IPMasq || rec.IPMasq { // the configuration may have changed since ADD
 		err = errors.Join(err, tearDownMasq(c.Name, s, rec.Addrs))
 	}
 	// The addresses are free for others only now that nothing answers for them.

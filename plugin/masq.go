@@ -18,17 +18,24 @@ const (
 	backendNFTables = "nftables"
 )
 
+// masqBackend is the configuration's backend, or else the first that works.
+func masqBackend(c *Config) (string, error) {
+	switch {
+	case c.IPMasqBackend != "":
+		return c.IPMasqBackend, nil
+	case utils.SupportsNFTables():
+		return backendNFTables, nil
+	case utils.SupportsIPTables():
+		return backendIPTables, nil
+	}
+	return "", errors.New("ipMasq: true: neither nft nor iptables works here: accepted: a host with one of them (Debian packages nftables and iptables)")
+}
+
 // setUpMasq adds the rules for the sandbox's addresses.
 func setUpMasq(c *Config, s Sandbox, addrs []netip.Prefix) error {
-	backend := c.IPMasqBackend
-	switch {
-	case backend != "":
-	case utils.SupportsNFTables():
-		backend = backendNFTables
-	case utils.SupportsIPTables():
-		backend = backendIPTables
-	default:
-		return errors.New("ipMasq: true: neither nft nor iptables works here: accepted: a host with one of them (Debian packages nftables and iptables)")
+	backend, err := masqBackend(c)
+	if err != nil {
+		return err
 	}
 	return ip.SetupIPMasqForNetworks(&backend, ipNets(addrs), c.Name, s.IfName, s.ContainerID)
 }

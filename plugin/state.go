@@ -142,6 +142,7 @@ type Record struct {
 	Uplink      string         `json:"uplink"`
 	Bridge      string         `json:"bridge,omitempty"`
 	Device      string         `json:"device"` // the uplink TAP
+	IPMasq      bool           `json:"ipMasq"`
 	Profile     string         `json:"profile"`
 	Addrs       []netip.Prefix `json:"addrs"` // with the prefix of the subnet
 }

@@ -123,8 +123,12 @@ func TestAddRefusesTheHostsNamespace(t *testing.T) {
 	h := newHost(t)
 	h.fails("ADD", container{"box", h.netNS}, testConf(), "network namespace", "host")
 	h.fails("ADD", container{"box", "/nonexistent"}, testConf(), "network namespace", "/nonexistent")
+	h.fails("ADD", container{"box", filepath.Join(h.ipam, "result")}, testConf(), "network namespace", "result")
 	if got := h.links(h.netNS); len(got) > 0 {
 		t.Errorf("links: %v", got)
+	}
+	if h.verbs() != "" {
+		t.Errorf("IPAM was asked: %q", h.verbs())
 	}
 }
 
@@ -305,7 +309,7 @@ func TestGC(t *testing.T) {
 
 func TestStatus(t *testing.T) {
 	h := newHost(t)
-	h.must("STATUS", container{}, testConf())
+	h.must("STATUS", container{}, testConf("ipMasq", "true"))
 	h.write("fail-STATUS", "", 0o644)
 	h.fails("STATUS", container{}, testConf(), "no luck")
 }
