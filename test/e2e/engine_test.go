@@ -98,7 +98,7 @@ func TestEngineKilledBlockedCalls(t *testing.T) {
 		}
 	}
 	// The sandbox can still be ended, and its name be used again.
-	pod.root.stop()
+	pod.stop()
 	h.start(compileGo(t, false), "serve", ":8000").line("listening on")
 	again := h.newSandbox()
 	again.name = pod.name

@@ -2,13 +2,17 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/gopacket/gopacket/pcapgo"
 )
 
 // The command itself: what passes through `tcpcni run` and `tcpcni exec`, what
@@ -20,12 +24,31 @@ func (h *host) tcpcni(args ...string) *proc {
 	return h.start(append([]string{command()}, args...)...)
 }
 
+// left lists the processes of sandboxes: the command itself, and what runs in
+// another namespace than the host's.
+func (h *host) left() []string {
+	var found []string
+	outside, err := os.Stat(h.path())
+	must(h.t, err)
+	for _, pid := range h.processes() {
+		dir := fmt.Sprintf("/proc/%d", pid)
+		exe, err := os.Readlink(dir + "/exe")
+		space, err2 := os.Stat(dir + "/ns/net")
+		if err != nil || err2 != nil || filepath.Base(exe) != "tcpcni" && os.SameFile(space, outside) {
+			continue
+		}
+		text, _ := os.ReadFile(dir + "/cmdline")
+		found = append(found, strings.ReplaceAll(string(text), "\x00", " "))
+	}
+	return found
+}
+
 // bare fails if anything of a sandbox is left in the host: processes, links,
 // rules, state.
 func (h *host) bare() {
 	h.t.Helper()
-	// Processes of a sandbox end on their own when its program has ended.
-	eventually(h.t, "the end of every process of the sandbox", func() bool { return len(h.processes()) == 0 })
+	// What a sandbox leaves to end by itself ends soon.
+	eventually(h.t, "the end of every process of the sandbox", func() bool { return len(h.left()) == 0 })
 	for line := range strings.Lines(h.sh("ip", "-o", "link")) {
 		if f := strings.Fields(line); f[1] != "lo:" {
 			h.t.Errorf("a link is left: %s", line)
@@ -179,13 +202,7 @@ func TestKilledRunLeavesNothingInTheWay(t *testing.T) {
 	pod.name = "same"
 	pod.begin(plumbing{}, nil, "true")
 	pod.root.ok()
-	for _, pid := range h.processes() {
-		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-		if filepath.Base(exe) == "tcpcni" {
-			text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-			t.Errorf("left: %q", strings.ReplaceAll(string(text), "\x00", " "))
-		}
-	}
+	h.bare()
 }
 
 func TestListAndSS(t *testing.T) {
@@ -306,13 +323,22 @@ func TestRunPcap(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	pod.stop()
-	frames := readPcap(t, path)
-	request, answer := false, false
-	for _, f := range frames {
-		request = request || bytes.Contains(f, []byte("GET /hello HTTP/1.1"))
-		answer = answer || bytes.Contains(f, []byte("HTTP/1.1 200 OK"))
+	f, err := os.Open(path)
+	must(t, err)
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	must(t, err)
+	frames, request, answer := 0, false, false
+	for ; ; frames++ {
+		frame, _, err := r.ReadPacketData()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		must(t, err)
+		request = request || bytes.Contains(frame, []byte("GET /hello HTTP/1.1"))
+		answer = answer || bytes.Contains(frame, []byte("HTTP/1.1 200 OK"))
 	}
 	if !request || !answer {
-		t.Errorf("of %d frames, one has the request: %v, one the answer: %v", len(frames), request, answer)
+		t.Errorf("of %d frames, one has the request: %v, one the answer: %v", frames, request, answer)
 	}
 }
