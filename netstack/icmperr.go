@@ -115,7 +115,9 @@ func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounte
 		if mtu != 0 {
 			e.Errno, e.MTU = 0, max(mtu, leastPMTU(q.Dst))
 		}
-		s.tcp.ICMP(q.Src, q.Dst, q.Transport, e)
+		if s.tcp.ICMP(q.Src, q.Dst, q.Transport, e) && mtu != 0 {
+			s.learnPMTU(q.Dst, mtu)
+		}
 	case wire.ProtoUDP:
 		if s.udp.ICMP(q.Src, q.Dst, q.Transport, udp.ICMPError{Errno: m.errno, Hard: m.hard, MTU: mtu}) && mtu != 0 {
 			s.learnPMTU(q.Dst, mtu)

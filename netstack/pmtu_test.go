@@ -139,5 +139,16 @@ func TestPathMTUReachesTCP(t *testing.T) {
 		if app.events&tcp.EventError != 0 {
 			t.Errorf("%s: failed", c.to)
 		}
+		// The next connection knows.
+		if p, err := (*tcpNetwork)(w.b).Route(netip.Addr{}, ap(c.to).Addr(), 0); err != nil || p.MTU != 1300 {
+			t.Errorf("%s: path MTU %d, %v", c.to, p.MTU, err)
+		}
+		// What quotes nothing that is under way changes nothing.
+		h := wire.TCP{SrcPort: s.LocalAddr().Port(), DstPort: 9, Seq: 1, WScale: -1}
+		w.b.in = inbound{link: w.b.links[0]}
+		w.b.transportError(&wire.Quoted{Src: s.LocalAddr().Addr(), Dst: ap(c.to).Addr(), Proto: wire.ProtoTCP, Transport: h.AppendTo(nil)}, meaning{}, 1280, &ICMPCounters{})
+		if p, _ := (*tcpNetwork)(w.b).Route(netip.Addr{}, ap(c.to).Addr(), 0); p.MTU != 1300 {
+			t.Errorf("%s: a forged message lowered the path MTU to %d", c.to, p.MTU)
+		}
 	}
 }

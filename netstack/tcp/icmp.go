@@ -19,10 +19,12 @@ type ICMPError struct {
 
 // ICMP delivers an error about a packet that this stack sent from local to
 // remote. quoted is the start of that packet's transport header; fewer than 8
-// bytes identify nothing and are ignored.
-func (l *Layer) ICMP(local, remote netip.Addr, quoted []byte, e ICMPError) {
+// bytes identify nothing and are ignored. It reports whether the packet is one
+// that a connection has under way and believes e about, so that the path MTU is
+// only learnt from an answer.
+func (l *Layer) ICMP(local, remote netip.Addr, quoted []byte, e ICMPError) bool {
 	if len(quoted) < 8 {
-		return
+		return false
 	}
 	lport, rport := binary.BigEndian.Uint16(quoted), binary.BigEndian.Uint16(quoted[2:])
 	seq := binary.BigEndian.Uint32(quoted[4:])
@@ -33,24 +35,28 @@ func (l *Layer) ICMP(local, remote netip.Addr, quoted []byte, e ICMPError) {
 		if e.Hard && seq == h.iss {
 			l.dropHalf(h)
 		}
-		return
+		return false
 	}
-	if c := l.conns[k]; c != nil {
-		c.icmp(seq, e)
-		l.dispatch()
+	c := l.conns[k]
+	if c == nil {
+		return false
 	}
+	believed := c.icmp(seq, e)
+	l.dispatch()
+	return believed
 }
 
-func (c *conn) icmp(seq uint32, e ICMPError) {
+func (c *conn) icmp(seq uint32, e ICMPError) bool {
 	// RFC 5927 section 4.1: the quoted sequence number must be in flight.
 	if !seqIn(seq, c.sndUna, c.sndNxt-c.sndUna) {
-		return
+		return false
 	}
 	if e.MTU != 0 {
-		if c.s.followsPathMTU() {
-			c.newPathMTU(e.MTU)
+		if !c.s.followsPathMTU() {
+			return false
 		}
-		return
+		c.newPathMTU(e.MTU)
+		return true
 	}
 	if c.state == StateSynSent || c.state == StateSynReceived {
 		// RFC 5461 section 4.1: while the connection is not yet established, even
@@ -58,10 +64,11 @@ func (c *conn) icmp(seq uint32, e ICMPError) {
 		if e.Errno != 0 {
 			c.fail(e.Errno)
 		}
-		return
+		return true
 	}
 	// RFC 9293 section 3.9.2.2, MUST-56: a soft error must not abort. RFC 5927
 	// section 5.2: neither does a hard one once synchronized. Either is what a
 	// timeout is reported as (section 3.8.3).
 	c.cold().softErr = e.Errno
+	return true
 }
