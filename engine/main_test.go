@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 
 // playEngine runs an engine for the configuration file that is its argument.
 func playEngine() error {
-	// The race detector needs cgo, with which privileges cannot be dropped.
+	// With cgo, as the race detector needs it, privileges cannot be dropped.
 	drop := dropPrivileges
 	dropPrivileges = func(keep ...hostlink.Capability) error {
 		if err := drop(keep...); !errors.Is(err, hostlink.ErrCgo) {

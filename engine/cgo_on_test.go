@@ -1,0 +1,6 @@
+//go:build cgo
+
+package engine
+
+// withCgo tells that privileges cannot be dropped in this binary.
+const withCgo = true
