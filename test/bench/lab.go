@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,13 @@ import (
 
 //go:embed c/server.c c/client.c
 var sources embed.FS
+
+// The namespaces of a lab, files in its directory.
+const (
+	kernelClient = "kernel-client"
+	kernelServer = "kernel-server"
+	sandboxHost  = "sandbox-host"
+)
 
 // The two sides of the comparison.
 const (
@@ -49,7 +57,8 @@ type lab struct {
 
 func newLab(ctx context.Context, o *options) (*lab, error) {
 	l := &lab{ctx: ctx, o: o, client: map[string]string{}, server: map[string]string{}}
-	dir, err := os.MkdirTemp("", "tcpcni-bench-")
+	collectDead()
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", dirPrefix, os.Getpid()))
 	if err != nil {
 		return l, err
 	}
@@ -71,6 +80,25 @@ func newLab(ctx context.Context, o *options) (*lab, error) {
 		}
 	}
 	return l, nil
+}
+
+// dirPrefix, the process id and a random part name a lab's directory.
+const dirPrefix = "tcpcni-bench-"
+
+// collectDead takes away what labs left behind whose process was killed.
+func collectDead() {
+	dirs, _ := filepath.Glob(filepath.Join(os.TempDir(), dirPrefix+"*"))
+	for _, dir := range dirs {
+		owner, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), dirPrefix), "-")
+		pid, err := strconv.Atoi(owner)
+		if err != nil || syscall.Kill(pid, 0) != syscall.ESRCH {
+			continue
+		}
+		for _, ns := range []string{kernelClient, kernelServer, sandboxHost} {
+			_ = hostlink.DeleteNetNS(filepath.Join(dir, ns))
+		}
+		_ = os.RemoveAll(dir)
+	}
 }
 
 // close takes back what was made, last things first.
@@ -127,11 +155,11 @@ func (l *lab) namespace(name string) (string, error) {
 // startKernelSide runs the server in a namespace of its own, a veth pair away
 // from the client's.
 func (l *lab) startKernelSide() error {
-	client, err := l.namespace("kernel-client")
+	client, err := l.namespace(kernelClient)
 	if err != nil {
 		return err
 	}
-	server, err := l.namespace("kernel-server")
+	server, err := l.namespace(kernelServer)
 	if err != nil {
 		return err
 	}
@@ -193,7 +221,7 @@ func (l *lab) startSandboxSide() error {
 	if _, err := os.Stat(command); err != nil {
 		return fmt.Errorf("-tcpcni: %w", err)
 	}
-	host, err := l.namespace("sandbox-host")
+	host, err := l.namespace(sandboxHost)
 	if err != nil {
 		return err
 	}
@@ -215,18 +243,33 @@ func (l *lab) startSandboxSide() error {
 
 func (l *lab) state() string { return filepath.Join(l.dir, "state") }
 
-// start runs a program in the namespace until the lab closes.
+// start runs a program in the namespace until the lab closes, or this process
+// is killed.
 func (l *lab) start(ns string, env []string, name string, args ...string) error {
 	cmd := exec.Command(name, args...)
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	// Signals of the terminal are this program's to pass on.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := hostlink.InNetNS(ns, cmd.Start); err != nil {
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setpgid: true, // signals of the terminal are this program's to pass on
+		// It comes when the thread that started the program ends, so that thread
+		// waits below.
+		Pdeathsig: syscall.SIGTERM,
+	}
+	started, ended := make(chan error, 2), make(chan struct{})
+	go func() {
+		defer close(ended)
+		started <- hostlink.InNetNS(ns, func() error {
+			err := cmd.Start()
+			started <- err
+			if err == nil {
+				_ = cmd.Wait()
+			}
+			return nil
+		})
+	}()
+	if err := <-started; err != nil {
 		return err
 	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
 	l.undo = append(l.undo, func() error {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		select {

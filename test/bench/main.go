@@ -4,7 +4,8 @@
 // round after round; what counts is the median and its ratio to the kernel's.
 //
 // Everything happens in network namespaces of its own, with cubic on the
-// kernel's side. It needs root, gcc, and bin/tcpcni unless -only kernel is set.
+// kernel's side. The numbers mean something on a machine that does nothing else:
+// the sandbox path runs one process more than the kernel's. It needs root, gcc, and bin/tcpcni unless -only kernel is set.
 package main
 
 import (
@@ -80,7 +81,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	missed, err := bench(ctx, o)
 	if err != nil {

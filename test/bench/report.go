@@ -17,6 +17,7 @@ import (
 type report struct {
 	Kernel    string             `json:"kernel"` // release of the running Linux
 	CPUs      int                `json:"cpus"`
+	Load      string             `json:"load"` // the three load averages before the first measurement
 	Rounds    int                `json:"rounds"`
 	Seconds   float64            `json:"seconds"` // of one measurement
 	MTU       int                `json:"mtu"`
@@ -37,6 +38,9 @@ type result struct {
 
 func newReport(o *options) *report {
 	r := &report{CPUs: runtime.NumCPU(), Rounds: o.rounds, Seconds: o.duration.Seconds(), MTU: o.mtu, Results: map[string]*result{}}
+	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
+		r.Load = strings.Join(strings.Fields(string(text))[:3], " ")
+	}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		r.Kernel = unix.ByteSliceToString(u.Release[:])
@@ -130,7 +134,7 @@ func (r *report) missed() (n int) {
 
 // print writes the table in Markdown.
 func (r *report) print(w io.Writer) {
-	fmt.Fprintf(w, "Linux %s, %d processors, MTU %d, medians of %d rounds of %gs\n\n", r.Kernel, r.CPUs, r.MTU, r.Rounds, r.Seconds)
+	fmt.Fprintf(w, "Linux %s, %d processors, load %s before, MTU %d, medians of %d rounds of %gs\n\n", r.Kernel, r.CPUs, r.Load, r.MTU, r.Rounds, r.Seconds)
 	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.Debug)
 	line := func(cells ...string) { fmt.Fprintf(t, "| %s\t\n", strings.Join(cells, "\t ")) }
 	line("measured", "kernel", "sandbox", "ratio", "limit", "")
