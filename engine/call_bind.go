@@ -34,7 +34,7 @@ func (c *call) bind(b binder) {
 		return
 	}
 	// The owner matters to SO_REUSEPORT and may have changed since socket(2).
-	priv, uid := privilegeOf(c.req.TID)
+	priv, uid := c.eng.privilegeOf(c.req.TID)
 	if !c.on.Valid(c.req.ID) {
 		return
 	}

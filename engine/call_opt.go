@@ -24,7 +24,14 @@ func (c *call) getOptDgram(d *dgram) {
 
 func (c *call) setOptStream(s *stream) { c.setOpt(s.tcp) }
 
-func (c *call) setOptDgram(d *dgram) { c.setOpt(d.udp) }
+func (c *call) setOptDgram(d *dgram) {
+	before := d.udp.Options().RcvBuf
+	c.setOpt(d.udp)
+	// What waits for the program lies in the pair, charged to E.
+	if now := d.udp.Options().RcvBuf; now != before {
+		hostlink.SetSendBuffer(d.fd, int(now/2))
+	}
+}
 
 func (c *call) getOpt(t sockopt.Target) {
 	if e := c.s.failure; e != 0 && c.arg(1) == unix.SOL_SOCKET && c.arg(2) == unix.SO_ERROR {

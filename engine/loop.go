@@ -23,6 +23,7 @@ type engine struct {
 	stopped atomic.Bool
 	now     time.Duration
 	started time.Duration
+	owner   uint64         // inode of the user namespace that owns the sandbox, 0: unknown
 	ifindex map[string]int // of the kernel's interfaces in the sandbox, by name
 
 	ports   []*port

@@ -46,6 +46,7 @@ func Run(cfg Config, ready func()) error {
 		}
 	}()
 	return e.inSandbox(func() error {
+		e.owner = hostlink.NetNSOwner()
 		// Capabilities that remain: reaching into the programs' descriptors and
 		// memory.
 		if err := dropPrivileges(unix.CAP_SYS_PTRACE); err != nil {

@@ -44,7 +44,9 @@ func CloseFD(fd int) { _, _, _ = unix.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0,
 type ThreadStatus struct {
 	TGID int
 	UID  uint32 // effective
-	Caps uint64 // effective
+	Caps uint64 // effective, in UserNS
+	// UserNS is the inode of the user namespace, 0 when it cannot be told.
+	UserNS uint64
 }
 
 // ReadThreadStatus reads it; false: the thread has ended, or /proc is not there.
@@ -70,7 +72,32 @@ func ReadThreadStatus(tid int) (ThreadStatus, bool) {
 			st.Caps, _ = strconv.ParseUint(string(f[0]), 16, 64)
 		}
 	}
+	var ns unix.Stat_t
+	if unix.Stat("/proc/"+strconv.Itoa(tid)+"/ns/user", &ns) == nil {
+		st.UserNS = ns.Ino
+	}
 	return st, st.TGID > 0
+}
+
+// NetNSOwner returns the inode of the user namespace that owns the calling
+// thread's network namespace: capabilities count there (user_namespaces(7)).
+// 0: it cannot be told.
+func NetNSOwner() uint64 {
+	fd, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return 0
+	}
+	defer CloseFD(fd)
+	owner, err := unix.IoctlRetInt(fd, unix.NS_GET_USERNS)
+	if err != nil {
+		return 0
+	}
+	defer CloseFD(owner)
+	var st unix.Stat_t
+	if unix.Fstat(owner, &st) != nil {
+		return 0
+	}
+	return st.Ino
 }
 
 // FindSocket looks for a process among pids that has the socket with the given
