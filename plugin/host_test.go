@@ -117,15 +117,21 @@ type container struct{ id, netNS string }
 
 func (h *host) container(id string) container { return container{id, newNetNS(h.t)} }
 
-// verb runs the plugin as a runtime does.
-func (h *host) verb(verb string, c container, conf string) (stdout string, err error) {
-	h.t.Helper()
+// command is the plugin as a runtime starts it.
+func (h *host) command(verb string, c container, conf string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), StateEnv+"="+h.state, "CNI_COMMAND="+verb, "CNI_CONTAINERID="+c.id,
 		"CNI_NETNS="+c.netNS, "CNI_IFNAME=eth0", "CNI_PATH="+h.ipam,
 		"GORACE=atexit_sleep_ms=0") // else a race detector waits a second at every exit
 	cmd.Stdin = strings.NewReader(conf)
 	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// verb runs the plugin as a runtime does.
+func (h *host) verb(verb string, c container, conf string) (stdout string, err error) {
+	h.t.Helper()
+	cmd := h.command(verb, c, conf)
 	var out []byte
 	err = hostlink.InNetNS(h.netNS, func() (err error) {
 		out, err = cmd.Output()
@@ -194,16 +200,24 @@ func (h *host) bare(c container, keep ...string) {
 	for _, e := range entries {
 		h.t.Errorf("state is left: %s", e.Name())
 	}
-	// The engine's process: it has the namespace's devices or the state open.
+	for _, p := range h.processes() {
+		h.t.Errorf("a process is left: %q", p)
+	}
+	if log := strings.TrimSpace(h.verbs()); log != "" && !strings.Contains(log[strings.LastIndex(log, "\n")+1:], "DEL ") {
+		h.t.Errorf("addresses are left with IPAM: %q", log)
+	}
+}
+
+// processes lists the command lines of the host's engines.
+func (h *host) processes() []string {
+	var list []string
 	procs, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, p := range procs {
 		if b, err := os.ReadFile(p); err == nil && strings.Contains(string(b), h.state) {
-			h.t.Errorf("a process is left: %q", b)
+			list = append(list, string(b))
 		}
 	}
-	if log := h.verbs(); strings.Count(log, "ADD ") > strings.Count(log, "DEL ") {
-		h.t.Errorf("addresses are left with IPAM: %q", log)
-	}
+	return list
 }
 
 // verbs is what IPAM was asked.

@@ -4,9 +4,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/process"
 )
 
@@ -201,6 +203,61 @@ func TestNetworkWithoutIPv6(t *testing.T) {
 	}
 	h.must("DEL", c, conf)
 	h.bare(c)
+}
+
+// The plugin is killed at any moment of ADD: DEL finds what it made.
+func TestKilledAdd(t *testing.T) {
+	h := newHost(t)
+	conf := testConf("ipMasq", "true")
+	c := h.container("box")
+	for delay := time.Duration(0); delay < 120*time.Millisecond; delay += 6 * time.Millisecond {
+		cmd := h.command("ADD", c, conf)
+		if err := hostlink.InNetNS(h.netNS, cmd.Start); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(delay)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		h.must("DEL", c, conf)
+		// An engine that was just starting notices by itself.
+		for range 100 {
+			if len(h.processes()) == 0 {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		if h.bare(c); t.Failed() {
+			t.Fatalf("killed after %s", delay)
+		}
+	}
+	h.must("ADD", c, conf)
+	h.must("DEL", c, conf)
+	h.bare(c)
+}
+
+// Verbs on one attachment at the same time wait for each other.
+func TestConcurrentVerbs(t *testing.T) {
+	h := newHost(t)
+	c := h.container("box")
+	var running sync.WaitGroup
+	for i := range 6 {
+		running.Go(func() {
+			// Whether it finds an attachment is chance; that it leaves things in order
+			// is not.
+			_, _ = h.verb([]string{"ADD", "DEL"}[i%2], c, testConf())
+		})
+	}
+	running.Wait()
+	h.must("DEL", c, testConf())
+	h.bare(c)
+	for _, id := range []string{"a", "b", "c"} {
+		running.Go(func() {
+			if _, err := h.verb("DEL", container{id: id}, testConf("uplink", `"bridge"`, "bridge", `"br-t"`)); err != nil {
+				t.Errorf("%s: %v", id, err)
+			}
+		})
+	}
+	running.Wait()
 }
 
 // The state directory was lost, the device was not: ADD finds its way.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -36,12 +37,17 @@ func engineCommand() *cobra.Command {
 	return cmd
 }
 
-// sayReady tells the plugin, once, that the sandbox is served.
+// sayReady tells the plugin, once, that the sandbox is served. A plugin that is
+// gone, killed in the middle of ADD, takes the engine along: nobody else may
+// know of it.
 func sayReady(fd int) {
 	if fd < 0 {
 		return
 	}
 	f := os.NewFile(uintptr(fd), "ready")
-	_, _ = f.WriteString(plugin.Ready)
+	if _, err := f.WriteString(plugin.Ready); err != nil {
+		slog.Error("the plugin that started this engine is gone", "error", err)
+		os.Exit(exitPlainFailed)
+	}
 	_ = f.Close()
 }
