@@ -121,6 +121,7 @@ func (s *Stack) announceAll() {
 		return
 	}
 	for _, l := range s.links[s.announced:] {
+		s.mldStart(l)
 		for _, p := range l.addrs {
 			if p.Addr().Is4() {
 				s.announceARP(l, p.Addr())

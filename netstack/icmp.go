@@ -45,6 +45,8 @@ func (s *Stack) inputICMP6(b []byte) {
 		s.inputND(&h, body)
 	case s.in.src.IsUnspecified():
 		c.InErrors++ // only duplicate address detection has no source
+	case h.Type == wire.ICMP6MLDQuery:
+		s.inputMLDQuery(&h, body)
 	case h.Type == wire.ICMP6Echo:
 		c.InEchos++
 		s.echo(wire.ICMP6EchoReply, &h, body)

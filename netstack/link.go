@@ -56,6 +56,7 @@ type link struct {
 	bcast  []netip.Addr // directed broadcast addresses of addrs
 	groups []netip.Addr // IPv6 groups that the stack listens to
 
+	mld      mldState
 	defended []announced // when each address was last defended, by index of addrs
 }
 

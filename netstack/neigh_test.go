@@ -314,10 +314,10 @@ func TestAddressesAreAnnounced(t *testing.T) {
 	s.Flush()
 	s.Flush()
 	got := decode(t, c.log)
-	if len(got) != 3 {
-		t.Fatalf("%d announcements, want IPv4, IPv6 and link-local", len(got))
+	if len(got) != 4 {
+		t.Fatalf("%d announcements, want IPv4, IPv6, link-local and the listener report", len(got))
 	}
-	if a := got[0].Layer(layers.LayerTypeARP).(*layers.ARP); !bytes.Equal(a.SourceProtAddress, a.DstProtAddress) {
-		t.Errorf("%v", got[0])
+	if a := got[1].Layer(layers.LayerTypeARP).(*layers.ARP); !bytes.Equal(a.SourceProtAddress, a.DstProtAddress) {
+		t.Errorf("%v", got[1])
 	}
 }

@@ -23,6 +23,13 @@ type bench struct {
 }
 
 func newBench(t *testing.T, edit ...func(*LinkConfig)) *bench {
+	b := freshBench(t, edit...)
+	b.after(2 * time.Second) // everything is announced
+	b.out.log = nil
+	return b
+}
+
+func freshBench(t *testing.T, edit ...func(*LinkConfig)) *bench {
 	b := &bench{t: t, s: New(Config{Seed: [32]byte{7}}), out: &cable{}, now: time.Second}
 	c := LinkConfig{Name: "eth0", MAC: macB, MTU: 1500, Addrs: prefixes("10.87.0.2/24", "fd87::2/64"), Sink: b.out}
 	for _, e := range edit {

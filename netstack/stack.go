@@ -49,7 +49,8 @@ type Stack struct {
 	tcp       *tcp.Layer
 	udp       *udp.Layer
 	woken     bool
-	announced int // links whose addresses were announced
+	announced int           // links whose addresses were announced
+	mldNext   time.Duration // when the next listener report is due, 0 for none
 
 	counters Counters
 }
@@ -115,6 +116,7 @@ func (s *Stack) Advance(now time.Duration) {
 	s.now = max(s.now, now)
 	s.neighTimers()
 	s.reasmTimers()
+	s.mldTimers()
 	s.tcp.Advance()
 }
 
@@ -148,7 +150,7 @@ func (s *Stack) Deadline() (time.Duration, bool) {
 		return s.now, true
 	}
 	at, ok := s.tcp.Deadline()
-	for _, t := range [...]time.Duration{s.neigh.next, s.reasm.next} {
+	for _, t := range [...]time.Duration{s.neigh.next, s.reasm.next, s.mldNext} {
 		if t != 0 && (!ok || t < at) {
 			at, ok = t, true
 		}

@@ -88,7 +88,7 @@ func newWorld(t *testing.T, opts ...option) *world {
 		x.s.Advance(w.now)
 		x.s.Flush()
 	}
-	w.settle()
+	w.wait(2 * time.Second) // everything is announced
 	w.ab.log, w.ba.log = nil, nil
 	return w
 }

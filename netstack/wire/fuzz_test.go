@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"testing"
+	"time"
 )
 
 // A parser that accepts bytes must emit them again: what AppendTo makes of the
@@ -147,6 +148,10 @@ func FuzzICMP6(f *testing.F) {
 		}
 		if err != nil {
 			return
+		}
+		var q MLDQuery
+		if ParseMLDQuery(&h, body, &q) == nil && (q.MaxDelay < 0 || q.MaxDelay > 0x1fff<<10*time.Millisecond) {
+			t.Fatalf("%+v", q)
 		}
 		var n ND
 		if h.Type != ICMP6NeighborSolicit && h.Type != ICMP6NeighborAdvert || ParseND(h.Type, body, &n) != nil {

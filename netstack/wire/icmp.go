@@ -35,6 +35,9 @@ const (
 	ICMP6ParamProblem       = 4
 	ICMP6Echo               = 128
 	ICMP6EchoReply          = 129
+	ICMP6MLDQuery           = 130
+	ICMP6MLDv1Report        = 131
+	ICMP6MLDv2Report        = 143
 	ICMP6RouterSolicit      = 133
 	ICMP6RouterAdvert       = 134
 	ICMP6NeighborSolicit    = 135
