@@ -11,7 +11,7 @@ import (
 // kernel's loopback and once in a sandbox, and wants the same lines.
 func TestSameAsKernel(t *testing.T) {
 	needroot.Check(t, "make network namespaces and seccomp listeners")
-	for _, name := range []string{"tcp", "udp", "signals", "hostile"} {
+	for _, name := range []string{"tcp", "udp", "options", "signals", "hostile"} {
 		t.Run(name, func(t *testing.T) {
 			bin := compile(t, name)
 			want := byScenario(onKernel(t, newNetNS(t, "kernel"), bin))
