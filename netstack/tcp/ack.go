@@ -24,7 +24,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	if c.rare != nil {
 		c.rare.keepProbes = 0
 	}
-	sacked := c.sackInput(h)
+	sacked, dsack := c.sackInput(h)
 	if seqLT(ack, c.sndUna) {
 		// An old acknowledgement: only its SACK blocks are news.
 		c.lossDetection(0, sacked, false, now)
@@ -39,6 +39,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 		c.advanceUna(ack, h, now)
 	}
 	c.lossDetection(acked, sacked, dup, now)
+	c.probeAnswered(dsack, now)
 	if acked > 0 || sacked > 0 || opened || dup {
 		c.l.markDirty(c)
 	}

@@ -38,6 +38,10 @@ const (
 	flagHeadAgain                         // the first hole is to be retransmitted once more
 	flagSynDue                            // our SYN is to be sent
 	flagOrphan                            // counted in Layer.orphans
+	flagProbeOut                          // a tail loss probe is not answered yet
+	flagProbeRexmt                        // it repeats a segment
+	flagProbeTimer                        // timerRexmt is for a tail loss probe
+	flagEdgeKnown                         // all holes below probeEnd are lost
 	flagDraining                          // drain is on the stack
 )
 
@@ -106,9 +110,11 @@ type conn struct {
 	recover            uint32 // recovery ends when this is acknowledged
 	highRxt            uint32 // retransmitted up to here
 	rexmtMark          uint32 // sndNxt when the first hole was retransmitted
+	probeEnd           uint32 // sndNxt after the tail loss probe
 	dupBytes           uint32 // without SACK: bytes that duplicate acknowledgements stand for
 	lastSend, lastRecv time.Duration
 	failingSince       time.Duration // first of the present run of timeouts
+	rtoAt              time.Duration // when the retransmission timer would expire
 
 	// Receive buffer tuning.
 	rcvSpaceSeq uint32

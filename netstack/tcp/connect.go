@@ -37,7 +37,8 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	if src.IsValid() && src.Is4() != dst.Is4() {
 		src = netip.Addr{} // a dual-stack wildcard
 	}
-	path, err := s.l.route(src, dst, int(s.opts.BindToIf))
+	// A link-local destination needs its zone, which the IP layer reads.
+	path, err := s.l.route(src, dst.WithZone(a.Addr().Zone()), int(s.opts.BindToIf))
 	if err != nil {
 		return err
 	}

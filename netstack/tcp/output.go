@@ -170,30 +170,35 @@ func (c *conn) sendNew(now time.Duration) {
 		if n == 0 && !fin {
 			break
 		}
-		seq := c.sndNxt
-		if c.flags&flagRTTBusy == 0 && c.caState == caOpen {
-			c.flags |= flagRTTBusy
-			c.rttAt, c.rttSeq = now, seq+1
-		}
-		c.sndNxt += n
-		if fin {
-			c.sndNxt++
-			c.flags |= flagFinSent
-		}
-		if n%uint32(c.mss) != 0 {
-			c.flags |= flagSmallOut
-			c.sndSml = c.sndNxt
-		}
-		if c.unacked > 0 {
-			c.flags |= flagPingPong // the acknowledgement rides on an answer
-		}
-		c.transmit(seq, n, fin)
-		c.lastSend = now
+		c.sendPiece(n, fin, now)
 	}
 	// A slow start that uses more than half of its window is in use.
 	if c.cwnd < c.ssthresh && c.sndNxt-c.sndUna > c.cwnd/2 {
 		c.flags |= flagCwndLimited
 	}
+}
+
+// sendPiece sends the next n bytes that were never sent, and the FIN if fin.
+func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
+	seq := c.sndNxt
+	if c.flags&flagRTTBusy == 0 && c.caState == caOpen {
+		c.flags |= flagRTTBusy
+		c.rttAt, c.rttSeq = now, seq+1
+	}
+	c.sndNxt += n
+	if fin {
+		c.sndNxt++
+		c.flags |= flagFinSent
+	}
+	if n%uint32(c.mss) != 0 {
+		c.flags |= flagSmallOut
+		c.sndSml = c.sndNxt
+	}
+	if c.unacked > 0 {
+		c.flags |= flagPingPong // the acknowledgement rides on an answer
+	}
+	c.transmit(seq, n, fin)
+	c.lastSend = now
 }
 
 // unsent is how many bytes were never sent.
@@ -278,8 +283,11 @@ func (c *conn) mayPush(final bool) bool {
 func (c *conn) superviseOutput(now time.Duration) {
 	switch {
 	case c.sndUna != c.sndNxt:
-		if c.timers[timerRexmt] == 0 || c.flags&flagWinProbe != 0 {
+		switch {
+		case c.timers[timerRexmt] == 0 || c.flags&flagWinProbe != 0:
 			c.armRexmt()
+		case c.lastSend == now && c.caState == caOpen:
+			c.armProbe() // RFC 8985 section 7.2: after new data
 		}
 	case c.unsent() > 0:
 		if c.timers[timerRexmt] == 0 {

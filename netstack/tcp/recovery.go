@@ -44,6 +44,9 @@ func (c *conn) lostEdge() uint32 {
 		edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
 		if c.sb != nil {
 			edge = seqMax(edge, c.sb.lostEdge(c.sndUna, uint32(c.mss)))
+			if c.flags&flagEdgeKnown != 0 {
+				edge = seqMax(edge, seqMin(c.probeEnd, c.sb.highest(c.sndUna)))
+			}
 		}
 		return edge
 	}
@@ -108,10 +111,12 @@ func (c *conn) onProgress(acked uint32, now time.Duration) {
 			c.cwnd = c.ssthresh // RFC 6582 section 3.2 step 3, full acknowledgement
 		}
 		c.caState, c.dupBytes = caOpen, 0
+		c.flags &^= flagEdgeKnown
 		return
 	}
 	c.highRxt = seqMax(c.highRxt, c.sndUna)
 	c.rexmtMark = c.sndNxt
+	c.flags &^= flagProbeOut
 	if c.caState == caLoss {
 		c.flags |= flagCwndLimited
 		c.growCwnd(acked, now) // slow start: RFC 5681 section 3.1
@@ -148,7 +153,7 @@ func (c *conn) enterRecovery(now time.Duration) {
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
 	c.highRxt = c.sndUna
 	c.caState = caRecovery
-	c.flags &^= flagRTTBusy // Karn
+	c.flags &^= flagRTTBusy | flagProbeOut | flagEdgeKnown // the former for Karn
 	c.l.markDirty(c)
 }
 
@@ -164,7 +169,7 @@ func (c *conn) enterLoss(now time.Duration) {
 	c.highRxt = c.sndUna
 	c.caState = caLoss
 	c.dupAcks, c.dupBytes = 0, 0
-	c.flags &^= flagRTTBusy
+	c.flags &^= flagRTTBusy | flagProbeOut | flagEdgeKnown
 	// RFC 2018 section 8: a peer that holds the byte at SND.UNA would have
 	// acknowledged it; it has reneged.
 	if c.sb != nil && (c.backoff > 2 || len(c.sb.ranges) > 0 && c.sb.ranges[0].left == c.sndUna) {

@@ -222,6 +222,8 @@ func TestSACKSender(t *testing.T) {
 			write 5840
 			> P. seq 1 len 5840
 			< . seq 1 ack 1 sack 1461-2921
+			+3ms
+			> P. seq 4381 len 1460       # the probe
 			+201ms
 			> . seq 1 len 1460
 			< . seq 1 ack 2921
@@ -233,7 +235,9 @@ func TestSACKSender(t *testing.T) {
 			> P. seq 1 len 4380
 			< . seq 1 ack 1 sack 1461-2921
 			< . seq 1 ack 1461 sack 2921-4381
-			+401ms
+			+3ms
+			> P. seq 2921 len 1460       # the probe
+			+201ms
 			> . seq 1461 len 1460
 			< . seq 1 ack 4381`,
 	})
@@ -281,5 +285,79 @@ func TestSACKReceiver(t *testing.T) {
 			< . seq 1 ack 1 len 300
 			> . seq 1 ack 301
 			got 300`,
+	})
+}
+
+func TestTailLossProbe(t *testing.T) {
+	stories(t, map[string]string{
+		"the last segment again": `
+			from sack
+			write 5840
+			> P. seq 1 len 5840
+			+3ms
+			> P. seq 4381 len 1460       # RFC 8985 section 7.3
+			+198ms
+			> none
+			< . seq 1 ack 5841 sack 4381-5841   # a D-SACK: only the acknowledgement was lost
+			cwnd 14600`,
+		"a repaired loss counts as one": `
+			from sack
+			write 5840
+			> P. seq 1 len 5840
+			+3ms
+			> P. seq 4381 len 1460
+			< . seq 1 ack 5841
+			cwnd 10220                   # section 7.4.2`,
+		"new data if there is any": `
+			from sack
+			write 20000
+			> . seq 1 len 14600
+			+3ms
+			> . seq 14601 len 1460
+			< . seq 1 ack 16061
+			> P. seq 16061 len 3940
+			< . seq 1 ack 20001
+			cwnd 30660`,
+		"one at a time, then the timeout": `
+			from sack
+			write 5840
+			> P. seq 1 len 5840
+			+3ms
+			> P. seq 4381 len 1460
+			+201ms
+			> . seq 1 len 1460`,
+		"its arrival shows what is lost": `
+			from sack
+			write 5840
+			> P. seq 1 len 5840
+			+3ms
+			> P. seq 4381 len 1460
+			< . seq 1 ack 1 sack 4381-5841
+			> . seq 1 len 4380
+			< . seq 1 ack 5841`,
+		"a lost retransmission in silence": `
+			from sack
+			write 14600
+			> P. seq 1 len 14600
+			< . seq 1 ack 1 sack 1461-7301
+			> . seq 1 len 1460
+			+3ms
+			> . seq 1 len 1460
+			< . seq 1 ack 14601`,
+		"a single segment gives the peer time to delay": `
+			from sack
+			write 10
+			> P. seq 1 len 10
+			+199ms
+			> none
+			+2ms
+			> P. seq 1 len 10
+			cwnd 1460`,
+		"without SACK there is none": `
+			from established
+			write 5840
+			> P. seq 1 len 5840
+			+199ms
+			> none`,
 	})
 }

@@ -42,8 +42,20 @@ func (c *conn) currentRTO() time.Duration {
 
 // armRexmt starts the retransmission timer afresh: section 5.3.
 func (c *conn) armRexmt() {
-	c.flags &^= flagWinProbe
-	c.setTimer(timerRexmt, c.now()+c.currentRTO())
+	c.rtoAt = c.now() + c.currentRTO()
+	c.armProbe()
+}
+
+// armProbe sets the timer for a tail loss probe if one may be sent before the
+// retransmission timer expires.
+func (c *conn) armProbe() {
+	c.flags &^= flagWinProbe | flagProbeTimer
+	at := c.rtoAt
+	if d, ok := c.probeTimer(); ok && c.now()+d < at {
+		at = c.now() + d
+		c.flags |= flagProbeTimer
+	}
+	c.setTimer(timerRexmt, at)
 }
 
 // rexmtTimeout runs when the timer expires: sections 5.4 to 5.7.
@@ -51,6 +63,11 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 	if c.flags&flagWinProbe != 0 || c.sndUna == c.sndNxt {
 		c.flags &^= flagWinProbe
 		c.probeTimeout(now)
+		return
+	}
+	if c.flags&flagProbeTimer != 0 {
+		c.sendTailProbe(now)
+		c.armRexmt()
 		return
 	}
 	if c.failingSince == 0 {

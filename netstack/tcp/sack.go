@@ -114,13 +114,16 @@ func (b *scoreboard) hole(from, limit uint32) (left, right uint32, ok bool) {
 	return from, limit, seqLT(from, limit)
 }
 
-// sackInput enters the blocks of a segment and returns how many bytes were news.
-func (c *conn) sackInput(h *wire.TCP) (fresh uint32) {
+// sackInput enters the blocks of a segment and returns how many bytes were
+// news, and whether the first one is a D-SACK: something below the
+// acknowledgement that arrived twice (RFC 2883 section 4).
+func (c *conn) sackInput(h *wire.TCP) (fresh uint32, dsack bool) {
 	if h.NSACK == 0 || c.flags&flagSACK == 0 {
-		return 0
+		return 0, false
 	}
+	dsack = seqLT(h.SACK[0].Left, h.Ack)
 	for _, s := range h.SACK[:h.NSACK] {
-		// What is not outstanding is a D-SACK (RFC 2883) or a lie.
+		// What is not outstanding is a D-SACK or a lie.
 		if !seqLT(s.Left, s.Right) || seqLT(s.Left, c.sndUna) || seqLT(c.sndNxt, s.Right) {
 			continue
 		}
@@ -129,5 +132,5 @@ func (c *conn) sackInput(h *wire.TCP) (fresh uint32) {
 		}
 		fresh += c.sb.add(s.Left, s.Right)
 	}
-	return fresh
+	return fresh, dsack
 }
