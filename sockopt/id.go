@@ -35,7 +35,6 @@ const (
 	BindToIfindex
 	Mark
 	PeerCred
-	ExclBind
 
 	NoDelay
 	MaxSeg

@@ -137,11 +137,11 @@ func checkEven(t *testing.T, seen map[uint16]int, n, rounds int) {
 }
 
 func TestBindFindsTheLastFreePorts(t *testing.T) {
-	const lo, hi = 1, 65535
+	const lo, hi = 1, 4000
 	var table Table
 	rng := generator(2)
 	for p := lo; p <= hi; p++ {
-		if p != 1 && p != 777 && p != 65535 {
+		if p != lo && p != 777 && p != hi {
 			table.Share(&Claim{Addr: netip.IPv4Unspecified(), Port: uint16(p)})
 		}
 	}
