@@ -89,4 +89,5 @@ func TestLinkLocalPeersTalk(t *testing.T) {
 	if len(got.data) != 2 || s.RemoteAddr().String() != "["+to+"%1]:7777" {
 		t.Errorf("connected to %v: %q", s.RemoteAddr(), got.data)
 	}
+	transfer(t, w, w.a, w.b, 10, "["+to+"%eth0]:8080", 10000)
 }
