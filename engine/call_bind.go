@@ -17,29 +17,32 @@ func (c *call) bindStream(s *stream) {
 		c.fail(errno.EINVAL)
 		return
 	}
-	c.bind(s.tcp)
+	s.bound = c.bind(s.tcp) || s.bound
 }
 
 func (c *call) bindDgram(d *dgram) { c.bind(d.udp) }
 
-func (c *call) bind(b binder) {
+// bind executes bind(2) and reports whether the socket was bound.
+func (c *call) bind(b binder) bool {
 	sa, err := c.readSockaddr(c.ptr(1), c.arg(2))
 	if err != nil {
 		c.result(err)
-		return
+		return false
 	}
 	at, err := bindAddr(sa, c.s.domain)
 	if err != nil {
 		c.result(err)
-		return
+		return false
 	}
 	// The owner matters to SO_REUSEPORT and may have changed since socket(2).
 	priv, uid := c.eng.privilegeOf(c.req.TID)
 	if !c.on.Valid(c.req.ID) {
-		return
+		return false
 	}
 	c.s.uid = uid
-	c.result(b.Bind(at, uid, priv))
+	err = b.Bind(at, uid, priv)
+	c.result(err)
+	return err == nil
 }
 
 // bindAddr reads the address of a bind call. Linux takes AF_UNSPEC for the

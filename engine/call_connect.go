@@ -30,7 +30,7 @@ func (c *call) connectStream(s *stream) {
 		c.parkFor(s.tcp.Options().SndTimeo, errno.EALREADY)
 	case s.phase == phaseFailed:
 		if c.fail(s.takeFailure()) {
-			s.idleAgain(c.p)
+			s.phase = phaseIdle
 		}
 	case s.phase == phaseConnected && !s.told:
 		s.told = c.reply(0)
@@ -45,8 +45,10 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		c.result(err)
 		return
 	}
-	if s.filled == 0 {
-		s.fill(c.p)
+	s, err = c.revive(s)
+	if err != nil {
+		c.result(err)
+		return
 	}
 	err = s.tcp.Connect(to)
 	switch {
@@ -83,18 +85,19 @@ func (s *stream) connected() {
 }
 
 // connectFailed shows the program that its attempt has failed: to the calls that
-// wait for it, or else by POLLOUT and SO_ERROR.
+// wait for it, or else as Linux shows it to poll, by POLLERR and POLLHUP, and in
+// SO_ERROR. E holds the filler unread, so closing it does that.
 func (s *stream) connectFailed() {
-	s.phase = phaseFailed
 	if s.wait.first(unix.SYS_CONNECT) != nil {
 		e := s.takeFailure()
 		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, unix.SYS_CONNECT) {
-			s.idleAgain(-1)
+			s.phase = phaseIdle
 			return
 		}
 		s.failure = e // nobody heard; the repetition of the call will ask again
 	}
-	s.drain()
+	s.entomb()
+	s.phase = phaseFailed
 }
 
 // takeFailure returns why the last attempt failed, once.
@@ -108,15 +111,6 @@ func (s *stream) takeFailure() errno.Errno {
 		e = errno.ECONNABORTED // SO_ERROR has taken it
 	}
 	return e
-}
-
-// idleAgain makes another connect possible, as Linux does. p is P' or -1; the
-// next connect fills P when this cannot.
-func (s *stream) idleAgain(p int) {
-	s.phase = phaseIdle
-	if s.filled == 0 && p >= 0 {
-		s.fill(p)
-	}
 }
 
 // disconnectStream is connect with AF_UNSPEC: the socket becomes as new, but

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 	"golang.org/x/sys/unix"
 )
@@ -12,9 +13,17 @@ func (c *call) listen(s *stream) {
 		c.fail(errno.EINVAL)
 		return
 	}
+	s, err := c.revive(s)
+	if err != nil {
+		c.result(err)
+		return
+	}
 	if err := s.tcp.Listen(c.arg(1)); err != nil {
 		c.result(err)
 		return
+	}
+	if s.phase == phaseIdle {
+		hostlink.ShutdownFD(c.p, unix.SHUT_WR) // writing to a listener is EPIPE
 	}
 	s.phase = phaseListening
 	c.reply(0)

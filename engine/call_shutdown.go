@@ -31,7 +31,7 @@ func (c *call) shutdownStream(s *stream) {
 		// Linux drops the attempt; the socket may connect again.
 		s.tcp.Abort()
 		s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) }, unix.SYS_CONNECT)
-		s.idleAgain(c.p)
+		s.phase = phaseIdle
 		c.reply(0)
 	case phaseEnded:
 		if st := s.tcp.State(); st == tcp.StateClosed || st == tcp.StateTimeWait {

@@ -11,8 +11,8 @@ type registry struct {
 	byFD     []*sock // index: the descriptor number of E
 	gen      uint32
 	max      int
-	live     int     // sockets with an E
-	tombs    []*sock // a ring once it has maxTombstones entries
+	live     int    // sockets with an E
+	tombs    []tomb // a ring once it has maxTombstones entries
 	oldest   int
 }
 
@@ -61,13 +61,22 @@ func (r *registry) remove(s *sock) {
 	}
 }
 
+// A tomb is a socket that was buried, under the cookie that it had then.
+type tomb struct {
+	s      *sock
+	cookie uint64
+}
+
 // bury keeps a socket without an E for a while.
 func (r *registry) bury(s *sock) {
+	t := tomb{s, s.cookie}
 	if len(r.tombs) < maxTombstones {
-		r.tombs = append(r.tombs, s)
+		r.tombs = append(r.tombs, t)
 		return
 	}
-	r.remove(r.tombs[r.oldest])
-	r.tombs[r.oldest] = s
+	if old := r.tombs[r.oldest]; r.byCookie[old.cookie] == old.s {
+		delete(r.byCookie, old.cookie)
+	}
+	r.tombs[r.oldest] = t
 	r.oldest = (r.oldest + 1) % maxTombstones
 }

@@ -20,6 +20,7 @@ func (s *stream) reset() {
 		s.plant()
 	}
 	s.entomb()
+	s.phase = phaseEnded
 }
 
 // plant puts an unread byte into E through P'. It fails when the program has

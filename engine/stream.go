@@ -13,7 +13,7 @@ type phase uint8
 const (
 	phaseIdle       phase = iota // neither connected nor listening
 	phaseConnecting              // connect was called, the outcome is open
-	phaseFailed                  // a connect has failed that the program did not wait for
+	phaseFailed                  // a connect has failed that the program did not wait for; E is closed
 	phaseConnected               // bytes flow
 	phaseListening
 	phaseEnded // E is closed; what the program may still ask is answered from tcp
@@ -30,6 +30,7 @@ type stream struct {
 	dirty  bool       // stands in engine.dirty
 
 	// Not connected yet.
+	bound    bool // the program has called bind
 	filled   int  // filler bytes in E's receive queue
 	raiseDue bool // P's send buffer is still the small one although connected
 	told     bool // a connect call has returned success
@@ -168,15 +169,17 @@ func (s *stream) gone() {
 // connection is left to finish by itself and the program's questions are
 // answered from memory.
 func (s *stream) retire() {
-	// The program has not closed yet, so its SO_LINGER must not act.
-	s.tcp.Options().Linger.On = false
-	s.tcp.Close()
 	s.entomb()
+	s.phase = phaseEnded
 }
 
-// entomb closes E and keeps the rest for later questions.
+// entomb closes E and keeps the rest for later questions. The stack's socket is
+// given up, or it would hold its port for as long as somebody may ask.
 func (s *stream) entomb() {
-	s.phase = phaseEnded
+	linger := s.tcp.Options().Linger
+	s.tcp.Options().Linger.On = false // the program has not closed yet
+	s.tcp.Close()
+	s.tcp.Options().Linger = linger
 	s.closeE()
 	s.eng.socks.bury(&s.sock)
 }

@@ -118,3 +118,14 @@ func (n *Notifier) ioctl(req uintptr, arg unsafe.Pointer) unix.Errno {
 	_, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(n.fd), req, uintptr(arg))
 	return e
 }
+
+// ReplaceFD puts the file behind fd in the place of the caller's descriptor
+// number n, as dup2(2) does, while call id waits.
+func (n *Notifier) ReplaceFD(id uint64, number, fd int, cloexec bool) unix.Errno {
+	r := notifAddFD{id: id, flags: unix.SECCOMP_ADDFD_FLAG_SETFD, srcfd: uint32(fd), newfd: uint32(number)}
+	if cloexec {
+		r.newfdFlags = unix.O_CLOEXEC
+	}
+	_, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(n.fd), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&r)))
+	return e
+}

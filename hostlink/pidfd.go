@@ -160,3 +160,18 @@ func SocketInode(fd int) (uint64, bool) {
 	}
 	return st.Ino, true
 }
+
+// ClosesOnExec reports whether descriptor fd of thread tid is close-on-exec.
+func ClosesOnExec(tid, fd int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/fdinfo/" + strconv.Itoa(fd))
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(text) {
+		if v, ok := bytes.CutPrefix(line, []byte("flags:")); ok {
+			flags, err := strconv.ParseUint(string(bytes.TrimSpace(v)), 8, 64)
+			return err == nil && flags&unix.O_CLOEXEC != 0
+		}
+	}
+	return false
+}

@@ -58,7 +58,7 @@ static void nonblocking_refused(void)
 	int s = tcp();
 	nonblock(s);
 	SAY(dial(s, closed_port()));
-	ready("refused", s, POLLOUT, POLLOUT, 2000);
+	ready("refused", s, POLLOUT | POLLIN | POLLRDHUP, POLLOUT | POLLIN | POLLRDHUP | POLLERR | POLLHUP, 2000);
 	say_error("first", s);
 	say_error("second", s);
 	int l = listener();
@@ -67,6 +67,50 @@ static void nonblocking_refused(void)
 	SAY(dial(s, port_of(l)));
 	ready("connected", s, POLLOUT, POLLOUT, 2000);
 	say_error("connected", s);
+}
+
+static void written_though_refused(void)
+{
+	int s = tcp();
+	char b[4];
+	nonblock(s);
+	SAY(dial(s, closed_port()));
+	ready("refused", s, POLLOUT, POLLOUT, 2000);
+	say_error("error", s);
+	SAY(write(s, "x", 1));
+	SAY(read(s, b, sizeof b) > 0 ? 1 : 0);
+	struct sockaddr_in a;
+	socklen_t n = sizeof a;
+	SAY(getpeername(s, (void *)&a, &n));
+}
+
+static void written_to_listener(void)
+{
+	int l = listener(), port = port_of(l);
+	SAY(write(l, "x", 1));
+	SAY(send(l, "x", 1, 0));
+	SAY(listen(l, 20));
+	SAY(dial(tcp(), port));
+	ready("listener", l, POLLIN | POLLOUT, POLLIN | POLLOUT | POLLHUP, 1000);
+}
+
+static void bound_and_refused(void)
+{
+	int s = bound(tcp(), 0), port = port_of(s), one = 1;
+	setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	nonblock(s);
+	fcntl(s, F_SETFD, FD_CLOEXEC);
+	dial(s, closed_port());
+	ready("refused", s, POLLOUT, POLLOUT, 2000);
+	say_error("error", s);
+	int l = listener(), got = 0;
+	socklen_t n = sizeof got;
+	SAY(dial(s, port_of(l)));
+	SAY(dial(s, port_of(l)));
+	ready("connected", s, POLLOUT, POLLOUT, 2000);
+	getsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &got, &n);
+	tell("options kept %d, cloexec %d, nonblock %d", got, fcntl(s, F_GETFD), !!(fcntl(s, F_GETFL) & O_NONBLOCK));
+	close(s);
 }
 
 static void epoll_before_connect(void)
@@ -742,7 +786,9 @@ static void limit(void)
 
 static const struct scenario scenarios[] = {
 	{"fresh", fresh}, {"refused", refused}, {"nonblocking_connect", nonblocking_connect},
-	{"nonblocking_refused", nonblocking_refused}, {"epoll_before_connect", epoll_before_connect},
+	{"nonblocking_refused", nonblocking_refused}, {"written_though_refused", written_though_refused},
+	{"written_to_listener", written_to_listener}, {"bound_and_refused", bound_and_refused},
+	{"epoll_before_connect", epoll_before_connect},
 	{"epoll_before_listen", epoll_before_listen}, {"accepted", accepted}, {"end_of_file", end_of_file},
 	{"half_close", half_close}, {"shut_reading", shut_reading}, {"reset_by_linger", reset_by_linger},
 	{"reset_seen_by_option", reset_seen_by_option}, {"reset_by_unread", reset_by_unread},
