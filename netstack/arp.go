@@ -5,6 +5,7 @@ package netstack
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
@@ -32,7 +33,7 @@ func (s *Stack) inputARP(l *link, b []byte) {
 		return
 	}
 	// A host is only believed about addresses that can be on this link.
-	known := plausibleHost(h.SenderIP) && (l.onLink(h.SenderIP) || s.gateway(l, h.SenderIP))
+	known := plausibleHost(h.SenderIP) && !slices.Contains(l.bcast, h.SenderIP) && (l.onLink(h.SenderIP) || s.gateway(l, h.SenderIP))
 	switch {
 	case h.Op == wire.ARPRequest:
 		s.counters.ARP.InRequests++

@@ -61,7 +61,8 @@
 // there is no forwarding, source routes are dropped. Both families have a weak
 // host model, except for link-local addresses. The stack does not probe for
 // duplicates of its addresses, which somebody else assigned; it announces them
-// when a link is added, and defends them.
+// when a link is added, reports its solicited-node groups (MLD), and defends
+// the addresses. It joins no other groups; multicast can be sent.
 //
 // Whoever is on the link can lie. A neighbour is learned from an answer that was
 // asked for, or from a question to this stack by somebody of the link's own

@@ -97,7 +97,12 @@ func TestNoAnswerToWhatMustNotBeAnswered(t *testing.T) {
 	} {
 		b := newBench(t)
 		b.know()
+		app := &udpApp{}
+		mustNot(t, b.s.NewUDP(10, app).Bind(ap("[::]:2"), 0, priv))
 		b.quiet(name, b.send(f))
+		if len(app.data) != 0 {
+			t.Errorf("%s was delivered", name)
+		}
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *Stack) inputTCP(b []byte) {
 func (s *Stack) inputUDP(b []byte) {
 	in, rx := &s.in, &s.rxUDP
 	payload, err := wire.ParseUDP(b, &rx.Header)
-	if err != nil || rx.Header.SrcPort == 0 || rx.Header.DstPort == 0 {
+	if err != nil || rx.Header.SrcPort == 0 || rx.Header.DstPort == 0 || in.src.IsUnspecified() {
 		s.udp.Counters().InErrors++
 		return
 	}

@@ -337,13 +337,11 @@ func (s *Stack) neighTimeout(n *neighbour) {
 func (s *Stack) unresolved(n *neighbour) {
 	s.counters.Neigh.Failures++
 	queue := n.queue
-	n.queue, n.state = nil, neighNone
+	s.neigh.held -= n.bytes
+	n.queue, n.bytes = nil, 0
+	s.dropNeighbour(n) // first: an owner that hears of it may send again
 	for i := range queue {
-		h := &queue[i]
-		s.neigh.held -= cap(h.chunk.B)
-		s.localError(h.chunk.B)
-		s.pool.Put(h.chunk)
+		s.localError(queue[i].chunk.B)
+		s.pool.Put(queue[i].chunk)
 	}
-	n.bytes = 0
-	s.dropNeighbour(n)
 }

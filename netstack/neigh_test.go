@@ -50,6 +50,7 @@ func TestARPWhatIsNotBelieved(t *testing.T) {
 		"gratuitous":               "ffffffffffff 02000a570001 0806 0001 0800 06 04 0001 02000a570001 0a570001 000000000000 0a570001",
 		"off-link sender":          "ffffffffffff 02000a570001 0806 0001 0800 06 04 0001 02000a570001 08080808 000000000000 0a570002",
 		"group hardware address":   "ffffffffffff 02000a570001 0806 0001 0800 06 04 0001 01000a570001 0a570001 000000000000 0a570002",
+		"broadcast address":        "ffffffffffff 02000a570001 0806 0001 0800 06 04 0001 02000a570001 0a5700ff 000000000000 0a570002",
 		"probe":                    "ffffffffffff 02000a570001 0806 0001 0800 06 04 0001 02000a570001 00000000 000000000000 0a570002",
 		"short":                    "ffffffffffff 02000a570001 0806 0001 0800 06 04 0001 02000a570001 0a570001 000000000000 0a5700",
 		"not Ethernet":             "ffffffffffff 02000a570001 0806 0006 0800 06 04 0001 02000a570001 0a570001 000000000000 0a570002",
@@ -152,6 +153,34 @@ func TestSilentNeighbourFailsConnect(t *testing.T) {
 		if app.events&tcp.EventError == 0 || s.TakeError() != errno.EHOSTUNREACH {
 			t.Errorf("%s: events %b", to, app.events)
 		}
+	}
+}
+
+// again sends once more as soon as it hears of an error.
+type again struct {
+	udpApp
+	send func()
+}
+
+func (a *again) Error(e errno.Errno) { a.udpApp.Error(e); a.send() }
+
+func TestOwnerSendsFromTheErrorOfASilentNeighbour(t *testing.T) {
+	b := newBench(t)
+	app := &again{}
+	s := b.s.NewUDP(2, app)
+	s.Options().RecvErr = true
+	mustNot(t, s.Connect(ap("10.87.0.1:9")))
+	app.send = func() { s.TakeError(); mustNot(t, s.SendTo([]byte("again"), netip.AddrPort{})) }
+	mustNot(t, s.SendTo([]byte("once"), netip.AddrPort{}))
+	b.after(3500 * time.Millisecond)
+	if len(app.errs) != 1 || app.errs[0] != errno.EHOSTUNREACH {
+		t.Fatalf("errors %v", app.errs)
+	}
+	if got := b.send(unhex(arpReply)); len(got) != 1 {
+		t.Errorf("%d datagrams after the late answer, want the second", len(got))
+	}
+	if b.s.Pool().InUse() != 0 || b.s.neigh.held != 0 {
+		t.Error("memory kept")
 	}
 }
 

@@ -2,11 +2,15 @@ package netstack
 
 import (
 	"bytes"
+	"net/netip"
 	"testing"
 	"time"
 
+	"github.com/tcpcni/tcpcni/netstack/buf"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/netstack/udp"
 	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 func TestUDPBothWaysWithResolution(t *testing.T) {
@@ -144,5 +148,81 @@ func TestTCPOverLoopback(t *testing.T) {
 				t.Errorf("loop: %+v", w.a.Counters().Loop)
 			}
 		})
+	}
+}
+
+func TestEqualSeedsGiveEqualFrames(t *testing.T) {
+	run := func() (log []frame) {
+		w := newWorld(t)
+		n := 0
+		w.ab.drop = func(frame) bool { n++; return n%13 == 0 }
+		transfer(t, w, w.a, w.b, 10, "[fd87::2]:8080", 1<<18)
+		return append(w.ab.log, w.ba.log...)
+	}
+	one, two := run(), run()
+	if len(one) != len(two) {
+		t.Fatalf("%d and %d frames", len(one), len(two))
+	}
+	for i := range one {
+		if !bytes.Equal(one[i].data, two[i].data) {
+			t.Fatalf("frame %d differs", i)
+		}
+	}
+}
+
+// echoApp answers every datagram, for ever.
+type echoApp struct {
+	s *udp.Socket
+	n int
+}
+
+func (e *echoApp) Deliver(from netip.AddrPort, _ netip.Addr, p []byte) bool {
+	e.n++
+	_ = e.s.SendTo(p, from)
+	return true
+}
+func (e *echoApp) Error(errno.Errno) {}
+
+func TestFlushEndsWhenTheLoopbackDoesNot(t *testing.T) {
+	s := New(Config{})
+	var apps [2]echoApp
+	for i := range apps {
+		apps[i].s = s.NewUDP(2, &apps[i])
+		mustNot(t, apps[i].s.Bind(ap("127.0.0.1:700"+string(rune('0'+i))), 0, sockopt.Privilege{}))
+	}
+	mustNot(t, apps[0].s.SendTo([]byte("ball"), ap("127.0.0.1:7001")))
+	s.Flush()
+	if n := apps[0].n + apps[1].n; n == 0 || n > flushPackets {
+		t.Errorf("%d datagrams in one Flush", n)
+	}
+	if at, ok := s.Deadline(); !ok || at > s.Now() {
+		t.Error("the rest is not due at once")
+	}
+}
+
+func TestLoopbackIsBounded(t *testing.T) {
+	s := New(Config{})
+	app := &udpApp{full: true}
+	mustNot(t, s.NewUDP(2, app).Bind(ap("127.0.0.1:7000"), 0, sockopt.Privilege{}))
+	u := s.NewUDP(2, app)
+	for range 2 * loopMaxPackets {
+		mustNot(t, u.SendTo(filler(60), ap("127.0.0.1:7000")))
+	}
+	if s.loop.count != loopMaxPackets || s.Counters().Loop.Drops != loopMaxPackets {
+		t.Errorf("%d queued, %d dropped", s.loop.count, s.Counters().Loop.Drops)
+	}
+	s.Flush()
+	s.Flush()
+	for range 1000 {
+		mustNot(t, u.SendTo(filler(60000), ap("127.0.0.1:7000")))
+	}
+	if used := s.Pool().InUse(); used > loopMaxBytes+buf.LargeSize {
+		t.Errorf("%d bytes queued", used)
+	}
+	for range 4 {
+		s.Flush()
+	}
+	if s.Pool().InUse() != 0 {
+		t.Error("memory kept")
 	}
 }
