@@ -77,11 +77,11 @@ func (n *fakeNet) Secret() *[32]byte            { return &n.secret }
 func (n *fakeNet) IsLocal(addr netip.Addr) bool { return addr == testLocal || addr.IsLoopback() }
 func (n *fakeNet) Wake()                        {}
 
-func (n *fakeNet) Route(src, dst netip.Addr, _ int) (Path, error) {
+func (n *fakeNet) Route(_, dst netip.Addr, _ int) (Path, error) {
 	if dst == netip.MustParseAddr("203.0.113.1") {
 		return Path{}, errno.ENETUNREACH
 	}
-	src = testLocal
+	src := testLocal
 	if dst.Is6() {
 		src = netip.MustParseAddr("fd00::1")
 	}
