@@ -254,3 +254,18 @@ func TestRefusedOverLoopback(t *testing.T) {
 		}
 	}
 }
+
+func TestDatagramBehindExtensionHeadersIsDelivered(t *testing.T) {
+	b := newBench(t)
+	app := &udpApp{}
+	mustNot(t, b.s.NewUDP(10, app).Bind(ap("[::]:7777"), 0, priv))
+	plain := udpFrame(true, 20)
+	chain := unhex("3c00 0104 00000000  2b00 0104 00000000  2c00 0400 00000000  1100 0000 00000001") // hop-by-hop, destination, routing, atomic fragment
+	f := append(append(append([]byte(nil), plain[:54]...), chain...), plain[54:]...)
+	f[20] = wire.ProtoHopByHop
+	f[19] += byte(len(chain))
+	b.quiet("datagram", b.send(f))
+	if len(app.data) != 1 || !bytes.Equal(app.data[0], filler(20)) {
+		t.Errorf("got %x; %+v", app.data, b.s.Counters().IPv6)
+	}
+}
