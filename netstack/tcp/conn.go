@@ -41,6 +41,7 @@ const (
 	flagProbeOut                          // a tail loss probe is not answered yet
 	flagProbeRexmt                        // it repeats a segment
 	flagProbeTimer                        // timerRexmt is for a tail loss probe
+	flagDSACK                             // rare.dsack is to be reported
 	flagEdgeKnown                         // all holes below probeEnd are lost
 	flagDraining                          // drain is on the stack
 )
@@ -89,7 +90,7 @@ type conn struct {
 	advMSS  uint16 // what ours did
 	rcvMSS  uint16 // estimate of the peer's full segment
 
-	rcvBuf, sndBuf int32
+	rcvBuf int32 // bytes, unless the program chose its own size
 
 	// RFC 7323.
 	tsOffset, tsRecent uint32
@@ -133,7 +134,8 @@ type rare struct {
 	keepProbes   uint8
 	lastOow      time.Duration // last answer to an unacceptable segment
 	oowOnce      bool
-	retrans      uint32 // segments retransmitted, for struct tcp_info
+	dsack        seqRange // received twice: RFC 2883
+	retrans      uint32   // segments retransmitted, for struct tcp_info
 }
 
 func (c *conn) cold() *rare {
@@ -150,10 +152,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	c := &conn{
 		l: l, s: s, path: path, lport: lport, rport: rport,
 		rto: initialRTO, quickAck: quickAcks,
-		rcvBuf: s.opts.RcvBuf, sndBuf: s.opts.SndBuf,
-	}
-	if !s.opts.RcvBufLocked {
-		c.rcvBuf = l.tun.TCPRmem.Default
+		rcvBuf: l.tun.TCPRmem.Default,
 	}
 	s.conn = c
 	k := c.key()

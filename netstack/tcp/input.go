@@ -89,6 +89,9 @@ func (c *conn) unacceptable(rx *Rx) {
 		// Text or FIN that was received before: the acknowledgement was lost. An
 		// old segment may still acknowledge and carry SACK blocks, which the next
 		// one repeats.
+		if n := uint32(len(rx.Payload)); seqLEQ(h.Seq+n, c.rcvNxt) && c.rcvNxt-h.Seq <= c.rcvLimit() {
+			c.noteTwice(h.Seq, h.Seq+n)
+		}
 		c.ackNow()
 	}
 }
@@ -147,6 +150,7 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 func (c *conn) fitWindow(p []byte, seq uint32, fin bool) ([]byte, uint32, bool) {
 	if seqLT(seq, c.rcvNxt) {
 		old := min(c.rcvNxt-seq, uint32(len(p)))
+		c.noteTwice(seq, seq+old)
 		p, seq = p[old:], seq+old
 		if seqLT(seq, c.rcvNxt) {
 			return nil, seq, false // the FIN too

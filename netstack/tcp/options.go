@@ -72,8 +72,8 @@ var changes = map[sockopt.ID]func(*conn){
 	sockopt.MTUDiscover: (*conn).remark,
 	sockopt.RcvBuf:      (*conn).offerWindow,
 	sockopt.RcvBufForce: (*conn).offerWindow,
-	sockopt.SndBuf:      func(c *conn) { c.sndBuf = c.s.opts.SndBuf },
-	sockopt.SndBufForce: func(c *conn) { c.sndBuf = c.s.opts.SndBuf },
+	sockopt.SndBuf:      (*conn).wakeWriter,
+	sockopt.SndBufForce: (*conn).wakeWriter,
 }
 
 // Changed takes a new value into use.

@@ -14,15 +14,20 @@ import (
 // corkTime is how long TCP_CORK holds back a partial segment (tcp(7)).
 const corkTime = 200 * time.Millisecond
 
-// sendSpace is how many bytes the send queue takes now. The queue is tuned to
-// twice the congestion window, so that a window is ready while one is in flight.
-func (c *conn) sendSpace() int {
-	limit := int(c.sndBuf)
-	if !c.s.opts.SndBufLocked {
-		t := &c.l.tun.TCPWmem
-		limit = min(max(limit, minSendQueue, 2*int(c.cwnd)), int(t.Max))
+// sendLimit is how many bytes the send queue holds. It is tuned to twice the
+// congestion window, so that a window is ready while one is in flight. A size
+// that the program chose is doubled in the option, as Linux does for its
+// overhead.
+func (c *conn) sendLimit() int {
+	if c.s.opts.SndBufLocked {
+		return int(c.s.opts.SndBuf) / 2
 	}
-	return min(limit-c.sq.len(), c.notSentLimit()-int(c.unsent()))
+	return min(max(int(c.s.opts.SndBuf), minSendQueue, 2*int(c.cwnd)), int(c.l.tun.TCPWmem.Max))
+}
+
+// sendSpace is how many bytes the send queue takes now.
+func (c *conn) sendSpace() int {
+	return min(c.sendLimit()-c.sq.len(), c.notSentLimit()-int(c.unsent()))
 }
 
 // notSentLimit is how many bytes may wait for their first transmission
@@ -34,9 +39,13 @@ func (c *conn) notSentLimit() int {
 	return int(c.l.tun.NotSentLowat)
 }
 
-// wakeWriter tells an owner who found no space that there is some.
+// wakeWriter tells an owner who found no space that there is some: more than
+// crumbs, as a wake-up costs more than the few bytes that it would bring.
 func (c *conn) wakeWriter() {
-	if c.flags&flagWantSpace != 0 && c.sendSpace() > 0 {
+	if c.flags&flagWantSpace == 0 || c.sendSpace() <= 0 {
+		return
+	}
+	if limit := c.sendLimit(); limit-c.sq.len() >= limit/4 {
 		c.flags &^= flagWantSpace
 		c.s.raise(EventWritable)
 	}
@@ -73,7 +82,7 @@ func (c *conn) flush() {
 		c.flushHandshake()
 		return
 	}
-	if c.flags&flagAckNow != 0 && c.holdsOutOfOrder() {
+	if c.flags&flagAckNow != 0 && c.reportsSACK() {
 		c.sendAck() // the SACK blocks want the option space to themselves
 	}
 	c.output()

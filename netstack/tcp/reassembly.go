@@ -27,9 +27,19 @@ type reassembly struct {
 	nrecent int
 }
 
-// holdsOutOfOrder reports whether acknowledgements carry SACK blocks.
-func (c *conn) holdsOutOfOrder() bool {
-	return c.ooo != nil && len(c.ooo.pieces) > 0 && c.flags&flagSACK != 0
+// reportsSACK reports whether the next acknowledgement carries SACK blocks.
+func (c *conn) reportsSACK() bool {
+	return c.flags&flagSACK != 0 && (c.flags&flagDSACK != 0 || c.ooo != nil && len(c.ooo.pieces) > 0)
+}
+
+// noteTwice has the next acknowledgement say that [left, right) arrived twice,
+// from which the peer learns that a retransmission was needless: RFC 2883
+// section 4.
+func (c *conn) noteTwice(left, right uint32) {
+	if c.flags&flagSACK != 0 && seqLT(left, right) {
+		c.cold().dsack = seqRange{left, right}
+		c.flags |= flagDSACK
+	}
 }
 
 // keepAhead stores text and FIN that are not at RCV.NXT.
@@ -140,11 +150,19 @@ func (r *reassembly) note(i int) {
 
 // stampSACK reports the islands, the latest first: RFC 2018 section 4.
 func (c *conn) stampSACK(h *wire.TCP) {
-	if !c.holdsOutOfOrder() {
+	if !c.reportsSACK() {
+		return
+	}
+	if c.flags&flagDSACK != 0 {
+		c.flags &^= flagDSACK
+		h.SACK[0] = wire.SACKBlock{Left: c.rare.dsack.left, Right: c.rare.dsack.right}
+		h.NSACK = 1
+	}
+	if c.ooo == nil {
 		return
 	}
 	for _, b := range c.ooo.recent[:c.ooo.nrecent] {
-		if seqLT(c.rcvNxt, b.left) {
+		if seqLT(c.rcvNxt, b.left) && int(h.NSACK) < len(h.SACK) {
 			h.SACK[h.NSACK] = wire.SACKBlock{Left: b.left, Right: b.right}
 			h.NSACK++
 		}

@@ -272,6 +272,16 @@ func TestSACKReceiver(t *testing.T) {
 			< . seq 301 ack 1 len 10 ts 1 0
 			< . seq 401 ack 1 len 10 ts 1 0
 			> . seq 1 ack 1`,
+		"what arrives twice is told": `
+			from sack
+			< . seq 1 ack 1 len 100
+			< . seq 1 ack 1 len 100
+			> . seq 1 ack 101 sack 1-101 # RFC 2883 section 4
+			< . seq 201 ack 1 len 100
+			> . seq 1 ack 101 sack 201-301
+			< . seq 51 ack 1 len 100
+			> . seq 1 ack 151 sack 51-101,201-301
+			got 150`,
 		"none unless agreed": `
 			from established
 			< . seq 101 ack 1 len 100
