@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/tcpcni/tcpcni/test/needroot"
 )
 
 // bothBuilds runs a test with the Go program as a static binary, whose system
@@ -11,7 +13,7 @@ import (
 func bothBuilds(t *testing.T, f func(t *testing.T, peer string)) {
 	for _, cgo := range []bool{false, true} {
 		t.Run(map[bool]string{false: "static", true: "cgo"}[cgo], func(t *testing.T) {
-			needRoot(t)
+			needroot.Check(t, "make network namespaces")
 			f(t, compileGo(t, cgo))
 		})
 	}

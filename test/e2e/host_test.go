@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/vishvananda/netns"
+
+	"github.com/tcpcni/tcpcni/test/needroot"
 )
 
 // The addresses of the network that `tcpcni run` makes by default.
@@ -37,7 +39,7 @@ type host struct {
 // every process in it when the test ends.
 func newHost(t *testing.T) *host {
 	t.Helper()
-	needRoot(t)
+	needroot.Check(t, "make network namespaces")
 	h := &host{t: t, name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), hosts.Add(1))}
 	state, err := os.MkdirTemp("", "e2e-state")
 	must(t, err)
@@ -46,19 +48,6 @@ func newHost(t *testing.T) *host {
 	t.Cleanup(h.remove)
 	sh(t, "ip", "-n", h.name, "link", "set", "lo", "up")
 	return h
-}
-
-// needRoot skips a test without root, or fails it where CI says that root is
-// part of the deal.
-func needRoot(t *testing.T) {
-	t.Helper()
-	switch {
-	case os.Geteuid() == 0:
-	case os.Getenv("CI") == "true":
-		t.Fatal("needs root to make network namespaces")
-	default:
-		t.Skip("needs root to make network namespaces")
-	}
 }
 
 // path names the namespace as a file.

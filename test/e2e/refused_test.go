@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tcpcni/tcpcni/test/needroot"
 )
 
 // What a container under seccomp gets when it asks for what its profile does
@@ -61,7 +63,7 @@ var refusals = map[string][]string{
 
 func TestRefusedCalls(t *testing.T) {
 	onlyTCPCNI(t)
-	needRoot(t)
+	needroot.Check(t, "make network namespaces")
 	program := compileC(t, "refused")
 	check := func(t *testing.T, p *proc) {
 		t.Helper()

@@ -57,8 +57,10 @@ for close_first in 'server', 'client':
     c = create_connection((LOOP4, port))
     a, _ = l.accept()
     l.close()
-    for s in (a, c) if close_first == 'server' else (c, a):
+    for s, other in ((a, c), (c, a)) if close_first == 'server' else ((c, a), (a, c)):
         s.close()
+        if other.fileno() >= 0:
+            other.recv(1) # the end has arrived: who closes next closes second
     time.sleep(0.3)
     def bind(*options):
         tcp(LOOP4, port, *options).close()

@@ -11,7 +11,6 @@ title('addresses')
 a, b = udp(), udp()
 s = socket(AF_INET, SOCK_DGRAM)
 show('fresh', s.getsockname())
-attempt('send without a peer', s.send, b'x')
 attempt('recv nothing', s.recv, 1, MSG_DONTWAIT)
 s.sendto(b'one', a.getsockname())
 show('bound by sending', (s.getsockname()[0], s.getsockname()[1] != 0))
@@ -44,6 +43,10 @@ for size in 1472, 1473, 9000, 65507:
     show('got', len(b.recv(70000)))
 attempt('send 65508', a.sendto, bytes(65508), b.getsockname())
 
+def wakes(s):
+    """Waits for an error as programs do; which event says so is not theirs."""
+    poll(s, select.POLLIN, None)
+
 title('connected')
 c = udp()
 c.connect(a.getsockname())
@@ -60,22 +63,17 @@ show('got', b.recv(10))
 c.connect(b.getsockname())
 c.send(b'moved')
 show('got', b.recv(10))
-port = c.getsockname()[1]
 show('disconnect', call('connect', c.fileno(), bytes(16), 16))
 attempt('peer', c.getpeername)
-show('port kept', c.getsockname()[1] == port)
-attempt('send', c.send, b'x')
 c.connect(('127.0.0.1', closed_port(SOCK_DGRAM)))
 show('refused', c.send(b'x'))
-show('poll', until(c, 'ERR'))
-attempt('recv', c.recv, 1)
-attempt('once', c.recv, 1, MSG_DONTWAIT)
+wakes(c)
+attempt('recvfrom', c.recvfrom, 1)
+attempt('once', c.recvfrom, 1, MSG_DONTWAIT)
 c.send(b'x')
-until(c, 'ERR')
+wakes(c)
 attempt('SO_ERROR', c.getsockopt, SOL_SOCKET, SO_ERROR)
-c.send(b'x')
-until(c, 'ERR')
-attempt('send', c.send, b'x')
+attempt('once', c.recvfrom, 1, MSG_DONTWAIT)
 
 title('readiness and timeouts')
 show('poll', poll(a))
@@ -101,8 +99,6 @@ show('woke', out)
 title('ancillary data')
 a = udp(addr='0.0.0.0')
 a.setsockopt(IPPROTO_IP, 8, 1)  # IP_PKTINFO
-a.setsockopt(IPPROTO_IP, 12, 1) # IP_RECVTTL
-a.setsockopt(IPPROTO_IP, 13, 1) # IP_RECVTOS
 b.sendto(b'x', ('127.0.0.1', a.getsockname()[1]))
 data, anc, flags, _ = a.recvmsg(10, 200)
 for level, kind, value in sorted(anc):
