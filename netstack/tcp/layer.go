@@ -37,6 +37,7 @@ type Layer struct {
 
 	timers  timerHeap
 	dirty   []*conn   // connections that owe output
+	spare   []*conn   // memory for the next list of them
 	raised  []*Socket // sockets with events to report
 	running bool      // dispatch is on the stack
 
@@ -146,14 +147,18 @@ func (l *Layer) Flush() {
 		if len(l.dirty) == 0 {
 			return
 		}
-		for i := 0; i < len(l.dirty); i++ {
-			c := l.dirty[i]
-			l.dirty[i] = nil
+		batch := l.dirty
+		l.dirty = l.spare[:0]
+		for i, c := range batch {
+			batch[i] = nil
 			c.flags &^= flagDirty
 			c.flush()
 		}
-		l.dirty = l.dirty[:0]
+		l.spare = batch[:0]
 		l.dispatch()
+	}
+	if len(l.dirty) > 0 {
+		l.net.Wake() // let the driver look at its links in between
 	}
 }
 

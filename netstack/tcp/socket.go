@@ -212,11 +212,12 @@ func (s *Socket) State() State {
 // Err is why the connection ended: 0 for an orderly end or none yet.
 func (s *Socket) Err() errno.Errno { return s.lastErr }
 
-// LocalAddr is what getsockname(2) shows.
+// LocalAddr is what getsockname(2) shows. As on Linux a connection's address
+// stays after it has ended.
 func (s *Socket) LocalAddr() netip.AddrPort {
 	d := int(s.domain)
 	switch {
-	case s.conn != nil && s.conn.path.Src.IsValid() && s.conn.state != StateClosed:
+	case s.conn != nil && s.conn.path.Src.IsValid():
 		return shown(d, netip.AddrPortFrom(s.conn.path.Src, s.conn.lport))
 	case s.bound.IsValid():
 		return shown(d, netip.AddrPortFrom(s.bound, s.port()))
@@ -224,7 +225,9 @@ func (s *Socket) LocalAddr() netip.AddrPort {
 	return netip.AddrPortFrom(wildcard(d), s.port())
 }
 
-// RemoteAddr is what getpeername(2) shows, invalid without a connection.
+// RemoteAddr is the peer's address, also while connecting and after the
+// connection has ended; it is invalid before. Whether getpeername(2) shows it
+// is for Connected to say.
 func (s *Socket) RemoteAddr() netip.AddrPort {
 	if c := s.conn; c != nil && c.path.Dst.IsValid() {
 		return shown(int(s.domain), netip.AddrPortFrom(c.path.Dst, c.rport))
