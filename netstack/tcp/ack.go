@@ -25,6 +25,9 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 		c.rare.keepProbes = 0
 	}
 	sacked, dsack := c.sackInput(h)
+	if dsack {
+		c.dsackSeen(h.SACK[0].Right - h.SACK[0].Left)
+	}
 	if seqLT(ack, c.sndUna) {
 		// An old acknowledgement: only its SACK blocks are news.
 		c.lossDetection(0, sacked, false, now)

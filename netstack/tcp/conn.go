@@ -10,7 +10,7 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
-type connFlags uint32
+type connFlags uint64
 
 const (
 	flagDirty       connFlags = 1 << iota // stands in Layer.dirty
@@ -41,6 +41,8 @@ const (
 	flagProbeOut                          // a tail loss probe is not answered yet
 	flagProbeRexmt                        // it repeats a segment
 	flagProbeTimer                        // timerRexmt is for a tail loss probe
+	flagMayUndo                           // the last reduction may turn out to be needless
+	flagEstablished                       // the handshake was completed
 	flagDSACK                             // rare.dsack is to be reported
 	flagEdgeKnown                         // all holes below probeEnd are lost
 	flagDraining                          // drain is on the stack
@@ -111,6 +113,9 @@ type conn struct {
 	recover            uint32 // recovery ends when this is acknowledged
 	highRxt            uint32 // retransmitted up to here
 	rexmtMark          uint32 // sndNxt when the first hole was retransmitted
+	priorCwnd          uint32 // window and threshold before the last reduction
+	priorSsthresh      uint32
+	undoBytes          uint32 // retransmitted since, not reported as needless
 	probeEnd           uint32 // sndNxt after the tail loss probe
 	dupBytes           uint32 // without SACK: bytes that duplicate acknowledgements stand for
 	lastSend, lastRecv time.Duration
@@ -194,6 +199,7 @@ func (c *conn) activeOpen() {
 // meanwhile, once both SYNs are acknowledged.
 func (c *conn) established() {
 	c.state = StateEstablished
+	c.flags |= flagEstablished
 	c.timers[timerRexmt] = 0
 	c.backoff, c.failingSince = 0, 0
 	if c.srtt == 0 && c.flags&flagSynTimeout != 0 {

@@ -62,7 +62,7 @@ type Counters struct {
 	ListenDrops, ListenOverflows                         uint64
 	PAWSDrops, ChallengeACKs, ReasmDrops                 uint64
 	Timeouts, FastRetrans, LostRetransmits               uint64
-	DelayedACKs, PureACKs, TailProbes                    uint64
+	DelayedACKs, PureACKs, TailProbes, Undos             uint64
 }
 
 // NewLayer returns a TCP layer on net whose sockets start with the profile's

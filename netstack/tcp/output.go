@@ -168,6 +168,7 @@ func (c *conn) resend(seq, n uint32) {
 	segs := (n + uint32(c.mss) - 1) / uint32(c.mss)
 	c.l.counters.RetransSegs += uint64(max(segs, 1))
 	c.cold().retrans += max(segs, 1)
+	c.retransmitted(n)
 	c.transmit(seq, n, fin)
 }
 

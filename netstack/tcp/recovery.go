@@ -107,9 +107,8 @@ func (c *conn) onProgress(acked uint32, now time.Duration) {
 		return
 	}
 	if seqLEQ(c.recover, c.sndUna) {
-		if c.caState == caRecovery {
-			c.cwnd = c.ssthresh // RFC 6582 section 3.2 step 3, full acknowledgement
-		}
+		// RFC 6582 section 3.2 step 3, full acknowledgement: the window is what
+		// the reduction left, as it was never inflated.
 		c.caState, c.dupBytes = caOpen, 0
 		c.flags &^= flagEdgeKnown
 		return
@@ -148,6 +147,7 @@ func (c *conn) lossSeen() bool {
 // enterRecovery is RFC 6582 section 3.2 step 2 and RFC 6675 section 5 step 4.
 func (c *conn) enterRecovery(now time.Duration) {
 	c.l.counters.FastRetrans++
+	c.beginUndo()
 	c.ssthresh = c.cc.reduce(c.window(), now)
 	c.cwnd = c.ssthresh
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
@@ -161,6 +161,7 @@ func (c *conn) enterRecovery(now time.Duration) {
 // section 3.1, RFC 6675 section 5.1.
 func (c *conn) enterLoss(now time.Duration) {
 	if c.backoff <= 1 {
+		c.beginUndo()
 		c.ssthresh = c.cc.reduce(c.window(), now) // once for one segment, equation 4
 	}
 	c.cc.timeout()

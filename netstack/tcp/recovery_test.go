@@ -298,6 +298,45 @@ func TestSACKReceiver(t *testing.T) {
 	})
 }
 
+func TestUndo(t *testing.T) {
+	stories(t, map[string]string{
+		"reordering was taken for a loss": `
+			from sack
+			write 14600
+			> P. seq 1 len 14600
+			< . seq 1 ack 1 sack 1461-5841
+			> . seq 1 len 1460
+			cwnd 10220
+			< . seq 1 ack 5841           # the original was late
+			< . seq 1 ack 5841 sack 1-1461
+			cwnd 14600
+			< . seq 1 ack 14601
+			cwnd 14600`,
+		"a timeout was premature": `
+			from sack
+			write 10
+			> P. seq 1 len 10
+			+201ms
+			> P. seq 1 len 10
+			cwnd 1460
+			< . seq 1 ack 11
+			< . seq 1 ack 11 sack 1-11
+			cwnd 14600`,
+		"a real loss stays one": `
+			from sack
+			write 14600
+			> P. seq 1 len 14600
+			< . seq 1 ack 1 sack 1461-5841
+			> . seq 1 len 1460
+			< . seq 1 ack 14601
+			cwnd 10220
+			write 10
+			> P. seq 14601 len 10
+			< . seq 1 ack 14611
+			cwnd 10220`,
+	})
+}
+
 func TestTailLossProbe(t *testing.T) {
 	stories(t, map[string]string{
 		"the last segment again": `

@@ -217,7 +217,7 @@ func (s *Socket) Err() errno.Errno { return s.lastErr }
 func (s *Socket) LocalAddr() netip.AddrPort {
 	d := int(s.domain)
 	switch {
-	case s.conn != nil && s.conn.path.Src.IsValid():
+	case s.live() != nil, s.conn != nil && s.conn.flags&flagEstablished != 0:
 		return shown(d, netip.AddrPortFrom(s.conn.path.Src, s.conn.lport))
 	case s.bound.IsValid():
 		return shown(d, netip.AddrPortFrom(s.bound, s.port()))
