@@ -29,8 +29,14 @@ func (c *call) connectStream(s *stream) {
 	case s.phase == phaseConnecting:
 		c.parkFor(s.tcp.Options().SndTimeo, errno.EALREADY)
 	case s.phase == phaseFailed:
-		if c.fail(s.takeFailure()) {
+		e := s.takeError(c.p)
+		if e == 0 {
+			e = errno.ECONNABORTED // SO_ERROR or read has taken it
+		}
+		if c.fail(e) {
 			s.phase = phaseIdle
+		} else {
+			s.failure = e
 		}
 	case s.phase == phaseConnected && !s.told:
 		s.told = c.reply(0)
@@ -89,28 +95,16 @@ func (s *stream) connected() {
 // SO_ERROR. E holds the filler unread, so closing it does that.
 func (s *stream) connectFailed() {
 	if s.wait.first(unix.SYS_CONNECT) != nil {
-		e := s.takeFailure()
+		e := s.tcp.TakeError()
 		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, unix.SYS_CONNECT) {
 			s.phase = phaseIdle
 			return
 		}
 		s.failure = e // nobody heard; the repetition of the call will ask again
 	}
+	s.planted = s.filled > 0
 	s.entomb()
 	s.phase = phaseFailed
-}
-
-// takeFailure returns why the last attempt failed, once.
-func (s *stream) takeFailure() errno.Errno {
-	e := s.failure
-	s.failure = 0
-	if e == 0 {
-		e = s.tcp.TakeError()
-	}
-	if e == 0 {
-		e = errno.ECONNABORTED // SO_ERROR has taken it
-	}
-	return e
 }
 
 // disconnectStream is connect with AF_UNSPEC: the socket becomes as new, but

@@ -7,6 +7,7 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
+	"net"
 	"net/netip"
 
 	"github.com/tcpcni/tcpcni/netstack/tcp"
@@ -66,7 +67,7 @@ func (c *call) ifaceRequest() {
 		return
 	}
 	name, _, _ := bytes.Cut(ifreq[:unix.IFNAMSIZ], []byte{0})
-	prefix, err := c.eng.ifaceIPv4(string(name))
+	prefix, err := ifaceIPv4(string(name))
 	if err != nil {
 		c.result(err)
 		return
@@ -75,21 +76,24 @@ func (c *call) ifaceRequest() {
 	c.result(c.write(c.ptr(2)+unix.IFNAMSIZ, sa[unix.IFNAMSIZ:]))
 }
 
-// ifaceIPv4 is the first IPv4 address of one of the two interfaces that a
-// sandbox has.
-func (e *engine) ifaceIPv4(name string) (netip.Prefix, error) {
-	switch name {
-	case "lo":
-		return netip.PrefixFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 8), nil
-	case e.cfg.Ifname:
-		for _, p := range e.cfg.Addrs {
-			if p.Addr().Is4() {
-				return p, nil
-			}
-		}
-		return netip.Prefix{}, errno.EADDRNOTAVAIL
+// ifaceIPv4 is the first IPv4 address of an interface of the sandbox, as its
+// kernel knows it: a device without one is EADDRNOTAVAIL, none at all ENODEV.
+func ifaceIPv4(name string) (netip.Prefix, error) {
+	dev, err := net.InterfaceByName(name)
+	if err != nil {
+		return netip.Prefix{}, errno.ENODEV
 	}
-	return netip.Prefix{}, errno.ENODEV
+	addrs, err := dev.Addrs()
+	if err != nil {
+		return netip.Prefix{}, errno.ENODEV
+	}
+	for _, a := range addrs {
+		p, err := netip.ParsePrefix(a.String())
+		if err == nil && p.Addr().Is4() {
+			return p, nil
+		}
+	}
+	return netip.Prefix{}, errno.EADDRNOTAVAIL
 }
 
 func netmask(p netip.Prefix) netip.Addr {

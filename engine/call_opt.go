@@ -14,6 +14,13 @@ import (
 const maxOptVal = 512
 
 func (c *call) getOptStream(s *stream) {
+	if s.fd < 0 && c.arg(1) == unix.SOL_SOCKET && c.arg(2) == unix.SO_ERROR {
+		s.failure = s.takeError(c.p)
+		if s.failure == 0 {
+			c.giveOpt(make([]byte, 4))
+			return
+		}
+	}
 	c.getOpt(s.tcp)
 }
 

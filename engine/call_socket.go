@@ -33,8 +33,8 @@ var kinds = map[int]struct {
 	}},
 }
 
-// socket executes socket(2). The filter has let only the two families and types
-// through.
+// socket executes socket(2). The filter has let only the two families through,
+// and no raw sockets.
 func (c *call) socket() {
 	domain, typ, proto := c.arg(0), c.arg(1)&0xf, c.arg(2)
 	flags := c.arg(1) &^ 0xf
@@ -45,6 +45,9 @@ func (c *call) socket() {
 		return
 	case domain != sockopt.AFInet && domain != sockopt.AFInet6:
 		c.fail(errno.EAFNOSUPPORT)
+		return
+	case typ > unix.SOCK_PACKET: // beyond the last type of Linux
+		c.fail(errno.EINVAL)
 		return
 	case !ok:
 		c.fail(errno.ESOCKTNOSUPPORT)

@@ -215,9 +215,12 @@ func (c *call) giveMessage(at uint64, o origin, payload []byte) (int, error) {
 	if len(payload) > m.room {
 		flags |= unix.MSG_TRUNC
 	}
-	control := c.receiveControl(o)
-	if uint64(len(control)) > m.ctrlLen || len(control) > 0 && m.control == 0 {
-		control = nil
+	room := 0
+	if m.control != 0 {
+		room = int(min(m.ctrlLen, maxControl))
+	}
+	control, cut := fitControl(c.receiveControl(o), room)
+	if cut {
 		flags |= unix.MSG_CTRUNC
 	}
 	if len(control) > 0 {

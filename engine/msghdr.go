@@ -170,5 +170,22 @@ func appendControl(b []byte, level, typ int, data []byte) []byte {
 	return b
 }
 
+// fitControl cuts ancillary data to the program's room as put_cmsg of Linux does:
+// the piece that does not fit is shortened, what follows is dropped.
+func fitControl(b []byte, room int) (_ []byte, cut bool) {
+	for at := 0; at < len(b); {
+		n := int(binary.NativeEndian.Uint64(b[at:]))
+		switch {
+		case room-at < cmsghdrLen:
+			return b[:at], true
+		case room-at < n:
+			binary.NativeEndian.PutUint64(b[at:], uint64(room-at))
+			return b[:room], true
+		}
+		at = min(at+cmsgAlign(n), len(b))
+	}
+	return b[:min(len(b), room)], false
+}
+
 // cmsgAlign is CMSG_ALIGN.
 func cmsgAlign(n int) int { return (n + 7) &^ 7 }

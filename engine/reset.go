@@ -6,6 +6,9 @@ package engine
 // closing an empty one gives it an end of file.
 
 import (
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+	"golang.org/x/sys/unix"
+
 	"github.com/tcpcni/tcpcni/hostlink"
 )
 
@@ -19,8 +22,28 @@ func (s *stream) reset() {
 	if hostlink.QueuedIn(s.fd) == 0 {
 		s.plant()
 	}
+	s.planted = hostlink.QueuedIn(s.fd) != 0
 	s.entomb()
 	s.phase = phaseEnded
+}
+
+// takeError is the error of a connection that has ended, once. The program may
+// have met it already, by reading: then P has it no more.
+func (s *stream) takeError(p int) errno.Errno {
+	e := s.failure
+	s.failure = 0
+	if e == 0 {
+		e = s.tcp.TakeError()
+	}
+	if s.planted {
+		var native [4]byte
+		n, no := hostlink.GetSockOpt(p, unix.SOL_SOCKET, unix.SO_ERROR, native[:])
+		if no == 0 && n == 4 && native == [4]byte{} {
+			return 0
+		}
+		s.planted = false
+	}
+	return e
 }
 
 // plant puts an unread byte into E through P'. It fails when the program has

@@ -76,6 +76,19 @@ func TestControlData(t *testing.T) {
 	}
 }
 
+func TestControlDataIsCut(t *testing.T) {
+	for room, want := range map[int][2]int{0: {0, 0}, 15: {0, 0}, 16: {16, 16}, 20: {20, 20}, 28: {28, 28}, 40: {32, 28}} {
+		b := appendControl(nil, 0, 8, make([]byte, 12))
+		got, cut := fitControl(b, room)
+		if len(got) != want[0] || cut != (room < 28) {
+			t.Errorf("room %d: %d bytes, cut %v", room, len(got), cut)
+		}
+		if len(got) > 0 && int(got[0]) != want[1] {
+			t.Errorf("room %d: cmsg_len %d", room, got[0])
+		}
+	}
+}
+
 func FuzzControlData(f *testing.F) {
 	f.Add(appendControl(nil, 0, 8, make([]byte, 12)))
 	f.Add([]byte{255, 255, 255, 255, 255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0})

@@ -45,6 +45,7 @@ type stream struct {
 	rdShut     bool // the program has shut down reading
 	finQueued  bool // the stack was told that the program sends no more
 	eofSent    bool // the program was told that the peer sends no more
+	planted    bool // E was closed with bytes unread: P has, or had, ECONNRESET
 	resetDue   bool // the connection has failed, bytes before that are not delivered yet
 	abortDue   bool // the program closed with bytes unread
 

@@ -62,7 +62,8 @@ var (
 	isFamily  = func(f ...uint32) Cond { return Cond{Arg: 0, In: f} }
 	hasPtr    = func(arg int) Cond { return Cond{Arg: arg, Wide: true, Not: true, In: []uint32{0}} }
 	hasFlag   = func(arg int, bit uint32) Cond { return Cond{Arg: arg, Mask: bit, In: []uint32{bit}} }
-	isStrmDgm = Cond{Arg: 1, Mask: sockTypeMask, In: []uint32{unix.SOCK_STREAM, unix.SOCK_DGRAM}}
+	isRaw     = Cond{Arg: 1, Mask: sockTypeMask, In: []uint32{unix.SOCK_RAW}}
+	plainType = Cond{Arg: 1, Mask: ^uint32(sockTypeMask | unix.SOCK_CLOEXEC | unix.SOCK_NONBLOCK), In: []uint32{0}}
 )
 
 // SandboxRules is the filter's table. No rule of isolation looks at memory: all
@@ -70,9 +71,9 @@ var (
 var SandboxRules = []Rule{
 	{Call: unix.SYS_SOCKET, Cases: []Case{
 		{When: []Cond{isFamily(unix.AF_UNIX)}, Do: ActionAllow},
-		{When: []Cond{isInet, isStrmDgm}, Do: ActionNotify},
 		// Raw sockets need CAP_NET_RAW on the host, too: its error.
-		{When: []Cond{isInet}, Do: ActionErrno(unix.EPERM)},
+		{When: []Cond{isInet, isRaw, plainType}, Do: ActionErrno(unix.EPERM)},
+		{When: []Cond{isInet}, Do: ActionNotify},
 		// Interfaces and addresses are asked for by rtnetlink; the other
 		// protocols reach into the host's kernel (audit, sock_diag, netfilter).
 		{When: []Cond{isFamily(unix.AF_NETLINK), {Arg: 2, In: []uint32{unix.NETLINK_ROUTE}}}, Do: ActionAllow},

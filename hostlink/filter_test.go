@@ -69,7 +69,7 @@ func TestFilterDecides(t *testing.T) {
 		{"the kernel ignores high halves of ints", unix.SYS_SOCKET, [6]uint64{unix.AF_INET | high, unix.SOCK_STREAM | high}, ActionNotify},
 		{"raw", unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_RAW, 1}, eperm},
 		{"raw with flags", unix.SYS_SOCKET, [6]uint64{unix.AF_INET6, unix.SOCK_RAW | unix.SOCK_CLOEXEC}, eperm},
-		{"sctp's type", unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_SEQPACKET, 132}, eperm},
+		{"sctp's type", unix.SYS_SOCKET, [6]uint64{unix.AF_INET, unix.SOCK_SEQPACKET, 132}, ActionNotify},
 		{"unix", unix.SYS_SOCKET, [6]uint64{unix.AF_UNIX, unix.SOCK_STREAM}, ActionAllow},
 		{"packet", unix.SYS_SOCKET, [6]uint64{unix.AF_PACKET, unix.SOCK_RAW}, eperm},
 		{"vsock", unix.SYS_SOCKET, [6]uint64{unix.AF_VSOCK, unix.SOCK_STREAM}, eperm},

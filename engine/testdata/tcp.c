@@ -96,7 +96,7 @@ static void written_to_listener(void)
 
 static void bound_and_refused(void)
 {
-	int s = bound(tcp(), 0), port = port_of(s), one = 1;
+	int s = bound(tcp(), 0), one = 1;
 	setsockopt(s, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	nonblock(s);
 	fcntl(s, F_SETFD, FD_CLOEXEC);
