@@ -16,7 +16,8 @@
 //	listen.go      listeners and their queues                 RFC 9293 §3.10.7.2
 //	halfopen.go    SYN-RECEIVED after a passive open          RFC 4987
 //	connect.go     active open                                RFC 9293 §3.10.1
-//	conn.go        the TCB, its life and its timers           RFC 9293 §3.3
+//	tcb.go         the transmission control block             RFC 9293 §3.3.1
+//	conn.go        its life from open to close, its timers    RFC 9293 §3.10
 //	state.go       what each state permits                    RFC 9293 §3.3.2
 //	ack.go         acknowledgements that arrive               RFC 9293 §3.10.7.4
 //	output.go      what is sent when                          RFC 9293 §3.8.6.2.1, 5681
@@ -26,6 +27,8 @@
 //	sack.go        the sender's scoreboard                    RFC 2018, 6675
 //	reassembly.go  segments ahead of their turn               RFC 2018 §4
 //	cc.go          the congestion window; newreno.go cubic.go RFC 5681, 6928, 9438
+//	tlp.go         tail loss probes                           RFC 8985 §7
+//	undo.go        reductions taken back                      RFC 3708, 4015
 //	rto.go         the retransmission timer, giving up        RFC 6298
 //	paws.go        timestamps                                 RFC 7323 §§3-5
 //	mss.go         segment sizes                              RFC 9293 §3.7.1, 6691, 1191

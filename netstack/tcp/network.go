@@ -58,28 +58,3 @@ type Rx struct {
 	TTL      uint8
 	TOS      uint8 // traffic class; the low two bits are ECN
 }
-
-// Events tells a socket's owner what has become true. Bits accumulate.
-type Events uint16
-
-const (
-	EventConnected  Events = 1 << iota // an active open reached ESTABLISHED
-	EventAcceptable                    // a listener's accept queue has grown
-	EventWritable                      // SendSpace has grown from less than was last asked for
-	EventEOF                           // the peer's FIN is next: every byte before it was delivered
-	EventError                         // the connection failed; Err says why (ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, …)
-	EventUrgent                        // an urgent mark is known; see Socket.UrgentOffset
-	EventClosed                        // the TCB is gone: the socket is CLOSED and silent from now on
-)
-
-// An Owner is told what happens to a socket. Its methods run inside the stack:
-// they may call Deliver-side and Write-side methods of any socket, which only
-// mark work to be done in the next Flush.
-type Owner interface {
-	// Deliver offers the next bytes of the stream and returns how many were
-	// taken. The rest stays in the receive buffer, closing the window, until
-	// Socket.Resume. p is valid during the call only.
-	Deliver(p []byte) int
-	// Event reports changes; see Events.
-	Event(ev Events)
-}

@@ -1,0 +1,149 @@
+package tcp
+
+// The transmission control block: RFC 9293 section 3.3.1.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+type connFlags uint64
+
+const (
+	flagDirty       connFlags = 1 << iota // stands in Layer.dirty
+	flagAckNow                            // an acknowledgement is owed in this Flush
+	flagFinQueued                         // the owner closed: a FIN follows the queue
+	flagFinSent                           // it was sent at least once
+	flagFinRcvd                           // the peer's FIN is below rcvNxt
+	flagEOFTold                           // EventEOF was raised
+	flagClosedTold                        // EventClosed was raised
+	flagTS                                // timestamps negotiated (RFC 7323 section 3)
+	flagSACK                              // SACK negotiated (RFC 2018 section 2)
+	flagWScale                            // window scaling negotiated (RFC 7323 section 2)
+	flagActive                            // opened by Connect
+	flagWantSpace                         // the owner asked for EventWritable
+	flagReadShut                          // the owner discards input
+	flagPingPong                          // the exchange is interactive: acknowledgements wait for an answer
+	flagCwndLimited                       // the congestion window held output back
+	flagRTTBusy                           // rttSeq is being timed
+	flagSmallOut                          // sndSml is valid: a small segment was sent
+	flagUrgRcv                            // rcvUp is valid
+	flagUrgSnd                            // sndUp is valid
+	flagWinProbe                          // the window-probe timer, not retransmission, is meant
+	flagForcePush                         // hold nothing back any more (cork expired, last call)
+	flagSynTimeout                        // a SYN had to be retransmitted
+	flagHeadAgain                         // the first hole is to be retransmitted once more
+	flagSynDue                            // our SYN is to be sent
+	flagOrphan                            // counted in Layer.orphans
+	flagProbeOut                          // a tail loss probe is not answered yet
+	flagProbeRexmt                        // it repeats a segment
+	flagProbeTimer                        // timerRexmt is for a tail loss probe
+	flagMayUndo                           // the last reduction may turn out to be needless
+	flagEstablished                       // the handshake was completed
+	flagDSACK                             // rare.dsack is to be reported
+	flagEdgeKnown                         // all holes below probeEnd are lost
+	flagDraining                          // drain is on the stack
+)
+
+// Timers of one connection.
+const (
+	timerRexmt  = iota // retransmission, or window probes when nothing is in flight
+	timerDelack        // delayed acknowledgement
+	timerKeep          // keep-alive
+	timerLinger        // FIN-WAIT-2 of an orphan
+	numTimers
+)
+
+// A conn is one connection that is neither half-open nor in TIME-WAIT: those
+// have smaller records. Tens of thousands may idle, so everything that an idle
+// connection does without hangs behind a pointer.
+type conn struct {
+	l    *Layer
+	s    *Socket
+	cc   congestion
+	ooo  *reassembly // nil until a segment arrives out of order
+	sb   *scoreboard // nil until a SACK block arrives
+	rare *rare       // nil until something unusual happens
+
+	path         Path
+	lport, rport uint16
+	state        State
+	caState      caState
+	sndScale     uint8 // shift of the windows that the peer sends
+	rcvScale     uint8 // shift of those we send
+	flags        connFlags
+
+	sq stream // sent from sndUna, and queued
+	rq stream // received in order, not delivered
+
+	// RFC 9293 section 3.3.1.
+	iss, sndUna, sndNxt, sndWnd, sndWl1, sndWl2 uint32
+	irs, rcvNxt                                 uint32
+	rcvAdv                                      uint32 // right edge of the window that was advertised
+	rcvWup                                      uint32 // rcvNxt when it was: Last.ACK.sent of RFC 7323
+	maxSndWnd                                   uint32 // largest window that the peer offered
+	sndSml                                      uint32 // end of the last small segment (Minshall)
+
+	mss     uint16 // payload bytes of a full segment, options deducted
+	peerMSS uint16 // what the peer's SYN allowed
+	advMSS  uint16 // what ours did
+	rcvMSS  uint16 // estimate of the peer's full segment
+
+	rcvBuf int32 // bytes, unless the program chose its own size
+
+	// RFC 7323.
+	tsOffset, tsRecent uint32
+	tsRecentAt         time.Duration
+
+	// Acknowledging.
+	unacked  uint32 // bytes received since the last acknowledgement
+	quickAck uint8  // acknowledgements still to be sent at once
+
+	// RFC 6298.
+	srtt, rttvar, rto, rttAt time.Duration
+	rttSeq                   uint32
+	backoff                  uint8 // consecutive timeouts
+	dupAcks                  uint8
+
+	// Congestion control and loss recovery, in bytes.
+	cwnd, ssthresh     uint32
+	recover            uint32 // recovery ends when this is acknowledged
+	highRxt            uint32 // retransmitted up to here
+	rexmtMark          uint32 // sndNxt when the first hole was retransmitted
+	priorCwnd          uint32 // window and threshold before the last reduction
+	priorSsthresh      uint32
+	undoBytes          uint32 // retransmitted since, not reported as needless
+	probeEnd           uint32 // sndNxt after the tail loss probe
+	dupBytes           uint32 // without SACK: bytes that duplicate acknowledgements stand for
+	lastSend, lastRecv time.Duration
+	failingSince       time.Duration // first of the present run of timeouts
+	rtoAt              time.Duration // when the retransmission timer would expire
+
+	// Receive buffer tuning.
+	rcvSpaceSeq uint32
+	rcvSpaceAt  time.Duration
+
+	heapIndex int32
+	timers    [numTimers]time.Duration // 0: not armed
+}
+
+// rare is the part of a connection that few have.
+type rare struct {
+	rcvUp, sndUp uint32 // RFC 6093: sequence number after the urgent byte
+	finSeq       uint32 // peer's FIN that arrived ahead of text
+	finAhead     bool
+	softErr      errno.Errno
+	keepProbes   uint8
+	lastOow      time.Duration // last answer to an unacceptable segment
+	oowOnce      bool
+	dsack        seqRange // received twice: RFC 2883
+	retrans      uint32   // segments retransmitted, for struct tcp_info
+}
+
+func (c *conn) cold() *rare {
+	if c.rare == nil {
+		c.rare = new(rare)
+	}
+	return c.rare
+}
