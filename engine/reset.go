@@ -23,6 +23,11 @@ func (s *stream) reset() {
 		s.plant()
 	}
 	s.planted = hostlink.QueuedIn(s.fd) != 0
+	if s.eofSent {
+		// A reset after the peer's FIN is EPIPE to a writer (tcp_reset of Linux),
+		// also to one that is just writing: the end comes before the error.
+		hostlink.ShutdownFD(s.fd, unix.SHUT_RD)
+	}
 	s.entomb()
 	s.phase = phaseEnded
 }
