@@ -1,0 +1,124 @@
+package tcp
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/buf"
+)
+
+// TestStreamAgainstModel writes, pushes and trims at random and compares every
+// range with a plain slice, across the wrap of sequence numbers.
+func TestStreamAgainstModel(t *testing.T) {
+	var pool buf.Pool
+	var q stream
+	var model []byte
+	rnd := uint32(1)
+	next := func(n int) int {
+		rnd = rnd*1664525 + 1013904223
+		return int(rnd>>8) % n
+	}
+	q.reset(1<<32 - 5000)
+	for range 20000 {
+		switch next(4) {
+		case 0:
+			p := bytes.Repeat([]byte{byte(rnd)}, next(3000))
+			q.write(&pool, p)
+			model = append(model, p...)
+		case 1:
+			c := pool.Get(1 + next(buf.LargeSize))
+			c.B = append(c.B, bytes.Repeat([]byte{byte(rnd)}, 1+next(500))...)
+			model = append(model, c.B...)
+			q.push(c)
+		case 2:
+			n := next(len(model) + 1)
+			q.trim(&pool, q.start+uint32(n))
+			model = model[n:]
+		case 3:
+			if len(model) == 0 {
+				continue
+			}
+			from := next(len(model))
+			n := 1 + next(len(model)-from)
+			got := bytes.Join(q.slices(nil, q.start+uint32(from), n), nil)
+			if !bytes.Equal(got, model[from:from+n]) {
+				t.Fatalf("[%d, %d) differs", from, from+n)
+			}
+			if f := q.first(); !bytes.HasPrefix(model, f) || len(f) == 0 {
+				t.Fatal("the front differs")
+			}
+		}
+		if q.len() != len(model) || q.mem != pool.InUse() {
+			t.Fatalf("%d bytes in %d of memory, want %d in %d", q.len(), q.mem, len(model), pool.InUse())
+		}
+	}
+	q.trim(&pool, q.end)
+	if pool.InUse() != 0 {
+		t.Errorf("%d bytes left", pool.InUse())
+	}
+}
+
+// alarm is a timed thing that notes when it was called.
+type alarm struct {
+	pos   int32
+	due   time.Duration
+	fired []time.Duration
+}
+
+func (a *alarm) heapPos() *int32 { return &a.pos }
+
+func (a *alarm) runTimers(now time.Duration) time.Duration {
+	if a.due > now {
+		return a.due // fired early, as a later deadline is only stored
+	}
+	a.fired = append(a.fired, now)
+	a.due = never
+	return never
+}
+
+func TestTimersFireOnceAndNotLate(t *testing.T) {
+	var h timerHeap
+	alarms := make([]*alarm, 200)
+	rnd := uint32(7)
+	for i := range alarms {
+		rnd = rnd*1664525 + 1013904223
+		alarms[i] = &alarm{due: time.Duration(rnd >> 16)}
+		h.arm(alarms[i], alarms[i].due)
+	}
+	// Some are put off, some brought forward, some taken out.
+	want := make(map[*alarm]time.Duration)
+	for i, a := range alarms {
+		switch i % 4 {
+		case 0:
+			a.due += 1000
+		case 1:
+			a.due /= 2
+		case 2:
+			h.remove(a)
+			continue
+		}
+		h.arm(a, a.due)
+		want[a] = a.due
+	}
+	for now := time.Duration(0); now < 1<<17; now += 7 {
+		h.run(now)
+		for i := 1; i < len(h); i++ {
+			if h[i].at < h[(i-1)/2].at || *h[i].t.heapPos() != int32(i+1) {
+				t.Fatal("the heap is out of order")
+			}
+		}
+	}
+	for i, a := range alarms {
+		due, armed := want[a]
+		switch {
+		case !armed && len(a.fired) > 0:
+			t.Errorf("alarm %d was removed and fired", i)
+		case armed && (len(a.fired) != 1 || a.fired[0] < due || a.fired[0] >= due+7):
+			t.Errorf("alarm %d due at %d fired at %v", i, due, a.fired)
+		}
+	}
+	if len(h) != 0 {
+		t.Errorf("%d left", len(h))
+	}
+}
