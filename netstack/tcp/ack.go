@@ -70,6 +70,7 @@ func (c *conn) windowUpdate(h *wire.TCP) bool {
 // advanceUna takes what ack newly acknowledges off the queue.
 func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
 	c.measure(ack, h, now)
+	c.bytesAcked += uint64(ack - c.sndUna)
 	c.sndUna = ack
 	c.backoff, c.failingSince = 0, 0
 	c.sq.trim(c.l.pool, seqMin(ack, c.sq.end))

@@ -13,6 +13,7 @@ func (c *conn) direct() bool {
 // take accepts p at RCV.NXT. The owner may end the connection meanwhile.
 func (c *conn) take(p []byte) {
 	c.rcvNxt += uint32(len(p))
+	c.bytesRcvd += uint64(len(p))
 	if c.direct() {
 		n := c.s.owner.Deliver(p)
 		if c.state == StateClosed {
@@ -41,6 +42,7 @@ func (c *conn) take(p []byte) {
 func (c *conn) takeChunk(t *buf.Chunk, skip uint32) {
 	if skip == 0 && c.rq.len() > 0 && c.flags&flagReadShut == 0 {
 		c.rcvNxt += uint32(len(t.B))
+		c.bytesRcvd += uint64(len(t.B))
 		c.rq.push(t)
 		return
 	}

@@ -206,8 +206,7 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	i.Reordering = dupThresh
 	i.RcvSpace = uint32(c.rcvBuf)
 	i.NotSentBytes = c.unsent()
-	i.BytesAcked = uint64(c.sndUna - c.iss)
-	i.BytesReceived = uint64(c.rcvNxt - c.irs)
+	i.BytesAcked, i.BytesReceived = c.bytesAcked, c.bytesRcvd
 	i.SndWnd, i.RcvWnd = c.sndWnd, c.rcvAdv-c.rcvNxt
 	if c.ooo != nil {
 		i.RcvOOOPack = uint32(len(c.ooo.pieces))

@@ -124,6 +124,8 @@ type conn struct {
 	rcvSpaceSeq uint32
 	rcvSpaceAt  time.Duration
 
+	bytesAcked, bytesRcvd uint64 // for struct tcp_info
+
 	heapIndex int32
 	timers    [numTimers]time.Duration // 0: not armed
 }
