@@ -3,6 +3,7 @@ package hostlink
 // Seccomp user notification: seccomp_unotify(2), linux/seccomp.h.
 
 import (
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -103,9 +104,22 @@ func (n *Notifier) ReplyFD(id uint64, fd int, cloexec bool) (int, unix.Errno) {
 	if cloexec {
 		r.newfdFlags = unix.O_CLOEXEC
 	}
-	// This one waits until the caller's thread has run.
+	// The kernel waits until the caller's thread has taken the descriptor. A
+	// signal that interrupts the wait withdraws the descriptor but not the reply
+	// (kernel/seccomp.c, seccomp_notify_addfd): the call would return 0. The Go
+	// runtime sends itself such signals all the time.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	before := maskSignals(unix.SIG_BLOCK, ^uint64(0))
 	got, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(n.fd), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&r)))
+	maskSignals(unix.SIG_SETMASK, before)
 	return int(got), e
+}
+
+// maskSignals changes the calling thread's signal mask and returns the old one.
+func maskSignals(how int, mask uint64) (before uint64) {
+	_, _, _ = unix.RawSyscall6(unix.SYS_RT_SIGPROCMASK, uintptr(how), uintptr(unsafe.Pointer(&mask)), uintptr(unsafe.Pointer(&before)), unsafe.Sizeof(mask), 0, 0)
+	return before
 }
 
 // Valid reports whether call id still waits, so that its thread is still the

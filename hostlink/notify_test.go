@@ -3,6 +3,7 @@ package hostlink
 import (
 	"os"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,5 +210,53 @@ func TestIsNotifier(t *testing.T) {
 	defer func() { _ = p.Close() }()
 	if IsNotifier(p.epfd) || IsNotifier(-1) {
 		t.Error("others are")
+	}
+}
+
+// The Go runtime interrupts threads with SIGURG to preempt goroutines. A reply
+// with a descriptor that is interrupted half-way would have the call return 0.
+func TestReplyFDSurvivesSignals(t *testing.T) {
+	f := newFiltered(t)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// One more for the thread that waits in its call without telling the
+	// scheduler, and one for the goroutine that never rests.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2))
+	pid, self := unix.Getpid(), unix.Gettid()
+	var replying, over atomic.Bool
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for !over.Load() {
+			for range 20 {
+				if replying.Load() {
+					_ = unix.Tgkill(pid, self, unix.SIGURG)
+				}
+			}
+			runtime.Gosched()
+		}
+	}()
+	defer func() { over.Store(true); <-stopped }()
+	e, p, errno := NewPair(PairStream, false)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	defer CloseFD(e)
+	defer CloseFD(p)
+	want, _ := SocketCookie(p)
+	for range 300 {
+		done := f.do(func() (int, error) { return unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) })
+		id := f.next().ID
+		replying.Store(true)
+		given, errno := f.on.ReplyFD(id, p, true)
+		replying.Store(false)
+		if errno != 0 {
+			t.Fatal(errno)
+		}
+		got := <-done
+		if cookie, _ := SocketCookie(got.v); got.err != nil || got.v != given || cookie != want {
+			t.Fatalf("socket returned %d, %v; the reply said %d", got.v, got.err, given)
+		}
+		CloseFD(got.v)
 	}
 }
