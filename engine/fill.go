@@ -56,6 +56,7 @@ func (s *stream) open(p int) {
 		s.raiseDue = true
 	}
 	s.drain()
+	hostlink.SetSendBuffer(s.fd, sndBuf)
 }
 
 func (s *stream) raise(p int) {

@@ -195,12 +195,17 @@ type port struct {
 	gone  bool // its device was deleted
 }
 
-// frameBatch bounds the frames taken from a link in one turn.
-const frameBatch = 64
+// Bounds of what is taken from a link in one turn, in frames and in bytes: a
+// sender whose window is full waits for the acknowledgements that the turn's end
+// sends, and should not wait for a whole window to be worked off.
+const (
+	frameBatch = 64
+	byteBatch  = 256 << 10
+)
 
 // input hands waiting frames to the stack.
 func (e *engine) input(p *port) {
-	for range frameBatch {
+	for n, size := 0, 0; n < frameBatch && size < byteBatch; n++ {
 		f, err := p.ReadFrame(e.frame[:])
 		if err != nil {
 			if errors.Is(err, hostlink.ErrGone) && !p.gone {
@@ -210,6 +215,7 @@ func (e *engine) input(p *port) {
 			}
 			return
 		}
+		size += len(f.Data)
 		if p.num != 0 {
 			e.stack.Input(p.num, &f)
 		}

@@ -69,6 +69,7 @@ func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *str
 		st.fill(p)
 	} else {
 		st.phase, st.told = phaseConnected, true
+		st.raise(p)
 		if n := st.pairBuffer(); n != sndBuf {
 			hostlink.SetSendBuffer(p, n) // the listener's limit
 		}
