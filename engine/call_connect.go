@@ -56,15 +56,8 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		c.result(err)
 		return
 	}
-	err = s.tcp.Connect(to)
-	switch {
-	case err != nil && err != errno.EINPROGRESS:
+	if err := s.tcp.Connect(to); err != errno.EINPROGRESS {
 		c.result(err)
-		return
-	case err == nil:
-		s.phase, s.told = phaseConnected, true
-		s.open(c.p)
-		c.reply(0)
 		return
 	}
 	s.phase = phaseConnecting

@@ -56,12 +56,17 @@ func (s *stream) open(p int) {
 		s.raiseDue = true
 	}
 	s.drain()
-	hostlink.SetSendBuffer(s.fd, sndBuf)
 }
 
+// raise gives both ends of the pair the buffers of a connection.
 func (s *stream) raise(p int) {
 	s.raiseDue = false
 	hostlink.SetSendBuffer(p, s.pairBuffer())
+	if o := s.tcp.Options(); o.RcvBufLocked {
+		s.limitUnread(o)
+	} else {
+		hostlink.SetSendBuffer(s.fd, sndBuf)
+	}
 }
 
 // pairBuffer is P's send buffer in bytes before the kernel doubles it. What a

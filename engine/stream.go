@@ -70,10 +70,6 @@ func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *str
 	} else {
 		st.phase, st.told = phaseConnected, true
 		st.raise(p)
-		if n := st.pairBuffer(); n != sndBuf {
-			hostlink.SetSendBuffer(p, n) // the listener's limit
-		}
-		st.limitUnread(conn.Options())
 	}
 	if st.adopt() != nil {
 		st.discard()
