@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // A call is one notified system call on its way through a handler. Exactly one
@@ -30,7 +30,7 @@ func (c *call) ptr(i int) uint64 { return c.req.Args[i] }
 func (c *call) reply(v int) bool { return c.on.Reply(c.req.ID, int64(v), 0) == 0 }
 
 // fail ends the call with an error.
-func (c *call) fail(e errno.Errno) bool { return c.on.Reply(c.req.ID, 0, unix.Errno(e)) == 0 }
+func (c *call) fail(e errno.Errno) bool { return c.on.Reply(c.req.ID, 0, abi.Errno(e)) == 0 }
 
 // result ends the call with 0, or with the error when there is one.
 func (c *call) result(err error) bool {
@@ -55,7 +55,7 @@ func asErrno(err error) errno.Errno {
 // nonBlocking reports whether the call must not wait; flags are those of a
 // call that has MSG_DONTWAIT, else 0.
 func (c *call) nonBlocking(flags int) bool {
-	return flags&unix.MSG_DONTWAIT != 0 || c.p >= 0 && hostlink.NonBlocking(c.p)
+	return flags&abi.MSG_DONTWAIT != 0 || c.p >= 0 && hostlink.NonBlocking(c.p)
 }
 
 // read copies program memory. It checks that the caller is still there, so that
@@ -133,7 +133,7 @@ func (c *call) privileged(try func(sockopt.Privilege) error) error {
 }
 
 // grab fetches the file behind descriptor fd of the caller.
-func (c *call) grab(fd int) unix.Errno {
+func (c *call) grab(fd int) abi.Errno {
 	for range 2 {
 		th, e := c.eng.threads.get(c.on, c.req.ID, c.req.TID)
 		if e != 0 {
@@ -144,12 +144,12 @@ func (c *call) grab(fd int) unix.Errno {
 			c.p, c.th = p, th
 			return 0
 		}
-		if e != unix.ESRCH {
+		if e != abi.ESRCH {
 			return e
 		}
 		c.eng.threads.forget(th) // its number was given to another
 	}
-	return unix.ESRCH
+	return abi.ESRCH
 }
 
 // release closes P'. What a handler needs later it grabs again: a reference

@@ -2,9 +2,9 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // connectStream executes connect(2) on TCP. What a repeated call answers follows
@@ -75,7 +75,7 @@ func (s *stream) connected() {
 	}
 	s.phase = phaseConnected
 	s.open(-1)
-	if s.wait.answer(func(w *waiter) bool { return w.reply(0) }, unix.SYS_CONNECT) {
+	if s.wait.answer(func(w *waiter) bool { return w.reply(0) }, abi.SYS_CONNECT) {
 		s.told = true
 	}
 	s.readable = true // bytes may have been written behind the filler
@@ -87,9 +87,9 @@ func (s *stream) connected() {
 // wait for it, or else as Linux shows it to poll, by POLLERR and POLLHUP, and in
 // SO_ERROR. E holds the filler unread, so closing it does that.
 func (s *stream) connectFailed() {
-	if s.wait.first(unix.SYS_CONNECT) != nil {
+	if s.wait.first(abi.SYS_CONNECT) != nil {
 		e := s.tcp.TakeError()
-		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, unix.SYS_CONNECT) {
+		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, abi.SYS_CONNECT) {
 			s.phase = phaseIdle
 			return
 		}
@@ -128,7 +128,7 @@ func (c *call) disconnectStream(s *stream) {
 func (s *stream) emptyPair(p int) {
 	b := s.eng.chunk().B
 	for _, fd := range [...]int{p, s.fd} {
-		for n, e := 1, unix.Errno(0); e == 0 && n > 0; {
+		for n, e := 1, abi.Errno(0); e == 0 && n > 0; {
 			n, e = hostlink.Recv(fd, b[:cap(b)], 0)
 		}
 	}

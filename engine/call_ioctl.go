@@ -10,27 +10,25 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
-
-const sioCOutQNSD = 0x894B // SIOCOUTQNSD, linux/sockios.h
 
 // ifaceAddrs take the asked address out of an interface's prefix.
 var ifaceAddrs = map[int]func(netip.Prefix) netip.Addr{
-	unix.SIOCGIFADDR:    netip.Prefix.Addr,
-	unix.SIOCGIFDSTADDR: netip.Prefix.Addr,
-	unix.SIOCGIFNETMASK: netmask,
-	unix.SIOCGIFBRDADDR: broadcast,
+	abi.SIOCGIFADDR:    netip.Prefix.Addr,
+	abi.SIOCGIFDSTADDR: netip.Prefix.Addr,
+	abi.SIOCGIFNETMASK: netmask,
+	abi.SIOCGIFBRDADDR: broadcast,
 }
 
 func (c *call) ioctlStream(s *stream) {
 	switch c.arg(1) {
-	case unix.SIOCOUTQ:
+	case abi.SIOCOUTQ:
 		c.outQueue(s, func(unacked, unsent int) int { return unacked })
-	case sioCOutQNSD:
+	case abi.SIOCOUTQNSD:
 		c.outQueue(s, func(unacked, unsent int) int { return unsent })
 	default:
 		c.ifaceRequest()
@@ -39,7 +37,7 @@ func (c *call) ioctlStream(s *stream) {
 
 func (c *call) ioctlDgram(d *dgram) {
 	switch c.arg(1) {
-	case unix.SIOCOUTQ, sioCOutQNSD:
+	case abi.SIOCOUTQ, abi.SIOCOUTQNSD:
 		c.result(c.writeInt(c.ptr(2), 0)) // datagrams leave at once
 	default:
 		c.ifaceRequest()
@@ -61,19 +59,19 @@ func (c *call) ifaceRequest() {
 		c.resume()
 		return
 	}
-	var ifreq [unix.IFNAMSIZ + sockaddrInLen]byte
-	if err := c.read(c.ptr(2), ifreq[:unix.IFNAMSIZ]); err != nil {
+	var ifreq [abi.IFNAMSIZ + sockaddrInLen]byte
+	if err := c.read(c.ptr(2), ifreq[:abi.IFNAMSIZ]); err != nil {
 		c.result(err)
 		return
 	}
-	name, _, _ := bytes.Cut(ifreq[:unix.IFNAMSIZ], []byte{0})
+	name, _, _ := bytes.Cut(ifreq[:abi.IFNAMSIZ], []byte{0})
 	prefix, err := ifaceIPv4(string(name))
 	if err != nil {
 		c.result(err)
 		return
 	}
-	sa := appendSockaddr(ifreq[:unix.IFNAMSIZ], sockopt.AFInet, netip.AddrPortFrom(pick(prefix), 0))
-	c.result(c.write(c.ptr(2)+unix.IFNAMSIZ, sa[unix.IFNAMSIZ:]))
+	sa := appendSockaddr(ifreq[:abi.IFNAMSIZ], sockopt.AFInet, netip.AddrPortFrom(pick(prefix), 0))
+	c.result(c.write(c.ptr(2)+abi.IFNAMSIZ, sa[abi.IFNAMSIZ:]))
 }
 
 // ifaceIPv4 is the first IPv4 address of an interface of the sandbox, as its

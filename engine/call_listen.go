@@ -2,8 +2,8 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 func (c *call) listen(s *stream) {
@@ -23,7 +23,7 @@ func (c *call) listen(s *stream) {
 		return
 	}
 	if s.phase == phaseIdle {
-		hostlink.ShutdownFD(c.p, unix.SHUT_WR) // writing to a listener is EPIPE
+		hostlink.ShutdownFD(c.p, abi.SHUT_WR) // writing to a listener is EPIPE
 	}
 	s.phase = phaseListening
 	c.reply(0)
@@ -35,7 +35,7 @@ func (c *call) accept4(s *stream) { c.acceptWith(s, c.arg(3)) }
 
 func (c *call) acceptWith(s *stream, flags int) {
 	switch {
-	case flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0, s.phase != phaseListening:
+	case flags&^(abi.SOCK_CLOEXEC|abi.SOCK_NONBLOCK) != 0, s.phase != phaseListening:
 		c.fail(errno.EINVAL)
 	case s.waiting() > 0:
 		// What poll shows must be true when the call returns.

@@ -6,8 +6,8 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 func (c *call) sendtoStream(s *stream) {
@@ -38,7 +38,7 @@ func (c *call) sendmmsgStream(s *stream) {
 // full.
 func (c *call) sendRefusal(s *stream, flags int) errno.Errno {
 	switch {
-	case flags&unix.MSG_FASTOPEN != 0:
+	case flags&abi.MSG_FASTOPEN != 0:
 		return errno.EOPNOTSUPP
 	case s.phase == phaseIdle, s.phase == phaseFailed, s.phase == phaseListening:
 		return errno.EPIPE
@@ -63,8 +63,8 @@ func (c *call) sendStream(s *stream, m *message, flags int) {
 		c.result(err)
 		return
 	}
-	n, e := hostlink.Send(c.p, b, flags&unix.MSG_OOB)
-	if e == unix.EAGAIN && !c.nonBlocking(flags) {
+	n, e := hostlink.Send(c.p, b, flags&abi.MSG_OOB)
+	if e == abi.EAGAIN && !c.nonBlocking(flags) {
 		c.park(c.eng.now+retryAfter, 0)
 		return
 	}
@@ -83,7 +83,7 @@ func (c *call) recvmmsgStream(s *stream) { c.recvStream(s, c.arg(3)) }
 
 func (c *call) recvStream(s *stream, flags int) {
 	switch {
-	case flags&unix.MSG_ERRQUEUE != 0:
+	case flags&abi.MSG_ERRQUEUE != 0:
 		c.fail(errno.EAGAIN)
 	case s.phase == phaseIdle, s.phase == phaseFailed, s.phase == phaseListening:
 		c.fail(errno.ENOTCONN)

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // maxOptVal bounds the value of an option, in bytes; the longest that Linux has
@@ -14,7 +14,7 @@ import (
 const maxOptVal = 512
 
 func (c *call) getOptStream(s *stream) {
-	if s.fd < 0 && c.arg(1) == unix.SOL_SOCKET && c.arg(2) == unix.SO_ERROR {
+	if s.fd < 0 && c.arg(1) == abi.SOL_SOCKET && c.arg(2) == abi.SO_ERROR {
 		s.failure = s.takeError(c.p)
 		if s.failure == 0 {
 			c.giveOpt(make([]byte, 4))
@@ -41,7 +41,7 @@ func (c *call) setOptDgram(d *dgram) {
 }
 
 func (c *call) getOpt(t sockopt.Target) {
-	if e := c.s.failure; e != 0 && c.arg(1) == unix.SOL_SOCKET && c.arg(2) == unix.SO_ERROR {
+	if e := c.s.failure; e != 0 && c.arg(1) == abi.SOL_SOCKET && c.arg(2) == abi.SO_ERROR {
 		c.s.failure = 0
 		c.giveOpt(binary.NativeEndian.AppendUint32(nil, uint32(e)))
 		return

@@ -2,9 +2,9 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // shutdownStream executes shutdown(2) on TCP. On a connection it is done to P
@@ -13,7 +13,7 @@ import (
 // hears of it in order.
 func (c *call) shutdownStream(s *stream) {
 	how := c.arg(1)
-	if how < unix.SHUT_RD || how > unix.SHUT_RDWR {
+	if how < abi.SHUT_RD || how > abi.SHUT_RDWR {
 		c.fail(errno.EINVAL)
 		return
 	}
@@ -22,15 +22,15 @@ func (c *call) shutdownStream(s *stream) {
 		s.shutdown(c.p, how)
 		c.reply(0)
 	case phaseListening:
-		if how != unix.SHUT_WR {
-			hostlink.ShutdownFD(c.p, unix.SHUT_RDWR)
+		if how != abi.SHUT_WR {
+			hostlink.ShutdownFD(c.p, abi.SHUT_RDWR)
 			s.stopListening()
 		}
 		c.reply(0)
 	case phaseConnecting:
 		// Linux drops the attempt; the socket may connect again.
 		s.tcp.Abort()
-		s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) }, unix.SYS_CONNECT)
+		s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) }, abi.SYS_CONNECT)
 		s.phase = phaseIdle
 		c.reply(0)
 	case phaseEnded:
@@ -45,11 +45,11 @@ func (c *call) shutdownStream(s *stream) {
 }
 
 func (s *stream) shutdown(p, how int) {
-	if how != unix.SHUT_WR && !s.rdShut {
+	if how != abi.SHUT_WR && !s.rdShut {
 		s.rdShut = true
 		s.tcp.CloseRead()
 	}
-	if how != unix.SHUT_RD {
+	if how != abi.SHUT_RD {
 		s.wrShut = true
 	}
 	hostlink.ShutdownFD(p, how)
@@ -59,7 +59,7 @@ func (s *stream) shutdown(p, how int) {
 func (c *call) shutdownDgram(d *dgram) {
 	how := c.arg(1)
 	switch {
-	case how < unix.SHUT_RD || how > unix.SHUT_RDWR:
+	case how < abi.SHUT_RD || how > abi.SHUT_RDWR:
 		c.fail(errno.EINVAL)
 	case !d.udp.RemoteAddr().IsValid():
 		// Linux refuses and shuts down all the same: programs wake a thread

@@ -2,9 +2,9 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -15,16 +15,16 @@ const (
 // kinds are the sockets that a program may have, by type.
 var kinds = map[int]struct {
 	proto int
-	make  func(e *engine, domain int, nonblock bool) (*sock, int, unix.Errno)
+	make  func(e *engine, domain int, nonblock bool) (*sock, int, abi.Errno)
 }{
-	sockopt.SockStream: {protoTCP, func(e *engine, domain int, nonblock bool) (*sock, int, unix.Errno) {
+	sockopt.SockStream: {protoTCP, func(e *engine, domain int, nonblock bool) (*sock, int, abi.Errno) {
 		s, p, err := e.newStream(domain, nonblock, nil)
 		if err != 0 {
 			return nil, -1, err
 		}
 		return &s.sock, p, 0
 	}},
-	sockopt.SockDgram: {protoUDP, func(e *engine, domain int, nonblock bool) (*sock, int, unix.Errno) {
+	sockopt.SockDgram: {protoUDP, func(e *engine, domain int, nonblock bool) (*sock, int, abi.Errno) {
 		d, p, err := e.newDgram(domain, nonblock)
 		if err != 0 {
 			return nil, -1, err
@@ -40,13 +40,13 @@ func (c *call) socket() {
 	flags := c.arg(1) &^ 0xf
 	kind, ok := kinds[typ]
 	switch {
-	case flags&^(unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK) != 0:
+	case flags&^(abi.SOCK_CLOEXEC|abi.SOCK_NONBLOCK) != 0:
 		c.fail(errno.EINVAL)
 		return
 	case domain != sockopt.AFInet && domain != sockopt.AFInet6:
 		c.fail(errno.EAFNOSUPPORT)
 		return
-	case typ > unix.SOCK_PACKET: // beyond the last type of Linux
+	case typ > abi.SOCK_PACKET: // beyond the last type of Linux
 		c.fail(errno.EINVAL)
 		return
 	case !ok:
@@ -62,13 +62,13 @@ func (c *call) socket() {
 	if e != 0 {
 		return // the caller is gone
 	}
-	s, p, e := kind.make(c.eng, domain, flags&unix.SOCK_NONBLOCK != 0)
+	s, p, e := kind.make(c.eng, domain, flags&abi.SOCK_NONBLOCK != 0)
 	if e != 0 {
 		c.fail(errno.Errno(e))
 		return
 	}
 	s.uid = th.uid
-	fd, e := c.on.ReplyFD(c.req.ID, p, flags&unix.SOCK_CLOEXEC != 0)
+	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
 	hostlink.CloseFD(p)
 	if e != 0 {
 		s.abandon()

@@ -4,19 +4,19 @@ import (
 	"encoding/binary"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // receiveCalls are the calls that wait for a datagram.
-var receiveCalls = []int32{unix.SYS_RECVFROM, unix.SYS_RECVMSG, unix.SYS_RECVMMSG}
+var receiveCalls = []int32{abi.SYS_RECVFROM, abi.SYS_RECVMSG, abi.SYS_RECVMMSG}
 
 // givers hand one datagram over, by call; they return what the call returns.
 var givers = map[int32]func(*call, origin, []byte) (int, error){
-	unix.SYS_RECVFROM: (*call).giveFrom,
-	unix.SYS_RECVMSG:  (*call).giveMsg,
-	unix.SYS_RECVMMSG: (*call).giveMmsg,
+	abi.SYS_RECVFROM: (*call).giveFrom,
+	abi.SYS_RECVMSG:  (*call).giveMsg,
+	abi.SYS_RECVMMSG: (*call).giveMmsg,
 }
 
 func (c *call) recvfromDgram(d *dgram) { c.receive(d) }
@@ -32,12 +32,12 @@ func (c *call) recvmmsgDgram(d *dgram) {
 		c.reply(0)
 		return
 	}
-	if flags&unix.MSG_ERRQUEUE != 0 {
+	if flags&abi.MSG_ERRQUEUE != 0 {
 		c.receive(d)
 		return
 	}
 	for i := range count {
-		o, payload, e := d.take(c.p, flags&unix.MSG_PEEK != 0)
+		o, payload, e := d.take(c.p, flags&abi.MSG_PEEK != 0)
 		if e != 0 && i == 0 {
 			c.receive(d) // errors and waiting are the same as for one
 			return
@@ -57,7 +57,7 @@ func (c *call) recvmmsgDgram(d *dgram) {
 }
 
 func (c *call) receiveFlags() int {
-	if c.req.Nr == unix.SYS_RECVMSG {
+	if c.req.Nr == abi.SYS_RECVMSG {
 		return c.arg(2)
 	}
 	return c.arg(3)
@@ -66,7 +66,7 @@ func (c *call) receiveFlags() int {
 // receive ends a call with one datagram, an error, or waits.
 func (c *call) receive(d *dgram) {
 	flags := c.receiveFlags()
-	if flags&unix.MSG_ERRQUEUE != 0 {
+	if flags&abi.MSG_ERRQUEUE != 0 {
 		c.fail(errno.EAGAIN) // errors come by SO_ERROR, none are queued
 		return
 	}
@@ -74,11 +74,11 @@ func (c *call) receive(d *dgram) {
 		c.fail(e)
 		return
 	}
-	o, payload, e := d.take(c.p, flags&unix.MSG_PEEK != 0)
+	o, payload, e := d.take(c.p, flags&abi.MSG_PEEK != 0)
 	switch {
 	case e == 0:
 		c.finishReceive(d, o, payload)
-	case d.rdShut || e != unix.EAGAIN:
+	case d.rdShut || e != abi.EAGAIN:
 		c.reply(0)
 	case c.nonBlocking(flags):
 		c.fail(errno.EAGAIN)
@@ -97,7 +97,7 @@ func (c *call) finishReceive(d *dgram, o origin, payload []byte) bool {
 	} else {
 		heard = c.reply(n)
 	}
-	if !heard && c.p >= 0 && c.receiveFlags()&unix.MSG_PEEK == 0 {
+	if !heard && c.p >= 0 && c.receiveFlags()&abi.MSG_PEEK == 0 {
 		d.stash = &stashed{origin: o, payload: append([]byte(nil), payload...)}
 		d.wake()
 	}
@@ -105,7 +105,7 @@ func (c *call) finishReceive(d *dgram, o origin, payload []byte) bool {
 }
 
 // take removes the oldest datagram from P, or only looks at it.
-func (d *dgram) take(p int, peek bool) (origin, []byte, unix.Errno) {
+func (d *dgram) take(p int, peek bool) (origin, []byte, abi.Errno) {
 	if st := d.stash; st != nil {
 		if !peek {
 			d.stash = nil
@@ -118,7 +118,7 @@ func (d *dgram) take(p int, peek bool) (origin, []byte, unix.Errno) {
 	}
 	b := d.eng.datagram[:]
 	if peek {
-		n, e := hostlink.Recv(p, b, unix.MSG_PEEK)
+		n, e := hostlink.Recv(p, b, abi.MSG_PEEK)
 		return d.origins.peek(n), b[:n], e
 	}
 	n, e := hostlink.Recv(p, b, 0)
@@ -130,10 +130,10 @@ func (d *dgram) take(p int, peek bool) (origin, []byte, unix.Errno) {
 
 // skipWakes removes empty datagrams that stand for no datagram. Whether the
 // first entry without bytes is still in the queue shows by looking.
-func (d *dgram) skipWakes(p int) unix.Errno {
+func (d *dgram) skipWakes(p int) abi.Errno {
 	for d.origins.len() > 0 && d.origins.list[d.origins.head].size == 0 {
 		var b [1]byte
-		n, e := hostlink.Recv(p, b[:], unix.MSG_PEEK)
+		n, e := hostlink.Recv(p, b[:], abi.MSG_PEEK)
 		switch {
 		case e != 0:
 			d.origins.clear()
@@ -167,7 +167,7 @@ func (c *call) giveFrom(o origin, payload []byte) (int, error) {
 
 // received is the length that a receiving call returns.
 func (c *call) received(m *message, payload []byte) int {
-	if c.receiveFlags()&unix.MSG_TRUNC != 0 {
+	if c.receiveFlags()&abi.MSG_TRUNC != 0 {
 		return len(payload)
 	}
 	return min(len(payload), m.room)
@@ -213,7 +213,7 @@ func (c *call) giveMessage(at uint64, o origin, payload []byte) (int, error) {
 	}
 	flags := 0
 	if len(payload) > m.room {
-		flags |= unix.MSG_TRUNC
+		flags |= abi.MSG_TRUNC
 	}
 	room := 0
 	if m.control != 0 {
@@ -221,7 +221,7 @@ func (c *call) giveMessage(at uint64, o origin, payload []byte) (int, error) {
 	}
 	control, cut := fitControl(c.receiveControl(o), room)
 	if cut {
-		flags |= unix.MSG_CTRUNC
+		flags |= abi.MSG_CTRUNC
 	}
 	if len(control) > 0 {
 		if err := c.write(m.control, control); err != nil {
@@ -249,11 +249,11 @@ func (c *call) receiveControl(o origin) []byte {
 		a := to.As4()
 		info := binary.NativeEndian.AppendUint32(nil, index)
 		info = append(append(info, a[:]...), a[:]...)
-		b = appendControl(b, unix.IPPROTO_IP, unix.IP_PKTINFO, info)
+		b = appendControl(b, abi.IPPROTO_IP, abi.IP_PKTINFO, info)
 	}
 	if opt.PktInfo6 && c.s.domain == sockopt.AFInet6 {
 		a := o.to.As16()
-		b = appendControl(b, unix.IPPROTO_IPV6, unix.IPV6_PKTINFO, binary.NativeEndian.AppendUint32(a[:], index))
+		b = appendControl(b, abi.IPPROTO_IPV6, abi.IPV6_PKTINFO, binary.NativeEndian.AppendUint32(a[:], index))
 	}
 	return b
 }

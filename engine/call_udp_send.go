@@ -5,16 +5,16 @@ import (
 	"net/netip"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // refusedSendFlags are those that udp(7) has and this does not: urgent data does
 // not exist, and datagrams are not put together from several calls.
 var refusedSendFlags = map[int]errno.Errno{
-	unix.MSG_OOB:  errno.EOPNOTSUPP,
-	unix.MSG_MORE: errno.EOPNOTSUPP,
+	abi.MSG_OOB:  errno.EOPNOTSUPP,
+	abi.MSG_MORE: errno.EOPNOTSUPP,
 }
 
 func (c *call) sendtoDgram(d *dgram) {
@@ -140,12 +140,12 @@ type sendHow struct {
 // sendControls are the pieces of ancillary data that a program may send along,
 // by level and type (ip(7), ipv6(7), RFC 3542).
 var sendControls = map[[2]int]func(*sendHow, []byte) error{
-	{unix.IPPROTO_IP, unix.IP_TOS}:          func(h *sendHow, b []byte) error { return intControl(&h.tos, b, 0, 255) },
-	{unix.IPPROTO_IP, unix.IP_TTL}:          func(h *sendHow, b []byte) error { return intControl(&h.ttl, b, 1, 255) },
-	{unix.IPPROTO_IP, unix.IP_PKTINFO}:      pktInfo4,
-	{unix.IPPROTO_IPV6, unix.IPV6_TCLASS}:   func(h *sendHow, b []byte) error { return intControl(&h.tos, b, -1, 255) },
-	{unix.IPPROTO_IPV6, unix.IPV6_HOPLIMIT}: func(h *sendHow, b []byte) error { return intControl(&h.ttl, b, -1, 255) },
-	{unix.IPPROTO_IPV6, unix.IPV6_PKTINFO}:  pktInfo6,
+	{abi.IPPROTO_IP, abi.IP_TOS}:          func(h *sendHow, b []byte) error { return intControl(&h.tos, b, 0, 255) },
+	{abi.IPPROTO_IP, abi.IP_TTL}:          func(h *sendHow, b []byte) error { return intControl(&h.ttl, b, 1, 255) },
+	{abi.IPPROTO_IP, abi.IP_PKTINFO}:      pktInfo4,
+	{abi.IPPROTO_IPV6, abi.IPV6_TCLASS}:   func(h *sendHow, b []byte) error { return intControl(&h.tos, b, -1, 255) },
+	{abi.IPPROTO_IPV6, abi.IPV6_HOPLIMIT}: func(h *sendHow, b []byte) error { return intControl(&h.ttl, b, -1, 255) },
+	{abi.IPPROTO_IPV6, abi.IPV6_PKTINFO}:  pktInfo6,
 }
 
 func intControl(to *int, b []byte, lo, hi int) error {

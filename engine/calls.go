@@ -2,8 +2,8 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // A handler executes a call on a socket of the sandbox, by the socket's kind.
@@ -15,23 +15,23 @@ type handler struct {
 // handlers are the calls whose first argument is a descriptor. A call on
 // anything but a socket of ours goes on in the kernel.
 var handlers = map[int32]handler{
-	unix.SYS_BIND:        {(*call).bindStream, (*call).bindDgram},
-	unix.SYS_LISTEN:      {(*call).listen, (*call).notSupported},
-	unix.SYS_ACCEPT:      {(*call).accept, (*call).notSupported},
-	unix.SYS_ACCEPT4:     {(*call).accept4, (*call).notSupported},
-	unix.SYS_CONNECT:     {(*call).connectStream, (*call).connectDgram},
-	unix.SYS_GETSOCKNAME: {(*call).nameStream, (*call).nameDgram},
-	unix.SYS_GETPEERNAME: {(*call).peerStream, (*call).peerDgram},
-	unix.SYS_GETSOCKOPT:  {(*call).getOptStream, (*call).getOptDgram},
-	unix.SYS_SETSOCKOPT:  {(*call).setOptStream, (*call).setOptDgram},
-	unix.SYS_SHUTDOWN:    {(*call).shutdownStream, (*call).shutdownDgram},
-	unix.SYS_SENDTO:      {(*call).sendtoStream, (*call).sendtoDgram},
-	unix.SYS_SENDMSG:     {(*call).sendmsgStream, (*call).sendmsgDgram},
-	unix.SYS_SENDMMSG:    {(*call).sendmmsgStream, (*call).sendmmsgDgram},
-	unix.SYS_RECVFROM:    {(*call).recvfromStream, (*call).recvfromDgram},
-	unix.SYS_RECVMSG:     {(*call).recvmsgStream, (*call).recvmsgDgram},
-	unix.SYS_RECVMMSG:    {(*call).recvmmsgStream, (*call).recvmmsgDgram},
-	unix.SYS_IOCTL:       {(*call).ioctlStream, (*call).ioctlDgram},
+	abi.SYS_BIND:        {(*call).bindStream, (*call).bindDgram},
+	abi.SYS_LISTEN:      {(*call).listen, (*call).notSupported},
+	abi.SYS_ACCEPT:      {(*call).accept, (*call).notSupported},
+	abi.SYS_ACCEPT4:     {(*call).accept4, (*call).notSupported},
+	abi.SYS_CONNECT:     {(*call).connectStream, (*call).connectDgram},
+	abi.SYS_GETSOCKNAME: {(*call).nameStream, (*call).nameDgram},
+	abi.SYS_GETPEERNAME: {(*call).peerStream, (*call).peerDgram},
+	abi.SYS_GETSOCKOPT:  {(*call).getOptStream, (*call).getOptDgram},
+	abi.SYS_SETSOCKOPT:  {(*call).setOptStream, (*call).setOptDgram},
+	abi.SYS_SHUTDOWN:    {(*call).shutdownStream, (*call).shutdownDgram},
+	abi.SYS_SENDTO:      {(*call).sendtoStream, (*call).sendtoDgram},
+	abi.SYS_SENDMSG:     {(*call).sendmsgStream, (*call).sendmsgDgram},
+	abi.SYS_SENDMMSG:    {(*call).sendmmsgStream, (*call).sendmmsgDgram},
+	abi.SYS_RECVFROM:    {(*call).recvfromStream, (*call).recvfromDgram},
+	abi.SYS_RECVMSG:     {(*call).recvmsgStream, (*call).recvmsgDgram},
+	abi.SYS_RECVMMSG:    {(*call).recvmmsgStream, (*call).recvmmsgDgram},
+	abi.SYS_IOCTL:       {(*call).ioctlStream, (*call).ioctlDgram},
 }
 
 // intercept is one attached listener.
@@ -60,7 +60,7 @@ func (c *call) dispatch() {
 		c.fail(errno.ENOSYS)
 		return
 	}
-	if c.req.Nr == unix.SYS_SOCKET {
+	if c.req.Nr == abi.SYS_SOCKET {
 		c.socket()
 		return
 	}
@@ -71,9 +71,9 @@ func (c *call) dispatch() {
 	}
 	switch e := c.grab(c.arg(0)); e {
 	case 0:
-	case unix.ESRCH:
+	case abi.ESRCH:
 		return // the caller is gone, and with it the call
-	case unix.EMFILE, unix.ENFILE:
+	case abi.EMFILE, abi.ENFILE:
 		c.fail(errno.ENOBUFS) // the engine's limit, not the caller's
 		return
 	default:

@@ -4,9 +4,9 @@ import (
 	"net/netip"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/udp"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // A dgram is a program's UDP socket. Its pair is SOCK_SEQPACKET, which keeps the
@@ -42,7 +42,7 @@ const (
 	maxDatagram6 = 65527
 )
 
-func (e *engine) newDgram(domain int, nonblock bool) (*dgram, int, unix.Errno) {
+func (e *engine) newDgram(domain int, nonblock bool) (*dgram, int, abi.Errno) {
 	s, p, err := e.newPair(hostlink.PairPacket, nonblock)
 	if err != 0 {
 		return nil, -1, err
@@ -55,7 +55,7 @@ func (e *engine) newDgram(domain int, nonblock bool) (*dgram, int, unix.Errno) {
 	if d.adopt() != nil {
 		d.abandon()
 		hostlink.CloseFD(p)
-		return nil, -1, unix.ENOBUFS
+		return nil, -1, abi.ENOBUFS
 	}
 	return d, p, 0
 }
@@ -165,7 +165,7 @@ func (d *dgram) pump() {
 		b := d.eng.datagram[:]
 		n, e := hostlink.Recv(d.fd, b, 0)
 		switch {
-		case e == unix.EAGAIN:
+		case e == abi.EAGAIN:
 			return
 		case e != 0 || n == 0 && d.hup:
 			d.programClosed()
@@ -209,11 +209,11 @@ func (d *dgram) programClosed() {
 // shutdown ends one or both directions natively; calls that wait for a datagram
 // see an end of file.
 func (d *dgram) shutdown(p, how int) {
-	if how != unix.SHUT_WR {
+	if how != abi.SHUT_WR {
 		d.rdShut = true
 		d.wait.answer(func(w *waiter) bool { return w.reply(0) }, receiveCalls...)
 	}
-	if how != unix.SHUT_RD {
+	if how != abi.SHUT_RD {
 		d.wrShut = true
 	}
 	hostlink.ShutdownFD(p, how)

@@ -6,9 +6,9 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 const maxTokens = 64
@@ -29,7 +29,7 @@ func (s *stream) admit() {
 		return
 	}
 	for s.waiting() > 0 {
-		w := s.wait.first(unix.SYS_ACCEPT, unix.SYS_ACCEPT4)
+		w := s.wait.first(abi.SYS_ACCEPT, abi.SYS_ACCEPT4)
 		if w == nil {
 			break
 		}
@@ -70,19 +70,19 @@ func (s *stream) hand(c *call) {
 		}
 	}
 	flags := 0
-	if c.req.Nr == unix.SYS_ACCEPT4 {
+	if c.req.Nr == abi.SYS_ACCEPT4 {
 		flags = c.arg(3)
 	}
-	child, p, e := s.eng.newStream(s.domain, flags&unix.SOCK_NONBLOCK != 0, conn)
+	child, p, e := s.eng.newStream(s.domain, flags&abi.SOCK_NONBLOCK != 0, conn)
 	if e != 0 {
 		c.fail(errno.Errno(e))
 		return
 	}
-	fd, e := c.on.ReplyFD(c.req.ID, p, flags&unix.SOCK_CLOEXEC != 0)
+	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
 	hostlink.CloseFD(p)
 	if e != 0 {
 		child.discard()
-		if e != unix.ENOENT {
+		if e != abi.ENOENT {
 			c.fail(errno.Errno(e))
 		}
 		return

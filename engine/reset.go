@@ -6,10 +6,9 @@ package engine
 // closing an empty one gives it an end of file.
 
 import (
-	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
-
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // reset ends an established connection that has failed, after what arrived
@@ -26,7 +25,7 @@ func (s *stream) reset() {
 	if s.eofSent {
 		// A reset after the peer's FIN is EPIPE to a writer (tcp_reset of Linux),
 		// also to one that is just writing: the end comes before the error.
-		hostlink.ShutdownFD(s.fd, unix.SHUT_RD)
+		hostlink.ShutdownFD(s.fd, abi.SHUT_RD)
 	}
 	s.entomb()
 	s.phase = phaseEnded
@@ -42,7 +41,7 @@ func (s *stream) takeError(p int) errno.Errno {
 	}
 	if s.planted {
 		var native [4]byte
-		n, no := hostlink.GetSockOpt(p, unix.SOL_SOCKET, unix.SO_ERROR, native[:])
+		n, no := hostlink.GetSockOpt(p, abi.SOL_SOCKET, abi.SO_ERROR, native[:])
 		if no == 0 && n == 4 && native == [4]byte{} {
 			return 0
 		}

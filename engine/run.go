@@ -10,9 +10,9 @@ import (
 	"runtime/debug"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack"
 	"github.com/tcpcni/tcpcni/sockopt"
-	"golang.org/x/sys/unix"
 )
 
 // Memory of the process. The stack's buffers come from pools, so the collector
@@ -38,7 +38,7 @@ func Run(cfg Config, ready func()) error {
 	}
 	defer e.close()
 	stop := make(chan os.Signal, 1)
-	signal.Notify(stop, unix.SIGTERM, unix.SIGINT)
+	signal.Notify(stop, abi.SIGTERM, abi.SIGINT)
 	defer signal.Stop(stop)
 	go func() {
 		if _, ok := <-stop; ok {
@@ -49,7 +49,7 @@ func Run(cfg Config, ready func()) error {
 		e.owner = hostlink.NetNSOwner()
 		// Capabilities that remain: reaching into the programs' descriptors and
 		// memory.
-		if err := dropPrivileges(unix.CAP_SYS_PTRACE); err != nil {
+		if err := dropPrivileges(abi.CAP_SYS_PTRACE); err != nil {
 			return err
 		}
 		ready()

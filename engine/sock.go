@@ -2,9 +2,9 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // A sock is what streams and datagram sockets have in common: the pair, its
@@ -45,13 +45,13 @@ const sndBuf = 1 << 20
 
 // newPair makes the body of a socket. The caller gives p to the program and
 // closes it, and calls discard when that fails.
-func (e *engine) newPair(typ int, nonblock bool) (s *sock, p int, err unix.Errno) {
+func (e *engine) newPair(typ int, nonblock bool) (s *sock, p int, err abi.Errno) {
 	if e.socks.full() {
-		return nil, -1, unix.ENOBUFS
+		return nil, -1, abi.ENOBUFS
 	}
 	end, p, err := hostlink.NewPair(typ, nonblock)
 	if err != 0 {
-		return nil, -1, unix.ENOBUFS
+		return nil, -1, abi.ENOBUFS
 	}
 	s = &sock{eng: e, fd: end}
 	s.cookie, _ = hostlink.SocketCookie(p)

@@ -2,9 +2,9 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
-	"golang.org/x/sys/unix"
 )
 
 // A phase is how far a TCP socket has come, as its program sees it.
@@ -56,7 +56,7 @@ type stream struct {
 
 // newStream makes the two halves of a TCP socket. conn is nil for socket(2) and
 // the connection for accept(2).
-func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *stream, p int, err unix.Errno) {
+func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *stream, p int, err abi.Errno) {
 	s, p, err := e.newPair(hostlink.PairStream, nonblock)
 	if err != 0 {
 		return nil, -1, err
@@ -74,7 +74,7 @@ func (e *engine) newStream(domain int, nonblock bool, conn *tcp.Socket) (st *str
 	if st.adopt() != nil {
 		st.discard()
 		hostlink.CloseFD(p)
-		return nil, -1, unix.ENOBUFS
+		return nil, -1, abi.ENOBUFS
 	}
 	return st, p, 0
 }

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
-	"golang.org/x/sys/unix"
 )
 
 // maxThreads bounds the cached threads, each of which is a descriptor. A thread
@@ -29,7 +29,7 @@ type threads struct {
 // get returns the thread that makes call id, opening it when needed. The check
 // of the identifier after opening makes sure that the number still meant the
 // caller.
-func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, unix.Errno) {
+func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, abi.Errno) {
 	if th := t.byTID[tid]; th != nil {
 		th.used = true
 		return th, 0
@@ -40,7 +40,7 @@ func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, uni
 	}
 	if !n.Valid(id) {
 		hostlink.CloseFD(fd)
-		return nil, unix.ESRCH
+		return nil, abi.ESRCH
 	}
 	th := &thread{tid: tid, pidfd: fd, used: true}
 	if st, ok := hostlink.ReadThreadStatus(int(tid)); ok {
@@ -115,8 +115,8 @@ func (e *engine) privilegeOf(tid uint32) (sockopt.Privilege, uint32) {
 	}
 	has := func(c uint) bool { return st.Caps&(1<<c) != 0 }
 	return sockopt.Privilege{
-		NetAdmin:       has(unix.CAP_NET_ADMIN),
-		NetRaw:         has(unix.CAP_NET_RAW),
-		NetBindService: has(unix.CAP_NET_BIND_SERVICE),
+		NetAdmin:       has(abi.CAP_NET_ADMIN),
+		NetRaw:         has(abi.CAP_NET_RAW),
+		NetBindService: has(abi.CAP_NET_BIND_SERVICE),
 	}, st.UID
 }

@@ -2,7 +2,7 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
-	"golang.org/x/sys/unix"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 )
 
 // copyBelow is the size in bytes under which what was read from E is copied into
@@ -54,9 +54,9 @@ func (s *stream) pump() {
 		}
 		n, e := hostlink.Recv(s.fd, c.B[:room], 0)
 		switch {
-		case e == unix.EAGAIN:
+		case e == abi.EAGAIN:
 			s.readable = false
-		case e == unix.ECONNRESET:
+		case e == abi.ECONNRESET:
 			s.readable = false
 			s.abortDue = true
 			s.mark()
@@ -106,11 +106,11 @@ func (s *stream) Deliver(p []byte) int {
 	}
 	extra := 0
 	if ahead, ok := s.tcp.UrgentOffset(); ok && ahead == 0 {
-		extra = unix.MSG_OOB
+		extra = abi.MSG_OOB
 		p = p[:1]
 	}
 	n, e := hostlink.Send(s.fd, p, extra)
-	if e != 0 && e != unix.EAGAIN {
+	if e != 0 && e != abi.EAGAIN {
 		return len(p) // nobody reads any more; the hang-up follows
 	}
 	if n < len(p) {
@@ -139,7 +139,7 @@ func (s *stream) endOfInput() {
 		return
 	}
 	s.eofSent = true
-	hostlink.ShutdownFD(s.fd, unix.SHUT_WR)
+	hostlink.ShutdownFD(s.fd, abi.SHUT_WR)
 	if s.finQueued {
 		s.retire()
 	}

@@ -6,7 +6,7 @@ package engine
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
-	"golang.org/x/sys/unix"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
 )
 
 // pumpUrgent takes the urgent byte if it is next in E. False: read on. A read
@@ -16,7 +16,7 @@ func (s *stream) pumpUrgent() bool {
 		return false
 	}
 	var b [1]byte
-	n, e := hostlink.Recv(s.fd, b[:], unix.MSG_OOB)
+	n, e := hostlink.Recv(s.fd, b[:], abi.MSG_OOB)
 	if e != 0 || n == 0 {
 		s.urgent = false // the mark of a byte that was taken before
 		return false
