@@ -42,6 +42,8 @@ say() { printf '\n== %s\n' "$*"; }
 in_host() { ip netns exec "$host" "$@"; }
 in_outside() { ip netns exec "$outside" "$@"; }
 in_sandbox() { ip netns exec "$host" "$tcpcni" exec web -- "$@"; }
+# What runs in the background is started without these functions: of a function,
+# $! is the shell that waits for the command, and killing it leaves the command.
 
 # until_ok COMMAND...: repeats a command until it succeeds; gives up after a
 # minute, which only a fault makes it last.
@@ -93,11 +95,11 @@ echo "host 192.0.2.1, outside 192.0.2.2"
 
 say "nginx in a sandbox of the network in test/demo/demo.conflist"
 nginx_conf inside
-in_host "$tcpcni" run --name web --conf "$here/demo.conflist" -- \
+ip netns exec "$host" "$tcpcni" run --name web --conf "$here/demo.conflist" -- \
 	nginx -p "$dir/inside" -c "$dir/inside/nginx.conf" -g 'daemon off;' >"$dir/sandbox.log" 2>&1 &
 pids="$pids $!"
 nginx_conf outside
-in_outside nginx -p "$dir/outside" -c "$dir/outside/nginx.conf" -g 'daemon off;' >"$dir/outside.log" 2>&1 &
+ip netns exec "$outside" nginx -p "$dir/outside" -c "$dir/outside/nginx.conf" -g 'daemon off;' >"$dir/outside.log" 2>&1 &
 pids="$pids $!"
 until_ok in_outside curl -sSf --noproxy '*' http://10.87.0.2/whoami
 until_ok in_outside curl -sSf --noproxy '*' http://192.0.2.2/whoami
@@ -120,9 +122,9 @@ in_sandbox curl -sSf --noproxy '*' http://192.0.2.2/whoami
 fetch in_sandbox http://192.0.2.2/file "$dir/outside/www/file"
 
 say "The sandbox's sockets while two downloads run: tcpcni ss web"
-in_outside curl -sS --noproxy '*' --limit-rate 2M -o /dev/null http://10.87.0.2/file >"$dir/slow1.log" 2>&1 &
+ip netns exec "$outside" curl -sS --noproxy '*' --limit-rate 2M -o /dev/null http://10.87.0.2/file >"$dir/slow1.log" 2>&1 &
 pids="$pids $!"
-in_sandbox curl -sS --noproxy '*' --limit-rate 2M -o /dev/null http://192.0.2.2/file >"$dir/slow2.log" 2>&1 &
+ip netns exec "$host" "$tcpcni" exec web -- curl -sS --noproxy '*' --limit-rate 2M -o /dev/null http://192.0.2.2/file >"$dir/slow2.log" 2>&1 &
 pids="$pids $!"
 two_established() { [ "$(in_host "$tcpcni" ss web | grep -c ESTAB)" -ge 2 ]; }
 until_ok two_established
