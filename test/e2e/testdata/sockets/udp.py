@@ -115,7 +115,7 @@ for s in x, y:
     s.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
 x.bind(('127.0.0.1', 0))
 attempt('shared by both', y.bind, x.getsockname())
-attempt('broadcast', x.sendto, b'x', ('255.255.255.255', 9))
+attempt('broadcast', socket(AF_INET, SOCK_DGRAM).sendto, b'x', ('255.255.255.255', 9))
 attempt('port 0', x.sendto, b'x', ('127.0.0.1', 0))
 attempt('listen', x.listen, 1)
 attempt('accept', x.accept)
