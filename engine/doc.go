@@ -23,11 +23,13 @@
 //   - not connected: P's send buffer is shrunk and filled, so it is not writable
 //     (fill.go); on connect it is drained and raised;
 //   - a waiting connection: a token byte in P's receive queue (listener.go);
-//   - end of file: shutdown of E; RST: E closed while it holds unread bytes
-//     (reset.go);
+//   - end of file: shutdown of E; RST and a failed connect: E closed while it
+//     holds unread bytes (reset.go);
 //   - urgent data: MSG_OOB of AF_UNIX (urgent.go).
 //
-// The program's close is the hang-up of E.
+// The program's close is the hang-up of E. Since close, read and write are not
+// notified, the loop looks at every E before it serves a call: what a program did
+// before the call has then been seen.
 //
 // # Interrupted calls
 //
@@ -39,9 +41,27 @@
 //
 // # Where a program can tell the difference
 //
-// Reading or writing a TCP socket that was never connected waits (or gives
-// EAGAIN) where Linux gives ENOTCONN or EPIPE, because read and write are
-// native; poll reports nothing for it where Linux reports POLLOUT|POLLHUP. A
-// connection that failed with another error than ECONNRESET shows ECONNRESET to
-// read, and its true error to SO_ERROR. close with SO_LINGER > 0 does not wait.
+// Reads and writes are native, on an AF_UNIX socket. That shows in places:
+//
+//   - Reading from or writing to a TCP socket that was never connected waits, or
+//     gives EAGAIN, where Linux gives ENOTCONN or EPIPE; poll reports nothing for
+//     it where Linux reports POLLOUT|POLLHUP. Reading from a listening socket
+//     takes the token that shows a waiting connection; it comes back with the
+//     next call on the socket.
+//   - A connection that failed with another error than ECONNRESET shows
+//     ECONNRESET to read; SO_ERROR has the true one. The first write after a
+//     reset gives EPIPE where Linux gives ECONNRESET once.
+//   - After both directions of a connection were shut down, the engine cannot
+//     tell the program's close any more: data that still comes is answered by a
+//     reset, as after close. A listening socket that was shut down cannot listen
+//     again.
+//   - close with SO_LINGER > 0 does not wait; the data goes all the same.
+//   - A socket that connects again after a connect failed without anybody
+//     waiting for it gets a new file behind the calling process's descriptor:
+//     duplicates and epoll sets keep the old one (revive.go).
+//   - UDP: an ICMP error shows to recv and read as an empty datagram, to the
+//     calls that take an address as the error. send and write without a peer
+//     succeed and leave EDESTADDRREQ for SO_ERROR and the next sendto. FIONREAD
+//     counts all datagrams. recvmmsg returns what is there instead of waiting
+//     for more. MSG_MORE is refused.
 package engine

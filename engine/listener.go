@@ -34,7 +34,9 @@ func (s *stream) admit() {
 			break
 		}
 		w.end()
-		s.hand(&w.call)
+		if w.on.Valid(w.req.ID) { // else its thread was interrupted or killed
+			s.hand(&w.call)
+		}
 	}
 	s.wait.compact()
 	s.showWaiting(-1, s.waiting())
