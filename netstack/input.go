@@ -106,7 +106,7 @@ func (s *Stack) inputTCP(b []byte) {
 		return // RFC 9293 section 3.9.2.3, MUST-57
 	}
 	payload, err := wire.ParseTCP(b, &rx.Header)
-	if err != nil || rx.Header.SrcPort == 0 {
+	if err != nil {
 		s.counters.TCPInErrors++
 		return
 	}
