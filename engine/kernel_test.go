@@ -3,6 +3,7 @@ package engine
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tcpcni/tcpcni/test/needroot"
 )
@@ -38,4 +39,26 @@ func byScenario(out string) map[string]string {
 		m[name] = lines
 	}
 	return m
+}
+
+// TestRandomCalls lets a program do nonsense, with several seeds. The engine
+// goes on, and keeps nothing for a program that has ended.
+func TestRandomCalls(t *testing.T) {
+	s := newSandbox(t)
+	if out := s.run(compile(t, "random")); !strings.Contains(out, "works: 1") {
+		t.Errorf("printed %q", out)
+	}
+	c := s.client()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		st, err := c.Status()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st.Sockets == 0 && st.Listeners == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d sockets and %d listeners are left", st.Sockets, st.Listeners)
+		}
+	}
 }
