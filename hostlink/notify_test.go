@@ -76,9 +76,20 @@ func (f *filtered) do(call func() (int, error)) chan outcome {
 	return done
 }
 
+// inetSocket is unix.Socket, but tells the scheduler that the thread may wait: a
+// collection that began meanwhile would otherwise stop the world, and with it
+// whoever is to answer the call.
+func inetSocket() (int, error) {
+	fd, _, e := unix.Syscall(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if e != 0 {
+		return -1, e
+	}
+	return int(fd), nil
+}
+
 func TestNotifiedSocketGetsAPair(t *testing.T) {
 	f := newFiltered(t)
-	done := f.do(func() (int, error) { return unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) })
+	done := f.do(inetSocket)
 	n := f.next()
 	if n.Nr != unix.SYS_SOCKET || n.Args[0] != unix.AF_INET || !f.on.Valid(n.ID) {
 		t.Fatalf("got %+v", n)
@@ -219,9 +230,8 @@ func TestReplyFDSurvivesSignals(t *testing.T) {
 	f := newFiltered(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	// One more for the thread that waits in its call without telling the
-	// scheduler, and one for the goroutine that never rests.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2))
+	// The goroutine that sends signals never rests.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
 	pid, self := unix.Getpid(), unix.Gettid()
 	var replying, over atomic.Bool
 	stopped := make(chan struct{})
@@ -245,7 +255,7 @@ func TestReplyFDSurvivesSignals(t *testing.T) {
 	defer CloseFD(p)
 	want, _ := SocketCookie(p)
 	for range 300 {
-		done := f.do(func() (int, error) { return unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) })
+		done := f.do(inetSocket)
 		id := f.next().ID
 		replying.Store(true)
 		given, errno := f.on.ReplyFD(id, p, true)
