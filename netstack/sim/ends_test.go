@@ -234,6 +234,28 @@ func TestWindowGrowsWithUse(t *testing.T) {
 	}
 }
 
+// TestWindowGrowsWithoutHandshakeSample: the first SYN-ACK is lost, and nothing
+// that the receiver sends is ever timed, so only the data shows the round trip.
+func TestWindowGrowsWithoutHandshakeSample(t *testing.T) {
+	for _, stamps := range []string{"0", "1"} {
+		w := New(1)
+		set := map[string]string{"tcp_timestamps": stamps}
+		p := &pair{w: w, a: w.HostWith(set, "10.0.0.1"), b: w.HostWith(set, "10.0.0.2")}
+		w.Join(p.a, p.b, Way{Delay: 50 * time.Millisecond, Rate: 40_000_000})
+		p.b.Cut("10.0.0.1", true)
+		p.start(t, "10.0.0.2:80", Program{ToSend: 40 << 20, KeepOpen: true}, Program{KeepOpen: true})
+		w.Run(500*time.Millisecond, nil)
+		p.b.Cut("10.0.0.1", false)
+		start := w.Now()
+		w.Run(time.Minute, func() bool { return p.peer() != nil && p.peer().Got == 40<<20 })
+		var i sockopt.TCPInfo
+		p.peer().S.Info(&i)
+		if took := w.Now() - start; took > 13*time.Second {
+			t.Errorf("timestamps %s: receive buffer of %d bytes; 40 MiB at 40 Mbit/s over 100 ms took %v", stamps, i.RcvSpace, took)
+		}
+	}
+}
+
 // TestPathMTUDrops finds a connection through a path that narrows, by the ICMP
 // message that says so.
 func TestPathMTUDrops(t *testing.T) {

@@ -21,6 +21,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 		c.challenge() // RFC 5961 section 5.2: too old to be the peer's
 		return false
 	}
+	c.tsUpdate(h, now) // not before: a stranger's timestamp would shut the peer out
 	if c.rare != nil {
 		c.rare.keepProbes = 0
 	}

@@ -211,6 +211,26 @@ func TestWindow(t *testing.T) {
 			take 5000
 			resume
 			> . seq 1 ack 4001 win 4000`,
+		"a large buffer that is nearly full offers nothing": `
+			rcvbuf 64000
+			connect
+			> S seq 0 win 64000
+			< S. seq 0 ack 1 mss 1000
+			> . seq 1 ack 1
+			event connected writable
+			take 0
+			< . seq 1 ack 1 len 40000 gso 1000
+			> . seq 1 ack 40001 win 24000
+			< . seq 40001 ack 1 len 24000 gso 1000
+			> . seq 1 ack 64001 win 0
+			take 3500
+			resume
+			> none
+			< . seq 0 ack 1              # a probe
+			> . seq 1 ack 64001 win 0
+			take 600
+			resume
+			> . seq 1 ack 64001 win 4100`,
 		"a FIN gets through a shut window": `
 			rcvbuf 1000
 			connect

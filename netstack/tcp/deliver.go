@@ -38,9 +38,10 @@ func (c *conn) take(p []byte) {
 }
 
 // takeChunk accepts the bytes of t from skip on at RCV.NXT and takes ownership
-// of t.
+// of t. Bytes that fit into the queue's last chunk are copied there, so that the
+// queue's memory stays within twice its bytes.
 func (c *conn) takeChunk(t *buf.Chunk, skip uint32) {
-	if skip == 0 && c.rq.len() > 0 && c.flags&flagReadShut == 0 {
+	if skip == 0 && c.rq.len() > 0 && c.flags&flagReadShut == 0 && c.rq.tailRoom() < len(t.B) {
 		c.rcvNxt += uint32(len(t.B))
 		c.bytesRcvd += uint64(len(t.B))
 		c.rq.push(t)

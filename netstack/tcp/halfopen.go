@@ -22,6 +22,7 @@ type halfOpen struct {
 	at                           time.Duration // next retransmission
 	heapIndex                    int32
 	tries                        uint8 // retransmissions so far
+	rcvScale                     uint8 // shift of our windows, as the SYN-ACK says
 	acked                        bool  // the last step of the handshake came, but could not be taken
 }
 
@@ -39,6 +40,7 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor 
 	h := &halfOpen{
 		l: l, lst: lst, path: path, key: k,
 		iss: l.isn(&k), irs: in.Seq, tsRecent: in.TSVal, tsOffset: l.tsOffset(&k),
+		rcvScale: scaleFor(l, lst.s),
 		opts: synOptions{
 			mss: in.MSS, wscale: in.WScale,
 			sack: in.SACKPermitted && l.tun.SACK,
@@ -131,7 +133,7 @@ func (h *halfOpen) sendSynAck() {
 	t.MSS = h.advMSS()
 	t.SACKPermitted = h.opts.sack
 	if h.opts.wscale >= 0 {
-		t.WScale = int8(scaleFor(h.l, h.lst.s))
+		t.WScale = int8(h.rcvScale)
 	}
 	h.l.counters.OutSegs++
 	h.l.net.Transmit(&h.path, t, nil, 0)
@@ -152,7 +154,7 @@ func (h *halfOpen) scaledWindow() uint16 {
 	if h.opts.wscale < 0 {
 		return uint16(h.window())
 	}
-	return uint16(h.window() >> scaleFor(h.l, h.lst.s))
+	return uint16(h.window() >> h.rcvScale)
 }
 
 // refuse resets the peer.
@@ -244,7 +246,7 @@ func (h *halfOpen) fill(c *conn) {
 	c.sq.reset(h.iss + 1)
 	c.state = StateSynReceived
 	c.advMSS = h.advMSS()
-	c.rcvScale = c.wantScale()
+	c.rcvScale = h.rcvScale
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
 		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack}
 	c.peerSYN(&in, c.now())

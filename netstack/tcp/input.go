@@ -48,7 +48,6 @@ func (c *conn) input(rx *Rx) {
 		return
 	}
 	c.lastRecv = now
-	c.tsUpdate(h, now)
 	if c.state == StateSynReceived && !c.synReceivedAck(h, now) {
 		return
 	}

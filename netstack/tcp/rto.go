@@ -121,7 +121,7 @@ func (c *conn) givesUp(now time.Duration) bool {
 	}
 	// A peer that acknowledges but keeps its window shut is alive: RFC 9293
 	// section 3.8.6.1, MUST-37.
-	if c.sndWnd == 0 && now-c.lastRecv < c.l.tun.RTOMax {
+	if c.sndWnd == 0 && !c.s.orphan && now-c.lastRecv < c.l.tun.RTOMax {
 		return false
 	}
 	limit := c.l.tun.Retries2

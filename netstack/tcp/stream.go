@@ -41,6 +41,15 @@ func (q *stream) push(c *buf.Chunk) {
 	q.mem += cap(c.B)
 }
 
+// tailRoom is how many bytes the last chunk has left.
+func (q *stream) tailRoom() int {
+	if q.head == len(q.pieces) {
+		return 0
+	}
+	b := q.pieces[len(q.pieces)-1].c.B
+	return cap(b) - len(b)
+}
+
 // write copies p to the end, filling the last chunk before taking a new one.
 func (q *stream) write(pool *buf.Pool, p []byte) {
 	if q.head < len(q.pieces) {

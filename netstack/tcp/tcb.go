@@ -141,6 +141,10 @@ type rare struct {
 	oowOnce      bool
 	dsack        seqRange // received twice: RFC 2883
 	retrans      uint32   // segments retransmitted, for struct tcp_info
+
+	// Timing of a whole window that arrives; see timeWindow.
+	wndEnd         uint32
+	wndAt, wndTook time.Duration
 }
 
 func (c *conn) cold() *rare {

@@ -90,6 +90,9 @@ func (c *conn) enterTimeWait() {
 	}
 	// The port stays taken for as long.
 	w.claim, s.claim = s.claim, nil
+	if w.claim != nil {
+		w.claim.TimeWait = true
+	}
 	w.share, s.share = s.share, nil
 	c.destroy()
 	for len(l.waits.byTuple) >= max(int(l.tun.MaxTwBuckets), 1) {
@@ -130,7 +133,8 @@ func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 	if h.Flags&(wire.TCPSyn|wire.TCPAck) == wire.TCPSyn && !old {
 		// RFC 6191 section 2: a later timestamp, or else RFC 1122 section
 		// 4.2.2.13: a higher sequence number.
-		if seqLT(w.rcvNxt, h.Seq) || w.ts && h.HasTS && seqLT(w.tsRecent, h.TSVal) {
+		newer := seqLT(w.rcvNxt, h.Seq) || w.ts && h.HasTS && seqLT(w.tsRecent, h.TSVal)
+		if newer && l.findListener(&w.key, rx.Dst, rx.Link) != nil {
 			floor := w.sndNxt + timeWaitGap
 			if floor == 0 {
 				floor = 1

@@ -30,6 +30,20 @@ func (c *conn) rcvSpaceLeft() uint32 {
 	return limit - min(limit, uint32(c.rq.len()))
 }
 
+// worthOffering is the room in the receive buffer, or nothing while a larger
+// buffer has less than a sixteenth free: a peer that fills such crumbs sends
+// small segments for ever. Linux does the same.
+func (c *conn) worthOffering() uint32 {
+	if space := c.rcvSpaceLeft(); space >= c.rcvLimit()/16 {
+		return space
+	}
+	return 0
+}
+
+// leastStep is the least that the window's right edge moves by: RFC 9293
+// section 3.8.6.2.2.
+func (c *conn) leastStep() uint32 { return max(min(c.rcvLimit()/2, uint32(c.rcvMSS)), 1) }
+
 // wantScale is the shift that lets the largest buffer be advertised: RFC 7323
 // section 2.3.
 func (c *conn) wantScale() uint8 { return scaleFor(c.l, c.s) }
@@ -49,8 +63,8 @@ func scaleFor(l *Layer, s *Socket) uint8 {
 // allows and returns the window field.
 func (c *conn) advertise() uint16 {
 	limit := c.rcvLimit()
-	right := c.rcvNxt + c.rcvSpaceLeft()
-	if seqLT(c.rcvAdv, right) && right-c.rcvAdv >= min(limit/2, uint32(c.rcvMSS)) {
+	right := c.rcvNxt + c.worthOffering()
+	if seqLEQ(c.rcvAdv+c.leastStep(), right) {
 		c.rcvAdv = right
 	}
 	wnd := c.rcvAdv - c.rcvNxt
@@ -84,7 +98,7 @@ func (c *conn) offerWindow() {
 		return
 	}
 	now := c.rcvAdv - c.rcvNxt
-	if space := c.rcvSpaceLeft(); space >= 2*now && space-now >= min(c.rcvLimit()/2, uint32(c.rcvMSS)) {
+	if space := c.worthOffering(); space >= 2*now && space-now >= c.leastStep() {
 		c.ackNow()
 	}
 }
@@ -92,6 +106,10 @@ func (c *conn) offerWindow() {
 // tuneRcvBuf grows the buffer when a whole one was consumed within a few round
 // trips, which means that the window may be what holds the sender back.
 func (c *conn) tuneRcvBuf(now time.Duration) {
+	rtt := c.srtt
+	if rtt == 0 {
+		rtt = c.timeWindow(now)
+	}
 	got := c.rcvNxt - uint32(c.rq.len()) - c.rcvSpaceSeq
 	if got < uint32(c.rcvBuf)/2 {
 		return
@@ -99,12 +117,31 @@ func (c *conn) tuneRcvBuf(now time.Duration) {
 	took := now - c.rcvSpaceAt
 	c.rcvSpaceAt, c.rcvSpaceSeq = now, c.rcvNxt-uint32(c.rq.len())
 	most := c.l.tun.TCPRmem.Max
-	if took > max(2*c.srtt, tunePatience) || c.rcvBuf >= most ||
+	if took > max(2*rtt, tunePatience) || c.rcvBuf >= most ||
 		c.s.opts.RcvBufLocked || !c.l.tun.ModerateRcvbuf {
 		return
 	}
 	c.rcvBuf = min(2*c.rcvBuf, most)
 }
+
+// timeWindow is the round trip as a receiver sees it that has nothing timed of
+// its own: what goes beyond the window that was offered when the clock started
+// answers a segment sent after that. It may be less than is measured here, so
+// the least counts.
+func (c *conn) timeWindow(now time.Duration) time.Duration {
+	r := c.cold()
+	if r.wndAt == 0 || seqLT(r.wndEnd, c.rcvNxt) {
+		took := now - r.wndAt
+		if r.wndAt != 0 && took < slowWindow && (r.wndTook == 0 || took < r.wndTook) {
+			r.wndTook = took
+		}
+		r.wndAt, r.wndEnd = now, c.rcvAdv
+	}
+	return r.wndTook
+}
+
+// slowWindow is no round trip: the sender had nothing to send.
+const slowWindow = 2 * time.Second
 
 // tunePatience is the least time that half a buffer may take to count as fast:
 // round trips on a busy machine are longer than the handshake's.
@@ -127,11 +164,13 @@ func (c *conn) probeTimeout(now time.Duration) {
 	if c.failingSince == 0 {
 		c.failingSince = now
 	}
-	limit := c.l.tun.Retries2
+	dead := int32(r.keepProbes) >= c.l.tun.Retries2
 	if c.s.orphan {
-		limit = c.orphanRetries()
+		// RFC 6429 section 4: a peer that answers but never reads may hold a
+		// program's connection, not one that only takes memory.
+		dead = int32(r.keepProbes) >= c.orphanRetries() || c.currentRTO() >= c.l.tun.RTOMax
 	}
-	if c.expired(now, int32(r.keepProbes) >= limit) {
+	if c.expired(now, dead) {
 		c.giveUp()
 		return
 	}
