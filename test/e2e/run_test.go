@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -141,6 +142,9 @@ echo ready; while :; do sleep 0.1; done`
 			{"HUP", syscall.SIGHUP}, {"INT", syscall.SIGINT}, {"USR1", syscall.SIGUSR1}, {"USR2", syscall.SIGUSR2},
 			{"QUIT", syscall.SIGQUIT}, {"TERM", syscall.SIGTERM}, {"CONT", syscall.SIGCONT},
 		} {
+			if signal.Ignored(sig.sig) {
+				continue // as under nohup: who ignores it, bequeaths that
+			}
 			p.signal(sig.sig)
 			p.line("(?m)^got " + sig.name + "$")
 		}
