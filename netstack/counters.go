@@ -47,7 +47,7 @@ type NDCounters struct {
 // NeighCounters count events of the neighbour cache.
 type NeighCounters struct {
 	Failures   uint64 // neighbours that never answered
-	TableFull  uint64 // neighbours that found no room
+	Evicted    uint64 // neighbours that made room for others
 	QueueDrops uint64 // packets that waited in vain for room
 	Conflicts  uint64 // claims that contradict a known neighbour
 }

@@ -112,10 +112,6 @@ func (s *Stack) sendICMP(o *icmpOut, first, second []byte) {
 		return
 	}
 	nb := s.neighbourFor(&w)
-	if nb == nil {
-		s.ipCounters(o.dst).OutDiscards++
-		return
-	}
 	v4 := o.dst.Is4()
 	spec := ipSpec{src: w.src, dst: w.dst, proto: wire.ProtoICMP6, tos: o.tos, ttl: s.defaultTTL(v4), length: wire.ICMPLen + len(first) + len(second)}
 	if v4 {

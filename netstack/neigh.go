@@ -84,8 +84,7 @@ func (t *neighTable) renew() {
 	}
 }
 
-// neighbourFor returns the record of w's next hop, new if need be; nil when the
-// table is full of neighbours in use.
+// neighbourFor returns the record of w's next hop, new if need be.
 func (s *Stack) neighbourFor(w *way) *neighbour {
 	if w.kind == wayLocal {
 		return &s.neigh.loopback
@@ -94,9 +93,6 @@ func (s *Stack) neighbourFor(w *way) *neighbour {
 		return n
 	}
 	n := s.newNeighbour(w.link, w.hop)
-	if n == nil {
-		return nil
-	}
 	switch w.kind {
 	case wayBroadcast:
 		n.state, n.mac = neighPermanent, wire.Broadcast
@@ -108,9 +104,8 @@ func (s *Stack) neighbourFor(w *way) *neighbour {
 
 func (s *Stack) newNeighbour(l *link, a netip.Addr) *neighbour {
 	t := &s.neigh
-	if len(t.list) >= maxNeighbours && !s.evictNeighbour() {
-		s.counters.Neigh.TableFull++
-		return nil
+	if len(t.list) >= maxNeighbours {
+		s.evictNeighbour()
 	}
 	n := &neighbour{link: l, addr: a, used: s.now}
 	t.list = append(t.list, n)
@@ -118,20 +113,30 @@ func (s *Stack) newNeighbour(l *link, a netip.Addr) *neighbour {
 	return n
 }
 
-// evictNeighbour makes room: the least recently used of those that are not in
-// the middle of a resolution.
-func (s *Stack) evictNeighbour() bool {
-	var victim *neighbour
+// evictNeighbour makes room: the least recently used goes, of those that were
+// only asked for when they are half of the table, else of the others. So a flood
+// of packets from addresses that nobody has costs neither the neighbours that
+// are there nor new ones, who answer long before 256 others were asked for
+// (RFC 6583 section 7.1).
+func (s *Stack) evictNeighbour() {
+	var oldest [2]*neighbour // known, asked for
+	asking := 0
 	for _, n := range s.neigh.list {
-		if n.state != neighIncomplete && (victim == nil || n.used < victim.used) {
-			victim = n
+		kind := 0
+		if n.state == neighIncomplete {
+			kind = 1
+			asking++
+		}
+		if o := oldest[kind]; o == nil || n.used < o.used {
+			oldest[kind] = n
 		}
 	}
-	if victim == nil {
-		return false
+	victim := oldest[0]
+	if asking >= maxNeighbours/2 {
+		victim = oldest[1]
 	}
+	s.counters.Neigh.Evicted++
 	s.dropNeighbour(victim)
-	return true
 }
 
 func (s *Stack) dropNeighbour(n *neighbour) {
@@ -257,9 +262,7 @@ func (s *Stack) heard(l *link, c *claim) {
 	if n == nil {
 		// RFC 826 and RFC 4861 section 7.2.5: only who talks to us is entered.
 		if c.toUs {
-			if n = s.newNeighbour(l, c.addr); n != nil {
-				s.learned(n, c.mac)
-			}
+			s.learned(s.newNeighbour(l, c.addr), c.mac)
 		}
 		return
 	}
@@ -310,7 +313,8 @@ func (s *Stack) neighTimers() {
 			if s.now < n.timer {
 				s.setTimer(n, n.state, n.timer-s.now)
 			} else if s.neighTimeout(n); n.gone {
-				continue // the list moved up
+				i = 0 // the list moved up, and by more if an owner sent to somebody new
+				continue
 			}
 		}
 		i++

@@ -263,6 +263,40 @@ func TestNeighbourTableUnderAttack(t *testing.T) {
 	}
 }
 
+// TestFloodOfStrangers: packets for hosts that do not exist cost neither the
+// neighbours in use nor those that are wanted next.
+func TestFloodOfStrangers(t *testing.T) {
+	b := newBench(t, func(c *LinkConfig) { c.Addrs = prefixes("10.0.0.2/8", "10.87.0.2/24") })
+	b.know()
+	s := b.s.NewUDP(2, &udpApp{})
+	stranger := 0
+	flood := func(n int) {
+		for range n {
+			stranger++
+			_ = s.SendTo([]byte("x"), netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(stranger >> 8), byte(stranger)}), 9))
+		}
+	}
+	flood(3 * maxNeighbours)
+	if st, mac := state(b, addrA); st == neighNone || mac != macA {
+		t.Errorf("the known neighbour is in state %d at %v", st, mac)
+	}
+	mustNot(t, s.SendTo([]byte("x"), ap("10.87.0.9:9")))
+	if st, _ := state(b, netip.MustParseAddr("10.87.0.9")); st != neighIncomplete {
+		t.Fatalf("a new neighbour is in state %d", st)
+	}
+	flood(maxNeighbours / 4)
+	if st, _ := state(b, netip.MustParseAddr("10.87.0.9")); st != neighIncomplete {
+		t.Errorf("a quarter of the table later it is in state %d", st)
+	}
+	if n := len(b.s.neigh.list); n > maxNeighbours || n != len(b.s.neigh.byKey) {
+		t.Errorf("%d neighbours, %d keys", n, len(b.s.neigh.byKey))
+	}
+	b.after(time.Minute)
+	if n := len(b.s.neigh.list); n != 2 || b.s.Pool().InUse() != 0 {
+		t.Errorf("%d neighbours, %d bytes left", n, b.s.Pool().InUse())
+	}
+}
+
 func nd(hop uint8, src, dst string, typ uint8, flags uint32, target string, ll *wire.MAC) []byte {
 	m := wire.ND{Target: netip.MustParseAddr(target)}
 	if ll != nil {

@@ -60,10 +60,6 @@ func (s *Stack) neighbourOf(handle *any, src, dst netip.Addr, num int) *neighbou
 		return nil
 	}
 	nb := s.neighbourFor(&w)
-	if nb == nil {
-		s.ipCounters(dst).OutDiscards++
-		return nil
-	}
 	*handle = nb
 	return nb
 }
