@@ -45,6 +45,7 @@ type Tunables struct {
 	TwReuse       int32 // net.ipv4.tcp_tw_reuse: 0 off, 1 on, 2 loopback only
 	MaxTwBuckets  int32 // net.ipv4.tcp_max_tw_buckets
 	MaxSynBacklog int32 // net.ipv4.tcp_max_syn_backlog
+	SynCookies    int32 // net.ipv4.tcp_syncookies: 0 off, 1 when a listener's half-open connections are too many, 2 always
 
 	CongestionControl string // net.ipv4.tcp_congestion_control
 	NotSentLowat      uint32 // net.ipv4.tcp_notsent_lowat, bytes

@@ -15,6 +15,7 @@
 //	handshake.go   SYNs and their options                     RFC 9293 §3.5, 7323, 2018
 //	listen.go      listeners and their queues                 RFC 9293 §3.10.7.2
 //	halfopen.go    SYN-RECEIVED after a passive open          RFC 4987
+//	cookie.go      SYN cookies                                RFC 4987 §3.6
 //	connect.go     active open                                RFC 9293 §3.10.1
 //	tcb.go         the transmission control block             RFC 9293 §3.3.1
 //	conn.go        its life from open to close, its timers    RFC 9293 §3.10

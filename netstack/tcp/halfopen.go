@@ -23,6 +23,7 @@ type halfOpen struct {
 	heapIndex                    int32
 	tries                        uint8 // retransmissions so far
 	rcvScale                     uint8 // shift of our windows, as the SYN-ACK says
+	cookie                       bool  // made for one segment; see cookie.go
 	acked                        bool  // the last step of the handshake came, but could not be taken
 }
 
@@ -34,12 +35,13 @@ type synOptions struct {
 	ts     bool
 }
 
-// openHalf answers a SYN to a listener.
-func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32) {
+// newHalf makes the record of a SYN to a listener, in no table and with no
+// sequence number of ours yet.
+func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOpen {
 	path.TTL, path.TOS = lst.s.pathMarks(&path)
 	h := &halfOpen{
 		l: l, lst: lst, path: path, key: k,
-		iss: l.isn(&k), irs: in.Seq, tsRecent: in.TSVal, tsOffset: l.tsOffset(&k),
+		irs: in.Seq, tsRecent: in.TSVal, tsOffset: l.tsOffset(&k),
 		rcvScale: scaleFor(l, lst.s),
 		opts: synOptions{
 			mss: in.MSS, wscale: in.WScale,
@@ -50,11 +52,19 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor 
 	if !l.tun.WindowScaling {
 		h.opts.wscale = -1
 	}
+	now := l.net.Now()
+	h.openedAt, h.sentAt = now, now
+	return h
+}
+
+// openHalf answers a SYN to a listener and remembers it.
+func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32) {
+	h := l.newHalf(lst, k, path, in)
+	h.iss = l.isn(&k)
 	if floor != 0 && seqLEQ(h.iss, floor) {
 		h.iss = floor
 	}
-	now := l.net.Now()
-	h.openedAt, h.sentAt, h.at = now, now, now+initialRTO
+	h.at = h.sentAt + initialRTO
 	lst.half++
 	l.half[k] = h
 	l.timers.arm(h, h.at)
@@ -100,7 +110,11 @@ func (h *halfOpen) header(seq uint32, flags wire.TCPFlags) *wire.TCP {
 	}
 	if h.opts.ts {
 		t.HasTS = true
-		t.TSVal = uint32(h.l.net.Now()/time.Millisecond) + h.tsOffset
+		t.TSVal = uint32(h.l.net.Now() / time.Millisecond)
+		if h.cookie {
+			t.TSVal = h.opts.stamp(t.TSVal)
+		}
+		t.TSVal += h.tsOffset
 		t.TSEcr = h.tsRecent
 	}
 	return t
@@ -229,9 +243,11 @@ func (h *halfOpen) complete(rx *Rx) {
 	in := &rx.Header
 	c.sndWnd = uint32(in.Window) << c.sndScale
 	c.sndWl1, c.sndWl2, c.maxSndWnd = in.Seq, in.Ack, c.sndWnd
-	if h.tries == 0 {
+	switch {
+	case h.cookie: // when the SYN-ACK went, nobody remembers
+	case h.tries == 0:
 		c.rttSample(now - h.sentAt) // RFC 6298 section 3: not when it was sent twice
-	} else {
+	default:
 		c.flags |= flagSynTimeout
 	}
 	c.sndUna = in.Ack

@@ -18,18 +18,25 @@ const (
 	hashISN       = 1
 	hashTimestamp = 2
 	hashListener  = 3
+	hashCookie    = 4
+
+	hashCookieBase = 5
 )
 
 // keyed is the first 8 bytes of a hash over the stack's secret, the use and the
 // tuple.
-func (l *Layer) keyed(use byte, k *tuple) uint64 {
-	var b [32 + 1 + 36]byte
+func (l *Layer) keyed(use byte, k *tuple) uint64 { return l.keyedWith(use, k, 0) }
+
+// keyedWith is keyed with a number besides.
+func (l *Layer) keyedWith(use byte, k *tuple, with uint64) uint64 {
+	var b [32 + 1 + 36 + 8]byte
 	copy(b[:], l.net.Secret()[:])
 	b[32] = use
 	copy(b[33:], k.local[:])
 	copy(b[49:], k.remote[:])
 	binary.BigEndian.PutUint16(b[65:], k.lport)
 	binary.BigEndian.PutUint16(b[67:], k.rport)
+	binary.BigEndian.PutUint64(b[69:], with)
 	sum := sha256.Sum256(b[:])
 	return binary.BigEndian.Uint64(sum[:])
 }

@@ -60,6 +60,7 @@ type Counters struct {
 	ActiveOpens, PassiveOpens, AttemptFails, EstabResets uint64
 	InSegs, OutSegs, RetransSegs, InErrs, OutRsts        uint64
 	ListenDrops, ListenOverflows                         uint64
+	SyncookiesSent, SyncookiesRecv, SyncookiesFailed     uint64
 	PAWSDrops, ChallengeACKs, ReasmDrops                 uint64
 	Timeouts, FastRetrans, LostRetransmits               uint64
 	DelayedACKs, PureACKs, TailProbes, Undos             uint64

@@ -5,6 +5,7 @@ package tcp
 import (
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -17,6 +18,9 @@ type listener struct {
 	backlog int       // as listen(2) took it
 	half    int       // half-open connections
 	queue   []*Socket // established, waiting for Accept
+
+	cookies  bool          // one was sent
+	cookieAt time.Duration // the last one
 }
 
 // Linux lets both queues hold one more than the backlog.
@@ -192,7 +196,9 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 	case h.Flags&wire.TCPRst != 0:
 		return
 	case h.Flags&wire.TCPAck != 0:
-		l.refuse(rx)
+		if !l.cookieInput(lst, k, rx) {
+			l.refuse(rx)
+		}
 		return
 	case h.Flags&(wire.TCPSyn|wire.TCPFin) != wire.TCPSyn:
 		return // no SYN, or one with a FIN, which nobody sends in earnest
@@ -202,13 +208,19 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.counters.ListenDrops++
 		return
 	}
-	if lst.halfFull() {
+	// A SYN that takes over from TIME-WAIT needs a number of its own choosing.
+	cookie := floor == 0 && l.mayCookie(lst)
+	if lst.halfFull() && !cookie {
 		l.counters.ListenDrops++
 		return
 	}
 	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
 	if err != nil || path.Gateway && lst.s.opts.DontRoute {
 		l.counters.ListenDrops++
+		return
+	}
+	if cookie {
+		l.sendCookie(lst, k, path, h)
 		return
 	}
 	l.openHalf(lst, k, path, h, floor)

@@ -1,0 +1,145 @@
+package tcp
+
+// SYN cookies: RFC 4987 section 3.6. When a listener has no room for another
+// half-open connection, the answer to a SYN carries in its sequence number all
+// that the record would hold, so that a flood of SYNs keeps nobody out. The
+// options that a sequence number has no room for ride in the timestamp, which
+// the peer echoes; a peer without timestamps gets neither window scaling nor
+// SACK.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+const (
+	// cookiePeriod is how long one value of the counter in a cookie lasts.
+	cookiePeriod = 64 * time.Second
+	// cookieAges is how many values of the counter are accepted.
+	cookieAges = 2
+	// cookieMAC are the bits that authenticate a cookie and carry the MSS; the
+	// counter is above them.
+	cookieMAC = 1<<24 - 1
+)
+
+// cookieMSS are the values of the peer's MSS that a cookie tells apart,
+// ascending: the least, the defaults, and what common paths have.
+var cookieMSS = [...]uint16{leastMSS, 536, 1220, 1300, 1400, 1440, 1460, 8940}
+
+// Bits of a timestamp that carry options.
+const (
+	cookieScale   = 1<<4 - 1 // the peer's window scale
+	cookieNoScale = cookieScale
+	cookieSACK    = 1 << 4
+	cookieStamp   = 1<<5 - 1
+)
+
+func cookieCount(now time.Duration) uint32 { return uint32(now / cookiePeriod) }
+
+// cookie is the initial sequence number that answers a SYN of sequence number
+// irs when the counter is count: a number that hides the rest, the counter, and
+// a MAC plus the index of the MSS.
+func (l *Layer) cookie(k *tuple, irs, count uint32, mss int) uint32 {
+	base := uint32(l.keyed(hashCookieBase, k)) + irs
+	return base + count<<24 + (l.cookieMAC(k, irs, count)+uint32(mss))&cookieMAC
+}
+
+func (l *Layer) cookieMAC(k *tuple, irs, count uint32) uint32 {
+	return uint32(l.keyedWith(hashCookie, k, uint64(irs)<<32|uint64(count)))
+}
+
+// checkCookie returns the index of the MSS in a cookie that is not too old and
+// was made for this connection.
+func (l *Layer) checkCookie(k *tuple, iss, irs uint32) (mss int, ok bool) {
+	diff := iss - irs - uint32(l.keyed(hashCookieBase, k))
+	now := cookieCount(l.net.Now())
+	age := (now - diff>>24) & 0xff
+	if age >= cookieAges {
+		return 0, false
+	}
+	n := (diff - l.cookieMAC(k, irs, now-age)) & cookieMAC
+	return int(n), n < uint32(len(cookieMSS))
+}
+
+// mayCookie reports whether a SYN to lst is to be answered by a cookie.
+func (l *Layer) mayCookie(lst *listener) bool {
+	return l.tun.SynCookies == 2 || l.tun.SynCookies == 1 && lst.halfFull()
+}
+
+// sendCookie answers a SYN without remembering it.
+func (l *Layer) sendCookie(lst *listener, k tuple, path Path, in *wire.TCP) {
+	h := l.newHalf(lst, k, path, in)
+	h.cookie = true
+	peer := in.MSS
+	if peer == 0 {
+		peer = defaultMSS(&path)
+	}
+	mss := 0
+	for mss+1 < len(cookieMSS) && cookieMSS[mss+1] <= peer {
+		mss++
+	}
+	now := l.net.Now()
+	h.iss = l.cookie(&k, in.Seq, cookieCount(now), mss)
+	if !h.opts.ts {
+		h.opts.wscale, h.opts.sack = -1, false
+	}
+	lst.cookies, lst.cookieAt = true, now
+	l.counters.SyncookiesSent++
+	h.sendSynAck()
+}
+
+// stamp is a timestamp not later than now that carries what the peer offered.
+func (o *synOptions) stamp(now uint32) uint32 {
+	bits := uint32(cookieNoScale)
+	if o.wscale >= 0 {
+		bits = uint32(o.wscale)
+	}
+	if o.sack {
+		bits |= cookieSACK
+	}
+	ts := now&^cookieStamp | bits
+	if ts > now {
+		ts -= cookieStamp + 1
+	}
+	return ts
+}
+
+// cookieInput takes a segment that may be the third step of a handshake whose
+// second was a cookie. It returns false when it is not.
+func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
+	in, now := &rx.Header, l.net.Now()
+	const cannot = wire.TCPSyn | wire.TCPRst
+	if !lst.cookies || now-lst.cookieAt > cookieAges*cookiePeriod || in.Flags&cannot != 0 {
+		return false
+	}
+	mss, ok := l.checkCookie(&k, in.Ack-1, in.Seq-1)
+	if !ok {
+		l.counters.SyncookiesFailed++
+		return false
+	}
+	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	if err != nil {
+		return true
+	}
+	syn := wire.TCP{Seq: in.Seq - 1, MSS: cookieMSS[mss], WScale: -1}
+	if in.HasTS && l.tun.Timestamps {
+		bits := in.TSEcr - l.tsOffset(&k)
+		syn.HasTS, syn.TSVal = true, in.TSVal
+		syn.SACKPermitted = bits&cookieSACK != 0
+		if shift := int8(bits & cookieScale); shift != cookieNoScale {
+			syn.WScale = shift
+		}
+	}
+	h := l.newHalf(lst, k, path, &syn)
+	h.cookie, h.iss = true, in.Ack-1
+	h.openedAt -= lst.s.opts.DeferAccept // how long it has waited, nobody knows
+	l.counters.SyncookiesRecv++
+	lst.half++
+	l.half[k] = h
+	h.complete(rx)
+	if l.half[k] == h {
+		l.dropHalf(h) // no room to accept it: the peer will send again
+	}
+	return true
+}

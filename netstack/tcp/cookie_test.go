@@ -1,0 +1,172 @@
+package tcp
+
+import "testing"
+
+// flooded is a listener whose only half-open connection is somebody who never
+// answers.
+const flooded = `
+	listen 0
+	< S seq 0 port 1
+	> S. seq 0 ack 1
+	half 1
+	forget
+	`
+
+func TestCookies(t *testing.T) {
+	stories(t, map[string]string{
+		"a handshake needs no record": flooded + `
+			port 2
+			< S seq 0 mss 1420 ws 7 sackok
+			> S. seq 0 ack 1 ws -1        # without timestamps there is no room for options
+			half 1
+			queue 0
+			< . seq 1 ack 1 len 100
+			queue 1
+			accept
+			mss 1400                     # the next that a cookie tells
+			resume
+			got 100
+			skip
+			write 10
+			> P. seq 1 ack 101 len 10`,
+		"a tiny MSS is not exceeded": flooded + `
+			port 2
+			< S seq 0 mss 500
+			> S. seq 0 ack 1
+			< . seq 1 ack 1
+			accept
+			mss 48`,
+		"it lasts for a minute": flooded + `
+			port 2
+			< S seq 0
+			> S. seq 0 ack 1
+			+63s
+			skip
+			< . seq 1 ack 1
+			queue 1
+			accept`,
+		"and not much longer": flooded + `
+			port 2
+			< S seq 0
+			> S. seq 0 ack 1
+			+129s
+			skip
+			< . seq 1 ack 1
+			> R seq 1
+			queue 0`,
+		"other numbers are refused": flooded + `
+			port 2
+			< S seq 0
+			> S. seq 0 ack 1
+			< . seq 1 ack 9
+			> R seq 9
+			< . seq 2 ack 1
+			> R seq 1
+			port 3
+			< . seq 1 ack 1
+			> R seq 1
+			queue 0`,
+		"a cookie that nobody sent": `
+			listen 5
+			port 2
+			< . seq 1 ack 1
+			> R seq 1
+			queue 0`,
+		"switched off": `
+			with tcp_syncookies=0` + flooded + `
+			< S seq 0 port 2
+			> none`,
+		"always": `
+			with tcp_syncookies=2
+			listen 5
+			< S seq 0
+			> S. seq 0 ack 1
+			half 0
+			< . seq 1 ack 1
+			queue 1
+			accept`,
+	})
+}
+
+func TestCookiesKeepOptionsInTheTimestamp(t *testing.T) {
+	for _, c := range []struct {
+		offer string
+		scale uint8
+		flags connFlags
+	}{
+		{"ws 9 sackok", 9, flagTS | flagSACK | flagWScale},
+		{"ws 0", 0, flagTS | flagWScale},
+		{"sackok", 0, flagTS | flagSACK},
+		{"", 0, flagTS},
+	} {
+		s := story(t, flooded+`
+			port 2
+			< S seq 0 mss 1460 ts 100 0 `+c.offer+`
+			> S. seq 0 ack 1 ts ecr 100
+			+30ms
+			< . seq 1 ack 1 ts 130 0
+			queue 1
+			accept
+			mss 1448
+			write 10
+			> P. seq 1 len 10 ts ecr 130`)
+		const all = flagTS | flagSACK | flagWScale
+		if got := s.s.conn.flags & all; got != c.flags || s.s.conn.sndScale != c.scale {
+			t.Errorf("%q: flags %b, want %b, scale %d", c.offer, got, c.flags, s.s.conn.sndScale)
+		}
+		if out := s.s.conn.rcvScale; (out != 0) != (c.flags&flagWScale != 0) {
+			t.Errorf("%q: our scale is %d", c.offer, out)
+		}
+	}
+}
+
+// TestFloodKeepsNobodyOut: SYNs from everywhere take bounded memory, and who
+// means it connects.
+func TestFloodKeepsNobodyOut(t *testing.T) {
+	s := story(t, "listen 64")
+	for i := range 20000 {
+		s.rport = uint16(i + 1000)
+		s.step("< S seq 7")
+	}
+	s.step("skip")
+	if n := len(s.l.half); n > 66 || s.l.counters.SyncookiesSent < 19000 {
+		t.Errorf("%d records, %d cookies", n, s.l.counters.SyncookiesSent)
+	}
+	s.step("port 500")
+	s.step("forget")
+	s.step("< S seq 0")
+	s.step("> S. seq 0 ack 1")
+	s.step("< . seq 1 ack 1")
+	s.step("queue 1")
+}
+
+func TestCookieWaitsForRoomToAccept(t *testing.T) {
+	s := story(t, "listen 0\n< S seq 0 port 1\n> S. seq 0 ack 1")
+	first := s.iss
+	for _, line := range []string{"forget", "port 2", "< S seq 0", "> S. seq 0 ack 1"} {
+		s.step(line)
+	}
+	cookie := s.iss
+	s.iss = first
+	s.step("< . seq 1 ack 1 port 1")
+	s.step("queue 1")
+	s.iss = cookie
+	s.step("< . seq 1 ack 1")
+	s.step("> none")
+	s.step("half 0")
+	listener := s.lst
+	s.step("accept")
+	s.lst = listener
+	s.step("< P. seq 1 ack 1 len 5")
+	s.step("queue 1")
+}
+
+func TestCookieStampIsNotAhead(t *testing.T) {
+	for _, o := range []synOptions{{wscale: 14, sack: true}, {wscale: -1}, {wscale: 0}} {
+		for now := uint32(1 << 20); now < 1<<20+64; now++ {
+			if ts := o.stamp(now); ts > now || now-ts > 2*cookieStamp {
+				t.Errorf("%+v at %d: %d", o, now, ts)
+			}
+		}
+	}
+}
