@@ -51,21 +51,30 @@ attempt('v6 bind short', lambda: call('bind', socket(AF_INET6).detach(), struct.
 attempt('v6 connect v4', lambda: call('connect', socket(AF_INET6).detach(), sockaddr(AF_INET, '127.0.0.1', 1), 16))
 
 title('a port after its connection')
-for close_first in 'server', 'client':
+def used(server_first):
+    """The port of a server whose connection has ended, who closed first."""
     l = tcp(LOOP4, 0)
     port = l.getsockname()[1]
     c = create_connection((LOOP4, port))
     a, _ = l.accept()
     l.close()
-    for s, other in ((a, c), (c, a)) if close_first == 'server' else ((c, a), (a, c)):
-        s.close()
-        if other.fileno() >= 0:
-            other.recv(1) # the end has arrived: who closes next closes second
-    time.sleep(0.3)
-    def bind(*options):
-        tcp(LOOP4, port, *options).close()
-    attempt('%s closed first, plain' % close_first, bind)
-    attempt('%s closed first, REUSEADDR' % close_first, bind, REUSE)
+    first, second = (a, c) if server_first else (c, a)
+    first.close()
+    second.recv(1) # the end has arrived: who closes next closes second
+    second.close()
+    return port
+
+port = used(server_first=True)
+attempt('in TIME-WAIT, plain', lambda: tcp(LOOP4, port).close())
+attempt('in TIME-WAIT, REUSEADDR', lambda: tcp(LOOP4, port, REUSE).close())
+port = used(server_first=False)
+while True:
+    try:
+        tcp(LOOP4, port).close()
+        break
+    except OSError: # the last acknowledgement is on its way
+        time.sleep(0.01)
+show('free at once', True)
 
 title('SO_REUSEPORT shares connections')
 one = tcp(LOOP4, 0, PORT)
