@@ -15,6 +15,7 @@ import (
 const (
 	maxOOOPieces = 4096     // per connection
 	maxOOOBytes  = 64 << 20 // memory of all connections of a layer
+	idlePieces   = 64       // entries that an empty queue keeps room for
 )
 
 // A reassembly holds what lies above RCV.NXT: pieces ascending and disjoint.
@@ -194,6 +195,9 @@ func (c *conn) fillGap() bool {
 		r.pieces = r.pieces[:copy(r.pieces, r.pieces[n:])]
 		if len(r.pieces) == 0 {
 			r.nrecent = 0
+			if cap(r.pieces) > idlePieces {
+				c.ooo = nil // a connection that had a bad day keeps no table
+			}
 		}
 	}
 	return true
