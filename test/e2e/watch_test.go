@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A watch looks at a sandbox from outside for as long as it lives and reports
@@ -112,75 +113,44 @@ func (w *watch) members() []int {
 }
 
 // lookAtDescriptors finds descriptors that are sockets of another family than
-// AF_UNIX and AF_NETLINK. The pairs that the engine hands in belong to the
-// namespace that the engine made them in, so both namespaces' tables count.
+// AF_UNIX and AF_NETLINK. It asks the sockets themselves: the tables of /proc/net
+// leave out netlink sockets that are not bound yet.
 func (w *watch) lookAtDescriptors(pid int) {
-	suspects := map[string]string{} // descriptor to inode
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return // ended since
+	}
+	defer unix.Close(process)
 	fds, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
-	for _, fd := range fds {
-		if inode := socketInode(fd); inode != "" {
-			suspects[fd] = inode
+	for _, path := range fds {
+		target, err := os.Readlink(path)
+		if err != nil || !strings.HasPrefix(target, "socket:") {
+			continue
 		}
-	}
-	// A socket may have been closed since, so what is unknown is asked again.
-	for range 2 {
-		if len(suspects) == 0 {
-			return
+		number, err := strconv.Atoi(filepath.Base(path))
+		if err != nil {
+			continue
 		}
-		known := w.localInodes()
-		for fd, inode := range suspects {
-			if known[inode] || socketInode(fd) != inode {
-				delete(suspects, fd)
-			}
-		}
-	}
-	exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
-	for fd, inode := range suspects {
-		if socketInode(fd) == inode {
-			w.seen[fmt.Sprintf("%s of %s is neither AF_UNIX nor AF_NETLINK", fd, exe)] = true
+		if domain := socketDomain(process, number); domain != unix.AF_UNIX && domain != unix.AF_NETLINK && domain != unix.AF_UNSPEC {
+			exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+			w.seen[fmt.Sprintf("%s of %s is neither AF_UNIX nor AF_NETLINK but family %d", path, exe, domain)] = true
 		}
 	}
 }
 
-// socketInode returns the inode of a descriptor that is a socket.
-func socketInode(fd string) string {
-	target, err := os.Readlink(fd)
+// socketDomain returns the address family of a process's descriptor, AF_UNSPEC
+// if it is no socket any more.
+func socketDomain(process, number int) int {
+	fd, err := unix.PidfdGetfd(process, number, 0)
 	if err != nil {
-		return ""
+		return unix.AF_UNSPEC
 	}
-	inode, ok := strings.CutPrefix(target, "socket:[")
-	if !ok {
-		return ""
-	}
-	return strings.TrimSuffix(inode, "]")
-}
-
-// localInodes are the AF_UNIX and AF_NETLINK sockets of the sandbox's, the
-// host's and this process's namespaces.
-func (w *watch) localInodes() map[string]bool {
-	known := map[string]bool{}
-	add := func(dir string) {
-		addColumn(known, dir+"/unix", 6)
-		addColumn(known, dir+"/netlink", 9)
-	}
-	add(fmt.Sprintf("/proc/%d/net", w.pid))
-	add("/proc/self/net")
-	_ = w.h.in(func() error { add("/proc/thread-self/net"); return nil })
-	return known
-}
-
-// addColumn collects one column of a table of /proc/net.
-func addColumn(set map[string]bool, path string, column int) {
-	f, err := os.Open(path)
+	defer unix.Close(fd)
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
 	if err != nil {
-		return
+		return unix.AF_UNSPEC
 	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if fields := strings.Fields(lines.Text()); len(fields) > column {
-			set[fields[column]] = true
-		}
-	}
+	return domain
 }
 
 // lookAtCounters reads what the sandbox's namespace remembers.
