@@ -346,3 +346,44 @@ func TestRunPcap(t *testing.T) {
 		t.Errorf("of %d frames, one has the request: %v, one the answer: %v", frames, request, answer)
 	}
 }
+
+// A network of one's own: two sandboxes on a bridge, by a configuration list.
+func TestRunConf(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	conf := t.TempDir() + "/net.conflist"
+	must(t, os.WriteFile(conf, []byte(`{"cniVersion":"1.1.0","name":"lan","plugins":[{"type":"tcpcni","uplink":"bridge",
+"bridge":"br-lan","mtu":1400,"ipam":{"type":"host-local","ranges":[[{"subnet":"10.99.0.0/24"}],[{"subnet":"fd99::/64"}]],
+"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}]}`), 0o644))
+	peer := compileGo(t, false)
+	a, b := h.pod("--conf", conf), h.pod("--conf", conf)
+	wantLines(t, a.start(peer, "interfaces").ok(), `[0-9]+ eth0 1400 .*10\.99\.0\.2/24.*fd99::2/64.*`)
+	for _, pod := range []*sandbox{a, b} {
+		pod.start(peer, "echo", ":7000").line("listening on")
+	}
+	h.start(peer, "echo", ":7000").line("listening on")
+	a.start(peer, "flock", "10.99.0.3:7000", "20", "100000").ok()
+	b.start(peer, "flock", "[fd99::2]:7000", "20", "100000").ok()
+	h.start(peer, "flock", "10.99.0.2:7000", "20", "100000").ok()
+	h.start(peer, "flock", "[fd99::3]:7000", "20", "100000").ok()
+	a.start(peer, "flock", "10.99.0.1:7000", "20", "100000").ok()
+	b.start(peer, "flock", "[fd99::1]:7000", "20", "100000").ok()
+	a.stop()
+	b.stop()
+}
+
+// A tunable reaches the sandbox's sockets, and only that sandbox's.
+func TestRunTunable(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	a, b := h.pod("--profile", "linux", "--set", "ip_default_ttl=33"), h.pod()
+	const script = "import socket; print(socket.socket().getsockopt(socket.IPPROTO_IP, socket.IP_TTL))"
+	if got := a.start("/usr/bin/python3", "-c", script).ok(); got != "33\n" {
+		t.Errorf("ip_default_ttl=33 gives IP_TTL %q", got)
+	}
+	if got := b.start("/usr/bin/python3", "-c", script).ok(); got != "64\n" {
+		t.Errorf("the other sandbox has IP_TTL %q", got)
+	}
+	a.stop()
+	b.stop()
+}
