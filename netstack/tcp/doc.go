@@ -24,6 +24,7 @@
 //	output.go      what is sent when                          RFC 9293 §3.8.6.2.1, 5681
 //	window.go      windows and their probes                   RFC 9293 §3.8.6, 7323 §2
 //	delack.go      when to acknowledge                        RFC 5681 §4.2
+//	memory.go      what all connections may take
 //	recovery.go    loss detection and recovery                RFC 5681, 6582, 6675, 3042
 //	sack.go        the sender's scoreboard                    RFC 2018, 6675
 //	reassembly.go  segments ahead of their turn               RFC 2018 §4

@@ -42,6 +42,9 @@ func runConversation(t *testing.T, in []byte) {
 		}
 		if in[0]&1 == 0 {
 			s.l.Flush()
+			for _, c := range s.l.conns {
+				checkConn(t, c)
+			}
 		}
 		s.out = s.out[:0]
 		if held := s.n.pool.InUse(); held > 64<<20 {
@@ -58,6 +61,32 @@ func runConversation(t *testing.T, in []byte) {
 	}
 	if len(s.l.timers) != 0 || len(s.l.waits.byTuple) != 0 || len(s.l.shared) != 0 {
 		t.Fatalf("left: %d timers, %d in TIME-WAIT, %d shared ports", len(s.l.timers), len(s.l.waits.byTuple), len(s.l.shared))
+	}
+}
+
+// checkConn looks for connections that would wait for ever, and numbers out of
+// order, after a Flush.
+func checkConn(t *testing.T, c *conn) {
+	t.Helper()
+	busy := c.sndUna != c.sndNxt || c.state.rule().synced && c.unsent() > 0
+	switch {
+	case busy && c.timers[timerRexmt] == 0:
+		t.Fatalf("%v: %d bytes in flight, %d unsent, no timer", c.state, c.sndNxt-c.sndUna, c.unsent())
+	case c.unacked > 0 && c.timers[timerDelack] == 0:
+		t.Fatalf("%v: %d bytes are never acknowledged", c.state, c.unacked)
+	case c.state == StateFinWait2 && c.s.orphan && c.timers[timerLinger] == 0:
+		t.Fatal("an orphan in FIN-WAIT-2 without a timer")
+	case c.heapIndex == 0 && c.timers != [numTimers]time.Duration{}:
+		t.Fatalf("%v: timers %v are not in the heap", c.state, c.timers)
+	case seqLT(c.sndNxt, c.sndUna), seqLT(c.sq.end+1, c.sndNxt):
+		t.Fatalf("%v: SND.UNA %d, SND.NXT %d, end %d", c.state, c.sndUna-c.iss, c.sndNxt-c.iss, c.sq.end-c.iss)
+	case c.state.rule().synced && (seqLT(c.rcvAdv, c.rcvNxt) || c.rcvAdv-c.rcvNxt > 2*c.rcvLimit()+1<<14):
+		t.Fatalf("%v: a window of %d bytes, limit %d", c.state, int32(c.rcvAdv-c.rcvNxt), c.rcvLimit())
+	case c.flags&(flagFinQueued|flagFinSent) == flagFinQueued && c.unsent() == 0 && c.state.rule().synced && c.sndWnd > 0 && c.sndUna == c.sndNxt:
+		t.Fatalf("%v: the FIN was never sent", c.state)
+	}
+	if c.sb != nil && c.sb.sacked > c.sndNxt-c.sndUna {
+		t.Fatalf("%v: %d bytes reported of %d in flight", c.state, c.sb.sacked, c.sndNxt-c.sndUna)
 	}
 }
 

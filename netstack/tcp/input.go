@@ -126,6 +126,11 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 	}
 	c.observeMSS(len(p), rx.GSOSize)
 	if len(p) > 0 {
+		if !c.direct() && c.flags&flagReadShut == 0 && c.l.exhausted() {
+			c.l.counters.MemoryDrops++
+			c.ackNow()
+			return
+		}
 		c.take(p)
 		if c.state == StateClosed {
 			return

@@ -44,6 +44,7 @@ type Layer struct {
 	lastKey tuple // the connection of the last segment: bulk arrives in runs
 	last    *conn
 
+	memory     memoryLimits
 	oooBytes   int // memory of all reassembly queues
 	orphans    int // connections whose program is gone
 	challenges challengeLimit
@@ -61,7 +62,7 @@ type Counters struct {
 	InSegs, OutSegs, RetransSegs, InErrs, OutRsts        uint64
 	ListenDrops, ListenOverflows                         uint64
 	SyncookiesSent, SyncookiesRecv, SyncookiesFailed     uint64
-	PAWSDrops, ChallengeACKs, ReasmDrops                 uint64
+	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops    uint64
 	Timeouts, FastRetrans, LostRetransmits               uint64
 	DelayedACKs, PureACKs, TailProbes, Undos             uint64
 }
@@ -82,6 +83,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 		listeners: make(map[uint16][]*listener),
 		shared:    make(map[sharedKey]*sharedClaim),
 		ports:     ports.NewTable(rule),
+		memory:    memoryLimits{softMemory, hardMemory},
 	}
 }
 

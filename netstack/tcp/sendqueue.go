@@ -9,8 +9,13 @@ import "github.com/tcpcni/tcpcni/netstack/buf"
 // that the program chose is doubled in the option, as Linux does for its
 // overhead.
 func (c *conn) sendLimit() int {
-	if c.s.opts.SndBufLocked {
+	switch {
+	case c.l.exhausted():
+		return int(c.l.tun.TCPWmem.Min)
+	case c.s.opts.SndBufLocked:
 		return int(c.s.opts.SndBuf) / 2
+	case c.l.pressed():
+		return max(int(c.s.opts.SndBuf), minSendQueue)
 	}
 	return min(max(int(c.s.opts.SndBuf), minSendQueue, 2*int(c.cwnd)), int(c.l.tun.TCPWmem.Max))
 }

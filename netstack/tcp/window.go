@@ -34,10 +34,11 @@ func (c *conn) rcvSpaceLeft() uint32 {
 // buffer has less than a sixteenth free: a peer that fills such crumbs sends
 // small segments for ever. Linux does the same.
 func (c *conn) worthOffering() uint32 {
-	if space := c.rcvSpaceLeft(); space >= c.rcvLimit()/16 {
-		return space
+	space := c.rcvSpaceLeft()
+	if space < c.rcvLimit()/16 || c.rq.len() > 0 && c.l.exhausted() {
+		return 0
 	}
-	return 0
+	return space
 }
 
 // leastStep is the least that the window's right edge moves by: RFC 9293
@@ -118,7 +119,7 @@ func (c *conn) tuneRcvBuf(now time.Duration) {
 	c.rcvSpaceAt, c.rcvSpaceSeq = now, c.rcvNxt-uint32(c.rq.len())
 	most := c.l.tun.TCPRmem.Max
 	if took > max(2*rtt, tunePatience) || c.rcvBuf >= most ||
-		c.s.opts.RcvBufLocked || !c.l.tun.ModerateRcvbuf {
+		c.s.opts.RcvBufLocked || !c.l.tun.ModerateRcvbuf || c.l.pressed() {
 		return
 	}
 	c.rcvBuf = min(2*c.rcvBuf, most)

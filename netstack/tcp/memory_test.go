@@ -1,0 +1,91 @@
+package tcp
+
+import (
+	"testing"
+
+	"github.com/tcpcni/tcpcni/netstack/buf"
+)
+
+// exhaust takes memory until the layer has none left, and returns how to give
+// it back.
+func (s *script) exhaust() (release func()) {
+	s.l.memory = memoryLimits{soft: s.n.pool.InUse() + 1, hard: s.n.pool.InUse() + 2}
+	c := s.n.pool.Get(buf.LargeSize)
+	return func() { s.n.pool.Put(c) }
+}
+
+func (s *script) steps(lines ...string) {
+	s.t.Helper()
+	for i, line := range lines {
+		s.num, s.line = i+1, line
+		s.step(line)
+	}
+}
+
+func TestUnreadTextIsDroppedWithoutMemory(t *testing.T) {
+	s := story(t, "from established\ntake 100\n< . seq 1 ack 1 len 1000\n> . seq 1 ack 1001\ngot 100\nunread 900")
+	held := s.n.pool.InUse()
+	release := s.exhaust()
+	s.steps("< . seq 1001 ack 1 len 1000", "> . seq 1 ack 1001", "unread 900", // again, please
+		"take 900", "resume", "got 1000", "unread 0", "take -1",
+		"< . seq 1001 ack 1 len 1000", "got 2000", "skip") // what is read at once needs no memory
+	if s.l.counters.MemoryDrops != 1 {
+		t.Errorf("%d drops", s.l.counters.MemoryDrops)
+	}
+	s.steps("take 0", "< . seq 2001 ack 1 len 1000", "skip")
+	if now := s.n.pool.InUse(); now > held+buf.LargeSize {
+		t.Errorf("%d bytes in use", now)
+	}
+	release()
+	s.steps("< . seq 3001 ack 1 len 1000", "> . seq 1 ack 4001", "unread 2000")
+}
+
+func TestUnacceptedTextIsDroppedWithoutMemory(t *testing.T) {
+	s := story(t, "listen 5\n< S seq 0\n> S. seq 0 ack 1\n< . seq 1 ack 1")
+	release := s.exhaust()
+	s.steps("< . seq 1 ack 1 len 1000", "> . seq 1 ack 1", "accept", "< . seq 1 ack 1 len 1000", "> . seq 1 ack 1001", "got 1000")
+	release()
+}
+
+func TestWritersWaitForMemory(t *testing.T) {
+	s := story(t, "from established")
+	if n := s.s.SendSpace(); n < minSendQueue {
+		t.Fatalf("%d bytes", n)
+	}
+	release := s.exhaust()
+	if n := s.s.SendSpace(); n != 4096 {
+		t.Errorf("%d bytes without memory", n)
+	}
+	s.steps("write 4096", "skip", "event none")
+	if n := s.s.SendSpace(); n != 0 {
+		t.Errorf("%d bytes more", n)
+	}
+	s.steps("< . seq 1 ack 4097", "event writable", "write 4096")
+	s.s.SendSpace()
+	release()
+	s.steps("skip", "< . seq 1 ack 8193", "event writable")
+	if n := s.s.SendSpace(); n < minSendQueue {
+		t.Errorf("%d bytes when there is memory again", n)
+	}
+}
+
+func TestBuffersDoNotGrowUnderPressure(t *testing.T) {
+	for _, pressure := range []bool{false, true} {
+		s := story(t, "from established")
+		if pressure {
+			s.l.memory.soft = 0
+		}
+		for seq := 1; seq < 1<<20; seq += 60000 {
+			s.s.conn.take(make([]byte, 60000))
+			s.s.conn.tuneRcvBuf(s.n.now)
+			s.step("skip")
+		}
+		if grown := s.s.conn.rcvBuf > s.l.tun.TCPRmem.Default; grown == pressure {
+			t.Errorf("pressure %v: receive buffer of %d bytes", pressure, s.s.conn.rcvBuf)
+		}
+		s.s.conn.cwnd = 1 << 20
+		if grown := s.s.SendSpace() > minSendQueue; grown == pressure {
+			t.Errorf("pressure %v: send queue of %d bytes", pressure, s.s.SendSpace())
+		}
+	}
+}
