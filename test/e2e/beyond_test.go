@@ -62,3 +62,24 @@ func TestPathMTU(t *testing.T) {
 	}
 	pod.stop()
 }
+
+// The host knows no way to an address and says so by ICMP: connect fails with
+// that error, and does not wait for its retransmissions to end.
+func TestUnreachable(t *testing.T) {
+	h := newHost(t)
+	pod := h.pod()
+	const script = `
+import errno, socket, sys
+for addr in sys.argv[1:]:
+    s = socket.socket(socket.AF_INET6 if ':' in addr else socket.AF_INET)
+    try:
+        s.connect((addr, 80))
+    except OSError as e:
+        print(errno.errorcode[e.errno])
+`
+	p := pod.start("/usr/bin/python3", "-c", script, "198.51.100.1", "2001:db8:1::1")
+	if got := p.ok(); got != "ENETUNREACH\nENETUNREACH\n" {
+		t.Errorf("got %q", got)
+	}
+	pod.stop()
+}
