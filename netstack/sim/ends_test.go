@@ -256,6 +256,24 @@ func TestWindowGrowsWithoutHandshakeSample(t *testing.T) {
 	}
 }
 
+// TestCookiesOnly: connections whose handshake left no record at the server, with
+// and without timestamps, over links that lose.
+func TestCookiesOnly(t *testing.T) {
+	for seed := range uint64(100) {
+		w := New(seed)
+		client := map[string]string{"tcp_timestamps": string(rune('0' + seed&1))}
+		p := &pair{w: w, a: w.HostWith(client, "10.0.0.1"), b: w.HostWith(map[string]string{"tcp_syncookies": "2"}, "10.0.0.2")}
+		w.Join(p.a, p.b, Way{Delay: 5 * time.Millisecond, Loss: 30, Reorder: 20})
+		p.start(t, "10.0.0.2:80", Program{ToSend: 200_000}, Program{ToSend: 100_000})
+		if err := p.check(time.Hour); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+		if c := p.b.TCP.Counters(); c.SyncookiesRecv != 1 {
+			t.Errorf("seed %d: %d cookies came back", seed, c.SyncookiesRecv)
+		}
+	}
+}
+
 // TestPathMTUDrops finds a connection through a path that narrows, by the ICMP
 // message that says so.
 func TestPathMTUDrops(t *testing.T) {

@@ -18,6 +18,8 @@ const (
 	cookiePeriod = 64 * time.Second
 	// cookieAges is how many values of the counter are accepted.
 	cookieAges = 2
+	// cookieWindow is what a SYN-ACK offers at most, in bytes.
+	cookieWindow = 65535
 	// cookieMAC are the bits that authenticate a cookie and carry the MSS; the
 	// counter is above them.
 	cookieMAC = 1<<24 - 1
@@ -60,6 +62,20 @@ func (l *Layer) checkCookie(k *tuple, iss, irs uint32) (mss int, ok bool) {
 	}
 	n := (diff - l.cookieMAC(k, irs, now-age)) & cookieMAC
 	return int(n), n < uint32(len(cookieMSS))
+}
+
+// cookieAhead reports whether a segment may follow the first one of a
+// connection that a cookie began, which was lost or is late: a RST would end
+// what its retransmission completes. Only the counter can be checked, so one of
+// a hundred old connections' segments passes as well, and goes unanswered.
+func (l *Layer) cookieAhead(k *tuple, iss, seq uint32) bool {
+	diff, now := iss-seq-uint32(l.keyed(hashCookieBase, k)), cookieCount(l.net.Now())
+	for _, ahead := range [...]uint32{0, cookieWindow} {
+		if (now-(diff+ahead)>>24)&0xff < cookieAges {
+			return true
+		}
+	}
+	return false
 }
 
 // mayCookie reports whether a SYN to lst is to be answered by a cookie.
@@ -106,7 +122,7 @@ func (o *synOptions) stamp(now uint32) uint32 {
 }
 
 // cookieInput takes a segment that may be the third step of a handshake whose
-// second was a cookie. It returns false when it is not.
+// second was a cookie. It returns false when it cannot be.
 func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
 	in, now := &rx.Header, l.net.Now()
 	const cannot = wire.TCPSyn | wire.TCPRst
@@ -116,7 +132,7 @@ func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
 	mss, ok := l.checkCookie(&k, in.Ack-1, in.Seq-1)
 	if !ok {
 		l.counters.SyncookiesFailed++
-		return false
+		return len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack-1, in.Seq-1)
 	}
 	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
 	if err != nil {

@@ -52,6 +52,9 @@ func (c *conn) setMSS() {
 		m -= tsOptionLen
 	}
 	c.mss = m
+	if c.cwnd != 0 {
+		c.cwnd = max(c.cwnd, uint32(m)) // less would never send anything
+	}
 	if c.rcvMSS == 0 {
 		c.rcvMSS = min(m, defaultMSS(&c.path))
 	}

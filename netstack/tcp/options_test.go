@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
@@ -101,4 +102,15 @@ func TestDontRoute(t *testing.T) {
 		s.line = line
 		s.step(line)
 	}
+}
+
+// TestMaxSegRaised: a congestion window counted in small segments must hold one
+// of the larger ones that the program allows later.
+func TestMaxSegRaised(t *testing.T) {
+	s := newScript(t, nil)
+	s.s.opts.MaxSeg = 88
+	s.steps("connect", "> S seq 0 mss 88", "< S. seq 0 ack 1 win 65535 mss 1460", "> . seq 1 ack 1", "mss 88", "setcwnd 176")
+	s.s.opts.MaxSeg = 1460
+	s.s.Changed(sockopt.MaxSeg)
+	s.steps("write 10000", "> . seq 1 len 1460")
 }
