@@ -60,7 +60,8 @@ func (s *Stack) inputMLDQuery(h *wire.ICMP, body []byte) {
 	// Whatever the group, all are reported: they are few, and one answer less
 	// than the sum of all questions.
 	m := &in.link.mld
-	delay := time.Duration(s.rng.uint32()) * min(q.MaxDelay, mldMaxDelay) >> 32
+	// In steps of 2^-16, as a minute times 2^32 would overflow.
+	delay := time.Duration(s.rng.uint32()>>16) * min(q.MaxDelay, mldMaxDelay) >> 16
 	at := s.now + delay
 	if m.answerAt == 0 || at < m.answerAt {
 		m.answerAt = max(at, 1)

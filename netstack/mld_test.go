@@ -81,3 +81,22 @@ func TestListenerQueryIsAnswered(t *testing.T) {
 		b.quiet(name, b.after(time.Minute))
 	}
 }
+
+// TestAnswersToQueriesAreSpread: a query that allows ten seconds is answered at
+// any time of them, or every host of the link would answer at once.
+func TestAnswersToQueriesAreSpread(t *testing.T) {
+	b := newBench(t)
+	var halves [2]int
+	for range 64 {
+		b.quiet("at once", b.send(query("fe80::1", 1, false, true, 10000)))
+		early := len(b.after(5 * time.Second))
+		late := len(b.after(5 * time.Second))
+		if early+late != 1 {
+			t.Fatalf("%d answers", early+late)
+		}
+		halves[late]++
+	}
+	if halves[0] < 16 || halves[1] < 16 {
+		t.Errorf("%d answers in the first half, %d in the second", halves[0], halves[1])
+	}
+}
