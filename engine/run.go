@@ -214,7 +214,9 @@ func (e *engine) openBare(field string, spec LinkSpec) (hostlink.Link, error) {
 	var err error
 	switch spec.Kind {
 	case LinkTAP:
-		l, err = hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, Persist: true})
+		// The plugin made it. Where a DEL was quicker than this process, what is
+		// opened is a new device, and it must not stay.
+		l, err = hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, AsIs: true})
 	case LinkPacket:
 		l, err = hostlink.OpenPacket(spec.Ifname, spec.NetNS)
 	default:

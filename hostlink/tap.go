@@ -21,6 +21,7 @@ type TAPConfig struct {
 	MTU     int              // bytes of an IP packet, 68 to 65,521; 0 leaves it (1500 on a new device)
 	MAC     net.HardwareAddr // of the kernel's side; nil leaves it (random on a new device)
 	Persist bool             // the device outlives the descriptor
+	AsIs    bool             // a device that is there outlives the descriptor iff it did before, a new one does not; Persist means nothing
 	Up      bool             // set the device up
 }
 
@@ -100,7 +101,7 @@ func (t *TAP) open(cfg *TAPConfig) (err error) {
 	if err := attachTAP(fd, cfg.Name); err != nil {
 		return err
 	}
-	if err := setTAPModes(fd, cfg.Persist); err != nil {
+	if err := setTAPModes(fd, cfg); err != nil {
 		return err
 	}
 	if err := configureDevice(cfg); err != nil {
@@ -129,7 +130,7 @@ func attachTAP(fd int, name string) error {
 	return nil
 }
 
-func setTAPModes(fd int, persist bool) error {
+func setTAPModes(fd int, cfg *TAPConfig) error {
 	var size int32 = vnetLen
 	if _, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.TUNSETVNETHDRSZ, uintptr(unsafe.Pointer(&size))); e != 0 {
 		return os.NewSyscallError("TUNSETVNETHDRSZ", e)
@@ -143,8 +144,11 @@ func setTAPModes(fd int, persist bool) error {
 	if err != nil {
 		return os.NewSyscallError("TUNSETOFFLOAD", err)
 	}
+	if cfg.AsIs {
+		return nil
+	}
 	on := 0
-	if persist {
+	if cfg.Persist {
 		on = 1
 	}
 	return os.NewSyscallError("TUNSETPERSIST", unix.IoctlSetInt(fd, unix.TUNSETPERSIST, on))

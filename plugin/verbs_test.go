@@ -219,9 +219,10 @@ func TestKilledAdd(t *testing.T) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		h.must("DEL", c, conf)
-		// An engine that was just starting notices by itself.
+		// An engine that was just starting notices by itself. A process that ends
+		// loses its command line before its devices.
 		for range 100 {
-			if len(h.processes()) == 0 {
+			if len(h.processes()) == 0 && len(h.links(c.netNS)) == 0 {
 				break
 			}
 			time.Sleep(10 * time.Millisecond)
@@ -278,6 +279,21 @@ func TestDelOfWhatNeverWas(t *testing.T) {
 	if !strings.Contains(h.verbs(), "DEL never eth0") {
 		t.Errorf("IPAM was not told: %q", h.verbs())
 	}
+}
+
+// A misspelt IPAM plugin fails ADD; DEL, which runtimes call after it, must not
+// fail for the same reason. With a lease to give back it does.
+func TestDelWithoutItsIPAM(t *testing.T) {
+	h := newHost(t)
+	c := h.container("box")
+	none := testConf("ipam", `{"type":"nosuch"}`)
+	h.fails("ADD", c, none, "ipam.type", "nosuch", "CNI_PATH")
+	h.must("DEL", c, none)
+	h.bare(c)
+	h.must("ADD", c, testConf())
+	h.fails("DEL", c, none, "nosuch")
+	h.must("DEL", c, testConf())
+	h.bare(c)
 }
 
 // IPAM fails in DEL: everything else goes, and the next DEL finds the rest.
