@@ -155,6 +155,17 @@ func TestUnknownProtocols(t *testing.T) {
 	b.quiet("option before an error", b.send(build(eth6(), ip6(60, "fd87::1", "fd87::2"), raw("\x3a\x00\x9e\x04\x00\x00\x00\x00\x01\x04345678"))))
 }
 
+// RFC 768: the source port is optional, 0 means that there is none.
+func TestDatagramFromPortZero(t *testing.T) {
+	b := newBench(t)
+	app := &udpApp{}
+	mustNot(t, b.s.NewUDP(2, app).Bind(ap("10.87.0.2:2000"), 0, sockopt.Privilege{}))
+	b.send(build(eth4(), ip4(17, "10.87.0.1", "10.87.0.2"), udpHdr(0, 2000), raw("x")))
+	if len(app.data) != 1 || app.from[0] != ap("10.87.0.1:0") {
+		t.Errorf("%q from %v", app.data, app.from)
+	}
+}
+
 func TestErrorsAreLimited(t *testing.T) {
 	b := newBench(t)
 	b.know()

@@ -123,7 +123,7 @@ func (s *Stack) inputTCP(b []byte) {
 func (s *Stack) inputUDP(b []byte) {
 	in, rx := &s.in, &s.rxUDP
 	payload, err := wire.ParseUDP(b, &rx.Header)
-	if err != nil || rx.Header.SrcPort == 0 || rx.Header.DstPort == 0 || in.src.IsUnspecified() {
+	if err != nil || rx.Header.DstPort == 0 || in.src.IsUnspecified() {
 		s.udp.Counters().InErrors++
 		return
 	}
@@ -138,7 +138,8 @@ func (s *Stack) inputUDP(b []byte) {
 	}
 	rx.Src, rx.Dst, rx.Link, rx.Group = in.src, in.dst, in.num(), in.group
 	rx.Payload, rx.TTL, rx.TOS = payload, in.ttl, in.tos
-	if !s.udp.Input(rx) && !in.group {
+	// RFC 768: who sends from port 0 wants no answer, but may be heard.
+	if !s.udp.Input(rx) && !in.group && rx.Header.SrcPort != 0 {
 		s.portUnreachable() // RFC 1122 section 4.1.3.1
 	}
 }
