@@ -35,6 +35,9 @@ func cmdAdd(args *skel.CmdArgs) error {
 		return types.NewError(types.ErrInvalidNetworkConfig, "invalid network configuration",
 			"prevResult: a previous plugin's result: accepted: none, this plugin is the first of its list")
 	}
+	if err := findIPAM(c); err != nil {
+		return types.NewError(types.ErrInvalidNetworkConfig, "invalid network configuration", err.Error())
+	}
 	lock, err := s.lock()
 	if err != nil {
 		return err

@@ -43,6 +43,7 @@ func cmdDel(args *skel.CmdArgs) error {
 // stays when a step failed, for the next try. The caller holds the lock.
 func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	rec := recordOrGuess(c, s, args)
+	_, missing := os.Stat(s.Dir)
 	err := errors.Join(
 		s.stopEngine(),
 		deleteInner(rec),
@@ -52,7 +53,10 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 		err = errors.Join(err, tearDownMasq(c.Name, s, rec.Addrs))
 	}
 	// The addresses are free for others only now that nothing answers for them.
-	err = errors.Join(err, ipamDo(delegateDel, c, args.StdinData))
+	// An ADD that found no IPAM plugin got none: no later DEL may fail for that.
+	if findIPAM(c) == nil || missing == nil {
+		err = errors.Join(err, ipamDo(delegateDel, c, args.StdinData))
+	}
 	if err != nil {
 		return err
 	}

@@ -52,6 +52,15 @@ func WithLeases(data []byte, dir string) ([]byte, error) {
 	return json.Marshal(conf)
 }
 
+// findIPAM says whether there is a plugin to delegate to.
+func findIPAM(c *Config) error {
+	_, err := invoke.FindInPath(c.IPAMType, filepath.SplitList(os.Getenv("CNI_PATH")))
+	if err != nil {
+		return fmt.Errorf("ipam.type: %q: accepted: a plugin found in CNI_PATH: %w", c.IPAMType, err)
+	}
+	return nil
+}
+
 func ipamAdd(c *Config, data []byte) (*current.Result, error) {
 	data, err := ipamConfig(c, data)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/invoke"
 
 	"github.com/tcpcni/tcpcni/plugin"
 )
@@ -55,6 +56,17 @@ func loadConflist(path, stateDir string, e *edits) (*libcni.NetworkConfigList, e
 		return nil, confError(path, err)
 	}
 	return list, nil
+}
+
+// findPlugins asks for every plugin of the list to be there: an ADD that fails
+// in the middle could not be taken back without the missing one either.
+func findPlugins(list *libcni.NetworkConfigList, dirs []string) error {
+	for i, p := range list.Plugins {
+		if _, err := invoke.FindInPath(p.Network.Type, dirs); err != nil {
+			return fmt.Errorf("plugins[%d].type: %q: accepted: a plugin found beside tcpcni or in CNI_PATH: %w", i, p.Network.Type, err)
+		}
+	}
+	return nil
 }
 
 func confError(path string, err error) error {

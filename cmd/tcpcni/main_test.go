@@ -159,6 +159,30 @@ func TestClaim(t *testing.T) {
 	}
 }
 
+// A dead run whose network cannot be taken back keeps its name, and nothing
+// else: the others start.
+func TestClaimPassesWhatCannotBeRemoved(t *testing.T) {
+	state := t.TempDir()
+	dead, err := claim(state, "")
+	if err != nil || dead.name != "s1" {
+		t.Fatalf("%v, %v", dead, err)
+	}
+	err = errors.Join(
+		dead.writeState(&runState{Name: "s1"}),
+		os.WriteFile(dead.path(conflistFile), []byte("no list"), 0o600),
+		dead.lock.Unlock(),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err := claim(state, ""); err != nil || d.name != "s2" {
+		t.Errorf("%v, %v", d, err)
+	}
+	if _, err := claim(state, "s1"); !errors.Is(err, errLeft) || !strings.Contains(err.Error(), `"s1"`) {
+		t.Errorf("the dead run's name: %v", err)
+	}
+}
+
 func TestSocketLines(t *testing.T) {
 	at := netip.MustParseAddrPort
 	for _, c := range []struct {

@@ -83,6 +83,9 @@ func run(o *runOptions, argv []string) error {
 	if err != nil {
 		return err
 	}
+	if err := findPlugins(list, pluginDirs()); err != nil {
+		return confError(o.conf, err)
+	}
 	program, err := lookProgram(argv[0])
 	if err != nil {
 		return err

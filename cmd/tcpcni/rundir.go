@@ -80,7 +80,7 @@ func claim(stateDir, name string) (*runDir, error) {
 	const most = 1 << 16
 	for i := 1; i <= most; i++ {
 		d, err := tryClaim(stateDir, fmt.Sprintf("s%d", i))
-		if !errors.Is(err, process.ErrLocked) {
+		if !errors.Is(err, process.ErrLocked) && !errors.Is(err, errLeft) {
 			return d, err
 		}
 	}
@@ -106,6 +106,9 @@ func claimNamed(stateDir, name string) (*runDir, error) {
 	}
 }
 
+// errLeft makes a name unusable until what is in the way of its removal is gone.
+var errLeft = errors.New("what a dead run of this name left cannot be removed")
+
 // tryClaim takes the lock of a name, removes what a dead run of the same name
 // left, and makes the directory.
 func tryClaim(stateDir, name string) (*runDir, error) {
@@ -114,7 +117,7 @@ func tryClaim(stateDir, name string) (*runDir, error) {
 		return nil, err
 	}
 	if err := d.collect(); err != nil {
-		return nil, errors.Join(fmt.Errorf("what a dead run named %q left: %w", name, err), d.lock.Unlock())
+		return nil, errors.Join(fmt.Errorf("--name: %q: %w: %w", name, errLeft, err), d.lock.Unlock())
 	}
 	if err := os.MkdirAll(d.path(""), 0o700); err != nil {
 		return nil, errors.Join(err, d.lock.Unlock())
@@ -227,12 +230,15 @@ func (d *runDir) runtimeConf(ifname string) *libcni.RuntimeConf {
 // cni looks for plugins beside this program, where `make build` puts them, and then
 // where CNI_PATH says.
 func (d *runDir) cni() *libcni.CNIConfig {
+	return libcni.NewCNIConfigWithCacheDir(pluginDirs(), d.path(cacheDir), nil)
+}
+
+func pluginDirs() []string {
 	var dirs []string
 	if exe, err := os.Executable(); err == nil {
 		dirs = append(dirs, filepath.Dir(exe))
 	}
-	dirs = append(dirs, filepath.SplitList(os.Getenv("CNI_PATH"))...)
-	return libcni.NewCNIConfigWithCacheDir(dirs, d.path(cacheDir), nil)
+	return append(dirs, filepath.SplitList(os.Getenv("CNI_PATH"))...)
 }
 
 // runNames lists the runs that have a directory.
