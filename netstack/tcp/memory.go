@@ -11,6 +11,9 @@ const (
 	// hardMemory is from when on queues take next to nothing: a peer's text that
 	// would have to be queued is dropped, and sent again later.
 	hardMemory = 512 << 20
+	// exhaustedQueue is what a writer may queue even then, so that everybody
+	// gets on.
+	exhaustedQueue = 4096
 )
 
 // memoryLimits are the two bounds of a layer, in bytes.

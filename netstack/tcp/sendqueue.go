@@ -9,15 +9,17 @@ import "github.com/tcpcni/tcpcni/netstack/buf"
 // that the program chose is doubled in the option, as Linux does for its
 // overhead.
 func (c *conn) sendLimit() int {
+	n := min(max(int(c.s.opts.SndBuf), minSendQueue, 2*int(c.cwnd)), int(c.l.tun.TCPWmem.Max))
 	switch {
-	case c.l.exhausted():
-		return int(c.l.tun.TCPWmem.Min)
 	case c.s.opts.SndBufLocked:
-		return int(c.s.opts.SndBuf) / 2
+		n = int(c.s.opts.SndBuf) / 2
 	case c.l.pressed():
-		return max(int(c.s.opts.SndBuf), minSendQueue)
+		n = min(n, max(int(c.s.opts.SndBuf), minSendQueue))
 	}
-	return min(max(int(c.s.opts.SndBuf), minSendQueue, 2*int(c.cwnd)), int(c.l.tun.TCPWmem.Max))
+	if c.l.exhausted() {
+		n = min(n, exhaustedQueue)
+	}
+	return n
 }
 
 // sendSpace is how many bytes the send queue takes now.
