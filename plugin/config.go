@@ -167,7 +167,7 @@ func readRuntimeConfig(c *Config, k *key, raw json.RawMessage) error {
 }
 
 // readTunables takes values as strings, numbers or booleans: a person writes
-// 200 as soon as "200ms".
+// 200 as soon as "200". A tunable that switches is 0 or 1, as in sysctl.
 func readTunables(c *Config, k *key, raw json.RawMessage) error {
 	list, err := members(raw)
 	if err != nil {
@@ -181,6 +181,10 @@ func readTunables(c *Config, k *key, raw json.RawMessage) error {
 			if err := json.Unmarshal(m.value, &s); err != nil {
 				return &FieldError{k.name + "." + m.key, abbreviate(m.value), "a string"}
 			}
+		case s == "true":
+			s = "1"
+		case s == "false":
+			s = "0"
 		case s[0] == '{' || s[0] == '[' || s == "null":
 			return &FieldError{k.name + "." + m.key, abbreviate(m.value), "a string, a number, true or false"}
 		}

@@ -41,7 +41,7 @@ func TestParseConfigDefaults(t *testing.T) {
 func TestParseConfigTakesEveryKey(t *testing.T) {
 	c, err := ParseConfig([]byte(conf(
 		"uplink", `"bridge"`, "bridge", `"br0"`, "mtu", "9000",
-		"tunables", `{"tcp_fin_timeout":"30","tcp_sack":1}`,
+		"tunables", `{"tcp_fin_timeout":"30","tcp_sack":1,"tcp_timestamps":false,"tcp_abort_on_overflow":true}`,
 		"pcap", `"/tmp/x.pcap"`, "impair", `"seed=1,loss=0.02"`, "ipMasq", "true", "ipMasqBackend", `"nftables"`,
 		"dns", `{"nameservers":["10.0.0.1"],"search":["a.test"]}`,
 		"runtimeConfig", `{"mac":"02:00:00:00:00:07","portMappings":[]}`, "capabilities", `{"mac":true}`,
@@ -54,6 +54,7 @@ func TestParseConfigTakesEveryKey(t *testing.T) {
 	switch {
 	case c.Uplink != UplinkBridge || c.Bridge != "br0" || c.MTU != 9000,
 		c.Tunables["tcp_fin_timeout"] != "30" || c.Tunables["tcp_sack"] != "1",
+		c.Tunables["tcp_timestamps"] != "0" || c.Tunables["tcp_abort_on_overflow"] != "1",
 		c.Pcap != "/tmp/x.pcap" || c.Impair != "seed=1,loss=0.02" || !c.IPMasq || c.IPMasqBackend != "nftables",
 		len(c.DNS.Nameservers) != 1 || len(c.DNS.Search) != 1,
 		c.MAC.String() != "02:00:00:00:00:07" || c.PrevResult == nil,

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
@@ -54,6 +55,9 @@ func loadConflist(path, stateDir string, e *edits) (*libcni.NetworkConfigList, e
 	list, err := libcni.NetworkConfFromBytes(data)
 	if err != nil {
 		return nil, confError(path, err)
+	}
+	if known := plugin.Versions.SupportedVersions(); !slices.Contains(known, list.CNIVersion) {
+		return nil, confError(path, fmt.Errorf("cniVersion: %q: accepted: %s", list.CNIVersion, strings.Join(known, ", ")))
 	}
 	return list, nil
 }

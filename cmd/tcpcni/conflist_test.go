@@ -72,6 +72,8 @@ func TestConflistErrors(t *testing.T) {
 		{`{"plugins":[{"type":"ptp"}]}`, edits{}, []string{"plugins", `"ptp"`, "tcpcni"}},
 		{`{"cniVersion":"1.1.0","name":"n","plugins":[{"type":"tcpcni","mtu":1,"ipam":{"type":"x"}}]}`, edits{}, []string{"plugins[0].mtu", "1", "576"}},
 		{`{"cniVersion":"1.1.0","name":"n","plugins":[{"type":"tcpcni","mtu":1400,"mtu":1,"ipam":{"type":"x"}}]}`, edits{}, []string{"mtu", "once"}},
+		{`{"cniVersion":"9.1.0","name":"n","plugins":[{"type":"tcpcni","ipam":{"type":"x"}}]}`, edits{}, []string{"cniVersion", "9.1.0", "1.1.0"}},
+		{`{"name":"n","plugins":[{"type":"tcpcni","ipam":{"type":"x"}}]}`, edits{}, []string{"cniVersion", `""`, "1.1.0"}},
 		{string(defaultConflist), edits{set: []string{"luck"}}, []string{"--set", "luck", "TUNABLE=VALUE"}},
 		{string(defaultConflist), edits{set: []string{"=1"}}, []string{"--set", "=1"}},
 		{string(defaultConflist), edits{set: []string{"luck=1"}}, []string{"luck", "tcp_sack"}},
@@ -91,6 +93,25 @@ func TestConflistErrors(t *testing.T) {
 			if !strings.Contains(err.Error(), w) {
 				t.Errorf("%d: the error does not say %q: %v", i, w, err)
 			}
+		}
+	}
+}
+
+// A plugin that is missing is named before anything is made with the others.
+func TestFindPlugins(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tcpcni"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for types, says := range map[string]string{`"tcpcni"`: "", `"tcpcni","nosuch"`: `plugins[1].type: "nosuch"`, `"a/b"`: `plugins[0].type: "a/b"`} {
+		text := `{"cniVersion":"1.1.0","name":"n","plugins":[{"type":` + strings.ReplaceAll(types, ",", `},{"type":`) + `}]}`
+		list, err := libcni.NetworkConfFromBytes([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = findPlugins(list, []string{dir})
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", types, err)
 		}
 	}
 }
