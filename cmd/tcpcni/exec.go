@@ -47,6 +47,9 @@ func execIn(name, ifname string, argv []string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkStandard(0, 1, 2); err != nil {
+		return err
+	}
 	program, err := lookProgram(argv[0])
 	if err != nil {
 		return err

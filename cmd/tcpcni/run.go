@@ -86,6 +86,9 @@ func run(o *runOptions, argv []string) error {
 	if err := findPlugins(list, pluginDirs()); err != nil {
 		return confError(o.conf, err)
 	}
+	if err := checkStandard(0, 1, 2); err != nil {
+		return err
+	}
 	program, err := lookProgram(argv[0])
 	if err != nil {
 		return err
