@@ -7,19 +7,26 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
+// readDestination copies the address that a connect call names.
+func (c *call) readDestination() (sa []byte, family int, err error) {
+	if sa, err = c.readSockaddr(c.ptr(1), c.arg(2)); err != nil {
+		return nil, 0, err
+	}
+	family, ok := sockaddrFamily(sa)
+	if !ok {
+		return nil, 0, errno.EINVAL
+	}
+	return sa, family, nil
+}
+
 // connectStream executes connect(2) on TCP. What a repeated call answers follows
 // __inet_stream_connect of Linux: the first call after the outcome reports it,
 // EISCONN comes from the second on.
 func (c *call) connectStream(s *stream) {
-	sa, err := c.readSockaddr(c.ptr(1), c.arg(2))
-	if err != nil {
-		c.result(err)
-		return
-	}
-	family, ok := sockaddrFamily(sa)
+	sa, family, err := c.readDestination()
 	switch {
-	case !ok:
-		c.fail(errno.EINVAL)
+	case err != nil:
+		c.result(err)
 	case family == afUnspec:
 		c.disconnectStream(s)
 	case s.phase == phaseIdle:
@@ -128,22 +135,23 @@ func (c *call) disconnectStream(s *stream) {
 func (s *stream) emptyPair(p int) {
 	b := s.eng.chunk().B
 	for _, fd := range [...]int{p, s.fd} {
-		for n, e := 1, abi.Errno(0); e == 0 && n > 0; {
-			n, e = hostlink.Recv(fd, b[:cap(b)], 0)
+		for range emptyReads {
+			if n, e := hostlink.Recv(fd, b[:cap(b)], 0); e != 0 || n == 0 {
+				break
+			}
 		}
 	}
 }
 
+// emptyReads bounds the reads that empty one queue: more than both buffers of a
+// pair hold, so that only a program that goes on writing meanwhile meets it.
+const emptyReads = 256
+
 func (c *call) connectDgram(d *dgram) {
-	sa, err := c.readSockaddr(c.ptr(1), c.arg(2))
-	if err != nil {
-		c.result(err)
-		return
-	}
-	family, ok := sockaddrFamily(sa)
+	sa, family, err := c.readDestination()
 	switch {
-	case !ok:
-		c.fail(errno.EINVAL)
+	case err != nil:
+		c.result(err)
 		return
 	case family == afUnspec:
 		d.udp.Disconnect()

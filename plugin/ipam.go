@@ -66,7 +66,7 @@ func ipamAdd(c *Config, data []byte) (*current.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := invoke.DelegateAdd(context.TODO(), c.IPAMType, data, nil)
+	r, err := invoke.DelegateAdd(context.Background(), c.IPAMType, data, nil)
 	if err != nil {
 		return nil, ipamError(c, err)
 	}
@@ -79,7 +79,7 @@ func ipamDo(verb func(context.Context, string, []byte, invoke.Exec) error, c *Co
 	if err != nil {
 		return err
 	}
-	return ipamError(c, verb(context.TODO(), c.IPAMType, data, nil))
+	return ipamError(c, verb(context.Background(), c.IPAMType, data, nil))
 }
 
 // ipamError says which plugin failed; an error of the CNI specification keeps
