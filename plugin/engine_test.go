@@ -31,7 +31,7 @@ func standIn(config string) error {
 		return err
 	}
 	for _, l := range []engine.LinkSpec{cfg.Uplink, cfg.Inner} {
-		if _, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: l.Ifname, NetNS: l.NetNS, Persist: true}); err != nil {
+		if _, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: l.Ifname, NetNS: l.NetNS, AsIs: true}); err != nil {
 			return err
 		}
 	}
