@@ -59,6 +59,8 @@
 //   - A socket that connects again after a connect failed without anybody
 //     waiting for it gets a new file behind the calling process's descriptor:
 //     duplicates and epoll sets keep the old one (revive.go).
+//   - When the engine dies, readers see the end of file unless the engine had
+//     bytes of theirs unread; everything else fails with an error.
 //   - UDP: an ICMP error shows to recv and read as an empty datagram, to the
 //     calls that take an address as the error. send and write without a peer
 //     succeed and leave EDESTADDRREQ for SO_ERROR and the next sendto. FIONREAD
