@@ -5,14 +5,14 @@
 //
 //	host's namespace                               sandbox's namespace
 //
-//	  tcpXXXXXXXXXXXX ◀──── engine: netstack ────▶ eth0
+//	  tcp4beea56a0875 ◀──── engine: netstack ────▶ eth0
 //	  (uplink TAP)          answers for the        (inner TAP, carries the
 //	                        sandbox's addresses     addresses for all to see)
 //
 // With "uplink":"ptp" the uplink TAP carries the gateway's address as a /32
 // (IPv6: /128) and the host has a route to each address of the sandbox:
 //
-//	host     10.87.0.2/32 dev tcpXXXXXXXXXXXX
+//	host     10.87.0.2/32 dev tcp4beea56a0875
 //	sandbox  10.87.0.1/32 dev eth0                 (the gateway itself)
 //	         10.87.0.0/24 via 10.87.0.1 dev eth0   (neighbours go through the host)
 //	         0.0.0.0/0    via 10.87.0.1 dev eth0   (from IPAM)
