@@ -40,6 +40,18 @@ type LinkConfig struct {
 	TxChecksum bool           // the link finishes transport checksums
 	TSO        bool           // the link cuts TCP super-segments; needs TxChecksum
 	Sink       Sink
+
+	// Transparent: the link leads to one host, the peer, whose packets to
+	// anywhere end in this stack. It answers ARP and neighbour solicitations for
+	// every address but the peer's own with the link's MAC, takes TCP to any
+	// unicast destination, offers the rest to the Forwarder, and lets sockets
+	// have any source address towards the peer. It has no address of its own:
+	// Addrs must be empty. Frames go to PeerMAC without asking. What is not from
+	// PeerMAC and one of Peers, or speaks for anybody else, is dropped and
+	// counted.
+	Transparent bool
+	Peers       []netip.Addr // the peer's addresses, unicast, 1..64; the link-local address of PeerMAC is added when the MTU allows IPv6. Only for transparent links
+	PeerMAC     wire.MAC     // unicast, and not MAC. Only for transparent links
 }
 
 // link is a configured link.

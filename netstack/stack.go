@@ -46,6 +46,8 @@ type Stack struct {
 	ctl    builder // ARP and ND, which a packet of tx may need first
 	cutter cutter
 
+	forwarder Forwarder // nil: nobody
+
 	tcp       *tcp.Layer
 	udp       *udp.Layer
 	woken     bool

@@ -33,6 +33,7 @@ type Layer struct {
 	waits     waitTable
 	listeners map[uint16][]*listener
 	ports     *ports.Table
+	offer     func(*Pending) bool // nil: SYNs without a listener are refused
 	shared    map[sharedKey]*sharedClaim
 
 	timers  timerHeap
