@@ -20,18 +20,26 @@ STATICCHECK := $(CACHE)/staticcheck-$(STATICCHECK_VERSION)-$(shell $(GO) env GOV
 # The binaries are static: they are copied to machines with another libc.
 STATIC := CGO_ENABLED=0 $(GO) build -trimpath
 
+IMAGE_BINARIES := $(addprefix bin/,tcpcni tcpcni-agent host-local static portmap)
+
 # Packages without goroutines, and with nothing of the machine in them.
 PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build deps demo test unit race e2e lint bench fuzz clean
+.PHONY: build image deps demo test unit race e2e lint bench fuzz clean
 
 build:
 	@mkdir -p bin
 	$(STATIC) -o bin/tcpcni ./cmd/tcpcni
 	$(STATIC) -o bin/host-local github.com/containernetworking/plugins/plugins/ipam/host-local
 	$(STATIC) -o bin/static github.com/containernetworking/plugins/plugins/ipam/static
+	$(STATIC) -o bin/portmap github.com/containernetworking/plugins/plugins/meta/portmap
+	$(STATIC) -o bin/tcpcni-agent ./cmd/tcpcni-agent
+
+# The container image for deploy/, as an archive: no registry is involved.
+image: build
+	$(GO) run ./deploy/image -o bin/tcpcni-image.tar $(IMAGE_BINARIES)
 
 deps:
 	@sh test/setup/debian.sh

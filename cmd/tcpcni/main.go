@@ -102,6 +102,7 @@ func rootCommand(level *slog.LevelVar) *cobra.Command {
 	root.AddCommand(
 		runCommand(), execCommand(), ssCommand(), listCommand(),
 		engineCommand(), shimCommand(), versionCommand(),
+		installCommand(), uninstallCommand(),
 	)
 	return root
 }

@@ -37,6 +37,7 @@ var layers = []layer{
 	{folder: "engine", inner: []string{"engine", "hostlink", "netstack", "sockopt"}},
 	{folder: "plugin", inner: []string{"plugin", "engine", "hostlink", "netstack", "sockopt"}},
 	{folder: "cmd", inner: []string{"cmd", "plugin", "engine", "hostlink", "netstack", "sockopt"}, syscalls: true},
+	{folder: "deploy", inner: []string{"deploy"}},
 	{folder: "test", inner: []string{"test", "cmd", "plugin", "engine", "hostlink", "netstack", "sockopt"}, syscalls: true},
 }
 
