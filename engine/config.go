@@ -33,7 +33,9 @@ type Config struct {
 	Hostname    string            `json:"hostname,omitempty"` // of the sandbox, for listings
 	ControlPath string            `json:"controlPath"`        // where the control socket is created
 	Uplink      LinkSpec          `json:"uplink"`             // towards the network
-	Inner       LinkSpec          `json:"inner"`              // the TAP that the sandbox shows as Ifname; kept open so that it has carrier
+	Inner       LinkSpec          `json:"inner"`              // the TAP that the sandbox shows as Ifname
+	Inline      *bool             `json:"inline,omitempty"`   // serve what the sandbox's kernel sends through Inner; nil: yes. Else it is dropped
+	PeerMAC     string            `json:"peerMAC,omitempty"`  // of the kernel's side of Inner; "" is MAC
 	Ifname      string            `json:"ifname"`             // the sandbox's name for its interface
 	MAC         string            `json:"mac"`                // of the sandbox on the uplink
 	MTU         int               `json:"mtu"`                // bytes of an IP packet
@@ -89,6 +91,9 @@ func (c *Config) Validate() error {
 	if _, err := c.hardwareAddr(); err != nil {
 		return err
 	}
+	if _, err := c.peerAddr(); err != nil {
+		return err
+	}
 	if c.MTU < 576 || c.MTU > 65535 {
 		return fmt.Errorf("mtu: %d, accepted is 576 to 65535", c.MTU)
 	}
@@ -103,10 +108,25 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-func (c *Config) hardwareAddr() ([6]byte, error) {
-	m, err := net.ParseMAC(c.MAC)
+func (c *Config) hardwareAddr() ([6]byte, error) { return unicastMAC("mac", c.MAC) }
+
+// peerAddr is the link address of the sandbox's kernel.
+func (c *Config) peerAddr() ([6]byte, error) {
+	if c.PeerMAC == "" {
+		return c.hardwareAddr()
+	}
+	return unicastMAC("peerMAC", c.PeerMAC)
+}
+
+// inline reports whether the sandbox's kernel is served.
+func (c *Config) inline() bool {
+	return c.Inner.Kind != "" && len(c.Addrs) > 0 && (c.Inline == nil || *c.Inline)
+}
+
+func unicastMAC(field, text string) ([6]byte, error) {
+	m, err := net.ParseMAC(text)
 	if err != nil || len(m) != 6 || m[0]&1 != 0 {
-		return [6]byte{}, fmt.Errorf("mac: %q, accepted is a unicast address of six bytes such as 02:00:00:00:00:01", c.MAC)
+		return [6]byte{}, fmt.Errorf("%s: %q, accepted is a unicast address of six bytes such as 02:00:00:00:00:01", field, text)
 	}
 	return [6]byte(m), nil
 }

@@ -38,6 +38,7 @@ type engine struct {
 	overdue bool // calls were put off in the last turn
 	calls   uint64
 
+	inline      inline
 	dirty       []*stream // have events to act upon
 	dirtyDgrams []*dgram
 	spareList   []*stream // memory for the next dirty
@@ -57,6 +58,7 @@ const (
 	kindNotifier
 	kindControl
 	kindClient
+	kindKernel
 )
 
 // tag packs what an event is for: a kind, a generation that tells it from an
@@ -76,6 +78,7 @@ var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
 	kindNotifier: (*engine).notified,
 	kindControl:  func(e *engine, _ uint32, _ int, _ uint32) { e.acceptClient() },
 	kindClient:   (*engine).clientReady,
+	kindKernel:   (*engine).kernelReady,
 }
 
 // loop runs the engine until it is told to stop.
@@ -86,13 +89,30 @@ func (e *engine) loop() error {
 			return err
 		}
 		e.now = hostlink.Now()
-		e.stack.Advance(e.now)
+		e.advance()
 		e.handle(events)
 		e.timers.run(e.now)
 		e.tick()
 		e.settle()
+		e.inline.turn()
 	}
 	return nil
+}
+
+// advance sets the clocks of the stacks.
+func (e *engine) advance() {
+	e.stack.Advance(e.now)
+	if e.inline.stack != nil {
+		e.inline.stack.Advance(e.now)
+	}
+}
+
+// flush lets the stacks send what they owe.
+func (e *engine) flush() {
+	e.stack.Flush()
+	if e.inline.stack != nil {
+		e.inline.stack.Flush()
+	}
 }
 
 // handle serves what is ready: calls after everything else, since what a program
@@ -129,8 +149,8 @@ const settleRounds = 8
 // brought about, until both are at rest.
 func (e *engine) settle() {
 	for range settleRounds {
-		e.stack.Flush()
-		if len(e.dirty) == 0 && len(e.dirtyDgrams) == 0 {
+		e.flush()
+		if !e.unsettled() {
 			return
 		}
 		streams, dgrams := e.dirty, e.dirtyDgrams
@@ -143,7 +163,13 @@ func (e *engine) settle() {
 		for _, d := range dgrams {
 			d.settle()
 		}
+		e.inline.settle()
 	}
+}
+
+// unsettled reports whether sockets have events to act upon.
+func (e *engine) unsettled() bool {
+	return len(e.dirty) > 0 || len(e.dirtyDgrams) > 0 || len(e.inline.dirty) > 0
 }
 
 // takeList returns the list that was worked off last, for reuse.
@@ -155,11 +181,14 @@ func (e *engine) takeList() []*stream {
 
 // patience is how long the loop may sleep.
 func (e *engine) patience() time.Duration {
-	if len(e.dirty) > 0 || len(e.dirtyDgrams) > 0 {
+	if e.unsettled() {
 		return 0
 	}
 	at, ok := e.stack.Deadline()
 	if t, any := e.timers.next(); any && (!ok || t < at) {
+		at, ok = t, true
+	}
+	if t, any := e.inline.deadline(); any && (!ok || t < at) {
 		at, ok = t, true
 	}
 	for _, p := range e.ports {
@@ -191,8 +220,9 @@ type port struct {
 	timed hostlink.Timed // the link, if it holds frames back
 	name  string
 	kind  string
-	num   int  // of the stack; 0: frames from it are dropped
-	gone  bool // its device was deleted
+	stack *netstack.Stack // that takes its frames; nil: they are dropped
+	num   int             // the link's number there
+	gone  bool            // its device was deleted
 }
 
 // Bounds of what is taken from a link in one turn, in frames and in bytes: a
@@ -216,8 +246,8 @@ func (e *engine) input(p *port) {
 			return
 		}
 		size += len(f.Data)
-		if p.num != 0 {
-			e.stack.Input(p.num, &f)
+		if p.stack != nil {
+			p.stack.Input(p.num, &f)
 		}
 	}
 }

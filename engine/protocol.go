@@ -37,6 +37,21 @@ type Status struct {
 	Calls     uint64            `json:"calls"`     // notified calls so far
 	Links     []LinkStatus      `json:"links"`
 	Counters  map[string]uint64 `json:"counters,omitempty"` // of the stack, by SNMP-like name
+	Inline    *InlineStatus     `json:"inline,omitempty"`   // nil: there is no inline path
+}
+
+// InlineStatus counts what programs do that have sockets of the sandbox's own
+// kernel.
+type InlineStatus struct {
+	Connections int    `json:"connections"` // now
+	Out         uint64 `json:"out"`         // connections that the kernel asked for
+	In          uint64 `json:"in"`          // connections that were asked of it
+	Mirrored    uint64 `json:"mirrored"`    // connections within its loopback that went to intercepted programs, or came from them
+	Mirrors     int    `json:"mirrors"`     // ports of intercepted programs that its loopback shows
+	Refused     uint64 `json:"refused"`     // connections that the other side did not take
+	Dropped     uint64 `json:"dropped"`     // connections for which there was no room
+	PacketsOut  uint64 `json:"packetsOut"`  // packets of other protocols that the kernel sent
+	PacketsIn   uint64 `json:"packetsIn"`   // and that it was sent
 }
 
 // LinkStatus counts what crossed one link.
@@ -60,7 +75,8 @@ type SocketInfo struct {
 	V6     bool           `json:"v6,omitempty"`     // an AF_INET6 socket
 	V6Only bool           `json:"v6only,omitempty"` // IPV6_V6ONLY: it takes no IPv4
 	UID    uint32         `json:"uid"`
-	Inode  uint64         `json:"inode"` // of the program's descriptor, 0 when no program holds one
+	Inode  uint64         `json:"inode"`            // of the program's descriptor, 0 when no program holds one
+	Inline bool           `json:"inline,omitempty"` // the program has a socket of the sandbox's kernel
 
 	Congestion string `json:"congestion,omitempty"`
 	RTTus      uint32 `json:"rttUs,omitempty"`    // smoothed, microseconds

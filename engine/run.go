@@ -160,6 +160,7 @@ func (e *engine) openLinks() error {
 	if err != nil {
 		return err
 	}
+	p.stack = e.stack
 	p.num, err = e.stack.AddLink(netstack.LinkConfig{
 		Name: e.cfg.Ifname, MAC: mac, MTU: e.cfg.MTU, Addrs: e.cfg.Addrs,
 		TxChecksum: true, TSO: true, Sink: p.Link,
@@ -179,8 +180,10 @@ func (e *engine) openLinks() error {
 	if err != nil {
 		return err
 	}
-	_, err = e.addPort(in, e.cfg.Inner)
-	return err
+	if p, err = e.addPort(in, e.cfg.Inner); err != nil || !e.cfg.inline() {
+		return err
+	}
+	return e.openInner(p)
 }
 
 // openLink opens a link with the wrappers that the configuration asks for. The
@@ -262,6 +265,7 @@ func (e *engine) close() {
 			_ = on.Close()
 		}
 	}
+	e.inline.kernel.close()
 	if e.poll != nil {
 		_ = e.poll.Close()
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -67,8 +68,8 @@ func newSandbox(t testing.TB) *sandbox {
 	t.Helper()
 	needroot.Check(t, "make network namespaces and seccomp listeners")
 	s := &sandbox{t: t, ns: newNetNS(t, "in"), host: newNetNS(t, "host")}
-	s.addTAP(s.host, "up0", "10.98.0.1/24", "fd98::1/64")
-	s.addTAP(s.ns, "eth0", "10.98.0.2/24", "fd98::2/64")
+	s.addTAP(s.host, "up0", nil, "10.98.0.1/24", "fd98::1/64")
+	s.addTAP(s.ns, "eth0", net.HardwareAddr{2, 0, 0, 0, 0x98, 2}, "10.98.0.2/24", "fd98::2/64")
 	s.cfg = Config{
 		Name:        "test",
 		ControlPath: filepath.Join(t.TempDir(), "control.sock"),
@@ -83,9 +84,9 @@ func newSandbox(t testing.TB) *sandbox {
 	return s
 }
 
-func (s *sandbox) addTAP(ns, name string, addrs ...string) {
+func (s *sandbox) addTAP(ns, name string, mac net.HardwareAddr, addrs ...string) {
 	s.t.Helper()
-	tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, NetNS: ns, MTU: 1500, Persist: true, Up: true})
+	tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, NetNS: ns, MTU: 1500, MAC: mac, Persist: true, Up: true})
 	if err != nil {
 		s.t.Fatal(err)
 	}

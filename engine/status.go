@@ -20,6 +20,7 @@ func (e *engine) status() *Status {
 		Sockets:   e.socks.live,
 		Calls:     e.calls,
 		Counters:  map[string]uint64{},
+		Inline:    e.inline.status(),
 	}
 	for _, p := range e.ports {
 		s := p.Stats()
@@ -50,9 +51,12 @@ func (e *engine) sockets() []SocketInfo {
 			udpHeld[s.dgram.udp] = s.dgram
 		}
 	}
+	spliced := e.spliced()
 	list := []SocketInfo{}
 	for s := range e.stack.TCP().Sockets {
-		list = append(list, tcpInfo(s, tcpHeld[s]))
+		info := tcpInfo(s, tcpHeld[s])
+		info.Inline = spliced[s]
+		list = append(list, info)
 	}
 	for s := range e.stack.UDP().Sockets {
 		list = append(list, udpInfo(s, udpHeld[s]))

@@ -73,8 +73,12 @@ func showSockets(out io.Writer, targets []target, all, info bool) error {
 		}
 		users := t.socketUsers(sockets)
 		for _, s := range sockets {
+			user := users[s.Inode]
+			if s.Inline {
+				user = "inline"
+			}
 			fmt.Fprintf(w, "%s%s\t%s\t%d\t%d\t%s\t%s\t%s\n", lead, s.Netid, s.State, s.RecvQ, s.SendQ,
-				ssAddr(s.Local, &s), ssAddr(s.Peer, &s), users[s.Inode])
+				ssAddr(s.Local, &s), ssAddr(s.Peer, &s), user)
 			if line := ssInfo(&s); info && line != "" {
 				fmt.Fprintf(w, "\t %s\n", line)
 			}

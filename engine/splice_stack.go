@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"github.com/tcpcni/tcpcni/netstack"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/sockopt"
+)
+
+// A stackEnd is an end that one of the engine's own stacks speaks TCP for. It
+// implements tcp.Owner.
+type stackEnd struct {
+	endState
+	splice *splice
+	sock   *tcp.Socket
+	events tcp.Events
+}
+
+// open makes the socket. Nagle's algorithm would be a second one after the
+// sender's own. A peer that dies in silence is found on either side, since the
+// probes of one side do not reach the other.
+func (x *stackEnd) open(stack *netstack.Stack, domain int) {
+	x.discard()
+	x.sock = stack.NewTCP(domain, x)
+	o := x.sock.Options()
+	o.NoDelay = true
+	o.KeepAlive = true
+}
+
+// discard gives a socket up of which nobody needs to hear.
+func (x *stackEnd) discard() {
+	if x.sock != nil {
+		x.sock.SetOwner(nil)
+		x.sock.Close()
+	}
+}
+
+// Event implements tcp.Owner.
+func (x *stackEnd) Event(ev tcp.Events) {
+	x.events |= ev
+	x.splice.mark()
+}
+
+// Deliver implements tcp.Owner.
+func (x *stackEnd) Deliver(p []byte) int {
+	s := x.splice
+	if !s.joined || s.over {
+		return 0
+	}
+	urgent := false
+	if ahead, ok := x.sock.UrgentOffset(); ok && ahead == 0 {
+		urgent, p = true, p[:1]
+	}
+	return s.other(x).write(p, urgent)
+}
+
+func (x *stackEnd) act() {
+	ev := x.events
+	x.events = 0
+	if ev&tcp.EventConnected != 0 {
+		x.up = true
+	}
+	if ev&tcp.EventEOF != 0 {
+		x.ended = true
+	}
+	if ev&tcp.EventError != 0 {
+		x.failed, x.why = true, x.sock.Err()
+	}
+	if ev&tcp.EventWritable != 0 && x.splice.joined {
+		x.splice.other(x).resume()
+	}
+}
+
+func (x *stackEnd) write(p []byte, urgent bool) int {
+	if urgent {
+		return x.sock.WriteUrgent(p)
+	}
+	n := x.sock.Write(p)
+	if n < len(p) {
+		x.sock.SendSpace() // asks for EventWritable
+	}
+	return n
+}
+
+func (x *stackEnd) room() int        { return x.sock.SendSpace() }
+func (x *stackEnd) resume()          { x.sock.Resume() }
+func (x *stackEnd) closeWrite()      { x.sock.CloseWrite() }
+func (x *stackEnd) unread() bool     { return x.sock.Unread() > 0 }
+func (x *stackEnd) abort()           { x.sock.Abort() }
+func (x *stackEnd) state() *endState { return &x.endState }
+
+func (x *stackEnd) drained() bool {
+	var in sockopt.TCPInfo
+	x.sock.Info(&in)
+	return in.NotSentBytes == 0 && inFlight(&in) == 0
+}
+
+func (x *stackEnd) leave() { x.discard() }
