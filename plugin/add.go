@@ -25,6 +25,9 @@ func cmdAdd(args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
+	if err := errors.Join(c.readArgs(args.Args), c.readAttachment()); err != nil {
+		return invalid(err)
+	}
 	if err := checkNetNS(args.Netns); err != nil {
 		return err
 	}
@@ -51,9 +54,12 @@ func cmdAdd(args *skel.CmdArgs) error {
 
 // prepareVerb parses what every verb is given.
 func prepareVerb(args *skel.CmdArgs) (*Config, Sandbox, error) {
-	c, err := ParseConfig(args.StdinData)
+	c, err := parseNetwork(args.StdinData)
 	if err != nil {
 		return nil, Sandbox{}, invalid(err)
+	}
+	if c.MTU == 0 {
+		c.MTU = DefaultMTU
 	}
 	dir, err := StateDir()
 	if err != nil {
@@ -91,6 +97,9 @@ func attach(c *Config, s Sandbox, args *skel.CmdArgs) (r *current.Result, err er
 	ipam, err := ipamAdd(c, args.StdinData)
 	if err != nil {
 		return nil, err
+	}
+	if err := c.gotIPs(ipam); err != nil {
+		return nil, invalid(err)
 	}
 	p, err := makePlan(c, ipam)
 	if err != nil {

@@ -33,7 +33,7 @@ func TestParseConfigDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Uplink != UplinkPTP || c.MTU != DefaultMTU || c.profileName() != DefaultProfile || c.IPMasq || c.IPAMType != "host-local" {
+	if c.Uplink != UplinkPTP || c.MTU != 0 || c.profileName() != DefaultProfile || c.IPMasq || c.IPAMType != "host-local" {
 		t.Fatalf("defaults: %+v", c)
 	}
 }
@@ -91,7 +91,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"masquerading backend", conf("ipMasqBackend", `"ebtables"`), []string{"ipMasqBackend", "ebtables", "nftables"}},
 		{"ipMasq a string", conf("ipMasq", `"yes"`), []string{"ipMasq", "yes", "true or false"}},
 		{"no ipam", conf("ipam", ""), []string{"ipam.type", "host-local"}},
-		{"ipam without a type", conf("ipam", "{}"), []string{"ipam.type", `""`, "host-local"}},
+		{"ipam without a type", conf("ipam", "{}"), []string{"ipam.type", "missing", "host-local"}},
 		{"ipam a path", conf("ipam", `{"type":"../evil"}`), []string{"ipam.type", "../evil"}},
 		{"mac multicast", conf("runtimeConfig", `{"mac":"01:00:00:00:00:07"}`), []string{"runtimeConfig.mac", "01:00", "unicast"}},
 		{"a key misspelt", conf("uplinks", `"ptp"`), []string{"uplinks", `"ptp"`, "uplink", "mtu"}},
@@ -188,7 +188,7 @@ func FuzzParseConfig(f *testing.F) {
 			return
 		}
 		// What is accepted is within its bounds and is one JSON object.
-		if c.MTU < minMTU || c.MTU > maxMTU || c.IPAMType == "" || !json.Valid(data) {
+		if c.MTU != 0 && c.MTU < minMTU || c.MTU > maxMTU || (c.IPAMType == "") != (c.Uplink == UplinkChained) || !json.Valid(data) {
 			t.Fatalf("accepted %q as %+v", data, c)
 		}
 		if (c.Uplink == UplinkBridge) != (c.Bridge != "") {

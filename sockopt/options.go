@@ -72,6 +72,10 @@ type Options struct {
 	DeferAccept time.Duration // how long a listener waits for the first data; 0: not at all
 
 	Congestion string // algorithm name
+
+	// Chosen are the options that the program has set itself: the values that a
+	// configuration gives to sockets leave them alone.
+	Chosen IDSet
 }
 
 // PortRange is where ports that nobody asked for come from: the tunable

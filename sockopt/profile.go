@@ -81,6 +81,7 @@ func (p *Profile) Set(t Target, level, name int, val []byte, priv Privilege) (*R
 	if err := row.take(&call{p: p, t: t, o: t.Options(), priv: priv}, val); err != nil {
 		return nil, err
 	}
+	t.Options().Chosen.Add(canonical(row.ID))
 	t.Changed(row.ID)
 	return row, nil
 }

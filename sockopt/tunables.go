@@ -85,6 +85,10 @@ type Tunable struct {
 	Unit     string
 	Accepted string
 	Default  string
+
+	Words    []string // the values, when they are words
+	Numbers  int      // how many numbers a value has, when they are not
+	Min, Max int64    // of each number
 }
 
 // TunableTable lists the tunables of the profile.
@@ -92,7 +96,13 @@ func (p *Profile) TunableTable() []Tunable {
 	var list []Tunable
 	for i := range p.tunables {
 		r := &p.tunables[i]
-		list = append(list, Tunable{r.name, r.short(), r.unit, r.accepted(p), r.def})
+		t := Tunable{Name: r.name, Short: r.short(), Unit: r.unit, Accepted: r.accepted(p), Default: r.def}
+		if r.words != nil {
+			t.Words = r.words(p)
+		} else {
+			t.Numbers, t.Min, t.Max = r.fields, r.min, r.max
+		}
+		list = append(list, t)
 	}
 	return list
 }
