@@ -172,7 +172,9 @@ func makeSchema(t *testing.T) string {
 
 // TestSchemaIsCurrent holds docs/schema.json against the table of keys:
 // go test ./plugin -run IsCurrent -update writes it.
-func TestSchemaIsCurrent(t *testing.T) { upToDate(t, schemaFile, func(string) string { return makeSchema(t) }) }
+func TestSchemaIsCurrent(t *testing.T) {
+	upToDate(t, schemaFile, func(string) string { return makeSchema(t) })
+}
 
 // TestTablesAreCurrent does the same for the tables of docs/cni.md.
 func TestTablesAreCurrent(t *testing.T) {
