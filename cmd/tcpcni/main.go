@@ -49,6 +49,9 @@ func (e *exitError) Unwrap() error { return e.err }
 func init() { runtime.LockOSThread() }
 
 func main() {
+	if isRuntimeName(os.Args[0]) {
+		os.Exit(runtimeMain(os.Args[1:]))
+	}
 	if os.Getenv("CNI_COMMAND") != "" && len(os.Args) == 1 {
 		plugin.Main("tcpcni " + Version + ", CNI plugin")
 		return
@@ -103,6 +106,7 @@ func rootCommand(level *slog.LevelVar) *cobra.Command {
 		runCommand(), execCommand(), ssCommand(), listCommand(),
 		engineCommand(), shimCommand(), versionCommand(),
 		installCommand(), uninstallCommand(),
+		runcCommand(), brokerCommand(), profileCommand(),
 	)
 	return root
 }

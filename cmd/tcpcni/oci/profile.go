@@ -1,0 +1,148 @@
+package oci
+
+// What an OCI profile says about a call.
+
+import (
+	"fmt"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// A decision is an action with the error that it gives. errno is zero for
+// actions that give none.
+type decision struct {
+	action specs.LinuxSeccompAction
+	errno  uint
+}
+
+// allowing are the actions by which a profile lets a call pass.
+var allowing = []specs.LinuxSeccompAction{specs.ActAllow, specs.ActLog}
+
+// refusing are those by which it does not. A tracer that might allow the call
+// is not one of the runtimes' business.
+var refusing = []specs.LinuxSeccompAction{
+	specs.ActErrno, specs.ActKill, specs.ActKillThread, specs.ActKillProcess, specs.ActTrap, specs.ActTrace,
+}
+
+func (d decision) allows() bool { return slices.Contains(allowing, d.action) }
+
+// decide reads an action and its error. Without one, runtimes give EPERM.
+func decide(action specs.LinuxSeccompAction, ret *uint) (decision, error) {
+	d := decision{action: action}
+	switch {
+	case action == specs.ActErrno || action == specs.ActTrace:
+		d.errno = uint(unix.EPERM)
+		if ret != nil {
+			d.errno = *ret
+		}
+	case !slices.Contains(allowing, action) && !slices.Contains(refusing, action) && action != specs.ActNotify:
+		return d, fmt.Errorf("action: %q: accepted: %v or %v", action, allowing, refusing)
+	}
+	return d, nil
+}
+
+// rulesOf returns what the profile's rules say about one call, a part for each
+// rule, in the profile's order; parts may overlap.
+func rulesOf(p *specs.LinuxSeccomp, call string, ints uint) ([]part, error) {
+	var parts []part
+	for i := range p.Syscalls {
+		r := &p.Syscalls[i]
+		if !slices.Contains(r.Names, call) {
+			continue
+		}
+		d, err := decide(r.Action, r.ErrnoRet)
+		if err != nil {
+			return nil, fmt.Errorf("syscalls[%d]: %w", i, err)
+		}
+		cells, err := ruleCells(r, ints)
+		if err != nil {
+			return nil, fmt.Errorf("syscalls[%d]: %w", i, err)
+		}
+		for _, c := range cells {
+			parts = append(parts, part{c, d})
+		}
+	}
+	return parts, nil
+}
+
+// ruleCells returns the calls that a rule is for. Runtimes make one rule of
+// each condition when two of them are on the same argument.
+func ruleCells(r *specs.LinuxSyscall, ints uint) ([]cell, error) {
+	uses := [numArgs]int{}
+	either := false
+	for i := range r.Args {
+		if r.Args[i].Index >= numArgs {
+			return nil, fmt.Errorf("args[%d].index: %d: accepted: 0 to %d", i, r.Args[i].Index, numArgs-1)
+		}
+		uses[r.Args[i].Index]++
+		either = either || uses[r.Args[i].Index] > 1
+	}
+	all := []cell{{}}
+	var any []cell
+	for i := range r.Args {
+		list, err := argPatterns(&r.Args[i], ints>>r.Args[i].Index&1 == 1)
+		if err != nil {
+			return nil, fmt.Errorf("args[%d].%w", i, err)
+		}
+		if either {
+			cells, err := narrow([]cell{{}}, int(r.Args[i].Index), list)
+			if err != nil {
+				return nil, err
+			}
+			any = append(any, cells...)
+			continue
+		}
+		if all, err = narrow(all, int(r.Args[i].Index), list); err != nil {
+			return nil, err
+		}
+	}
+	if either {
+		return any, nil
+	}
+	return all, nil
+}
+
+// argPatterns returns the registers for which a comparison holds, as
+// seccomp_rule_add(3) defines them: on 64 bits, unsigned. Of an int only the
+// lower half is compared, which is all that the kernel looks at: what a profile
+// says of socket(2, ...) holds for socket(2|1<<32, ...), the same call.
+func argPatterns(a *specs.LinuxSeccompArg, isInt bool) ([]pattern, error) {
+	width := wholeReg
+	if isInt {
+		width = lowHalf
+	}
+	var list []pattern
+	switch v := a.Value; a.Op {
+	case specs.OpEqualTo:
+		list = []pattern{{wholeReg, v}}
+	case specs.OpNotEqual:
+		list = pattern{wholeReg, v}.not()
+	case specs.OpLessThan:
+		list = below(v)
+	case specs.OpLessEqual:
+		list = append(below(v), pattern{wholeReg, v})
+	case specs.OpGreaterEqual:
+		list = from(v)
+	case specs.OpGreaterThan:
+		if v != wholeReg {
+			list = from(v + 1)
+		}
+	case specs.OpMaskedEqual:
+		if a.ValueTwo&^v != 0 {
+			return nil, fmt.Errorf("valueTwo: %#x: accepted: only bits of value, the mask %#x", a.ValueTwo, v)
+		}
+		list = []pattern{{v, a.ValueTwo}}
+	default:
+		return nil, fmt.Errorf("op: %q: accepted: SCMP_CMP_EQ, SCMP_CMP_NE, SCMP_CMP_LT, SCMP_CMP_LE, SCMP_CMP_GE, SCMP_CMP_GT, SCMP_CMP_MASKED_EQ", a.Op)
+	}
+	// An int is as a register whose upper half is zero.
+	var within []pattern
+	for _, p := range list {
+		if p.val&^width == 0 {
+			within = append(within, pattern{p.mask & width, p.val})
+		}
+	}
+	return within, nil
+}
