@@ -60,6 +60,10 @@ func fromVnet(h *[vnetLen]byte, data []byte) RxFrame {
 		CsumValid: h[vnetFlags]&vnetDataValid != 0,
 		GSOType:   h[vnetGSOType] &^ wire.GSOECN,
 	}
+	if f.NeedsCsum {
+		f.CsumStart = binary.NativeEndian.Uint16(h[vnetCsumStart:])
+		f.CsumOffset = binary.NativeEndian.Uint16(h[vnetCsumOffset:])
+	}
 	if f.GSOType != wire.GSONone {
 		f.GSOSize = binary.NativeEndian.Uint16(h[vnetGSOSize:])
 	}

@@ -24,6 +24,10 @@ func (s *Stack) inputARP(l *link, b []byte) {
 		s.counters.ARP.InErrors++
 		return
 	}
+	if l.peer != nil {
+		s.inputPeerARP(l, &h)
+		return
+	}
 	if h.SenderMAC.Group() || h.SenderMAC == (wire.MAC{}) || h.SenderMAC == l.mac {
 		s.counters.ARP.InErrors++
 		return

@@ -15,6 +15,9 @@ type Counters struct {
 	ICMP4 ICMPCounters
 	ICMP6 ICMPCounters
 
+	Transparent TransparentCounters
+	Forward     ForwardCounters
+
 	TCPInErrors   uint64 // segments with a malformed header or port 0
 	TCPCsumErrors uint64
 }
@@ -67,6 +70,24 @@ type ICMPCounters struct {
 	InMsgs, InErrors               uint64
 	InEchos, InErrorMsgs, InOthers uint64
 	OutMsgs, OutLimited            uint64 // OutLimited: suppressed by the rate limit
+}
+
+// TransparentCounters count what the peer of a transparent link may not send.
+type TransparentCounters struct {
+	SpoofedMACs    uint64 // frames from another MAC
+	SpoofedSources uint64 // packets from another address
+	FalseClaims    uint64 // ARP and neighbour discovery on behalf of others
+	RouterMessages uint64 // router advertisements, redirects and queries
+}
+
+// ForwardCounters count packets that pass by the sockets.
+type ForwardCounters struct {
+	Offered, Taken uint64 // by Packet
+	Unusable       uint64 // not offered: an unfinished checksum nobody can place, a header too long
+	Sent           uint64 // by Forward
+	TooBig         uint64 // EMSGSIZE
+	Refused        uint64 // other errors of Forward
+	Rejects        uint64 // ICMP errors by Reject
 }
 
 // Counters returns the stack's counters, which keep counting.

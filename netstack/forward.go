@@ -5,7 +5,11 @@ package netstack
 // else goes through as it came: RFC 791 and RFC 8200, as a bridge would carry it
 // (the hop limit stays), except that fragments are put together on the way.
 
-import "github.com/tcpcni/tcpcni/sockopt/errno"
+import (
+	"encoding/binary"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
 
 // A Forwarder takes packets that are not for the sockets of the stack.
 type Forwarder interface {
@@ -60,30 +64,107 @@ type ForwardPacket struct {
 // it is at first.
 func (s *Stack) SetForwarder(f Forwarder) { s.forwarder = f }
 
-// Forward sends a packet of somebody else, unchanged but for fragmentation and
-// the transport checksum. The hop limit is not decremented. It leaves in
-// fragments when it came in fragments, or, IPv4 without DF, when it is too large
-// for the link or the path. On a transparent link it goes to the peer, whose
-// address or a group must be its destination; elsewhere its source must be an
-// address of this stack.
-//
-// Errors:
-//
-//	EMSGSIZE       it does not fit and must not be cut; p.MTU says what fits
-//	ENETUNREACH    there is no route
-//	EADDRNOTAVAIL  the source is not an address of this stack
-//	EINVAL         not one whole IP packet with the checksum where p says, TCP,
-//	               or to an address that cannot be forwarded to (loopback, this
-//	               stack's own)
-//
-// A neighbour that has yet to be resolved is no error: the packet waits within
-// the bounds of the neighbour cache.
-func (s *Stack) Forward(p *ForwardPacket) error { return errno.EINVAL }
+// forwarding is the memory of both directions.
+type forwarding struct {
+	p     ForwardPacket // that is being offered
+	whole []byte        // a packet put together from fragments, or made up
+	tx    TxFrame       // that is being forwarded
+	one   [1][]byte
+	room  [ipStart + maxForwardHeader]byte
+	last  lastWay
+}
 
-// Reject tells the sender of a packet that this stack offered why it goes no
-// further, by an ICMP error from the packet's destination: EMSGSIZE
-// (fragmentation needed or packet too big, p.MTU), ENETUNREACH, EHOSTUNREACH,
-// EACCES (administratively prohibited), ECONNREFUSED (port unreachable); others
-// count as EHOSTUNREACH. Nothing is sent about ICMP errors and group packets, and
-// no more than the rate for ICMP errors allows.
-func (s *Stack) Reject(p *ForwardPacket, why errno.Errno) {}
+// offer shows the packet s.in to the forwarder. It reports whether that settles
+// it.
+func (s *Stack) offer() bool {
+	if s.forwarder == nil || s.in.link == nil || s.in.proto == wire.ProtoTCP {
+		return false
+	}
+	p := &s.forward.p
+	if !s.describe(p) {
+		s.counters.Forward.Unusable++
+		return true
+	}
+	return s.offerPacket(p)
+}
+
+func (s *Stack) offerPacket(p *ForwardPacket) bool {
+	s.counters.Forward.Offered++
+	if !s.forwarder.Packet(p) {
+		return false
+	}
+	s.counters.Forward.Taken++
+	return true
+}
+
+// describe makes p of s.in; false: the packet cannot travel.
+func (s *Stack) describe(p *ForwardPacket) bool {
+	in := &s.in
+	*p = ForwardPacket{Data: in.packet, Link: in.num(), Group: in.group, NeedsCsum: in.needsCsum}
+	if d := in.frag; d != nil {
+		p.Data, p.FragSize, p.FragID = s.assemble(d), d.maxFrag, d.key.id
+		return p.Data != nil
+	}
+	if !p.NeedsCsum {
+		return true
+	}
+	l4 := len(in.packet) - len(in.body)
+	p.CsumStart, p.CsumOffset = in.csumStart-wire.EthernetLen, in.csumField
+	if in.csumStart == 0 {
+		switch in.proto {
+		case wire.ProtoUDP:
+			p.CsumStart, p.CsumOffset = l4, udpCsumOffset
+		case wire.ProtoICMP4, wire.ProtoICMP6:
+			p.CsumStart, p.CsumOffset = l4, icmpCsumOffset
+		default:
+			return false
+		}
+	}
+	return p.CsumStart >= l4 && p.CsumStart+p.CsumOffset+2 <= len(p.Data)
+}
+
+// assemble is the packet that the fragments of d were, nil when it is too large
+// for the length field or its first fragment's header was.
+func (s *Stack) assemble(d *datagram) []byte {
+	b := s.forward.whole[:0]
+	header := d.header[:d.headerLen]
+	if d.cut {
+		return nil
+	}
+	if d.key.dst.Is4() {
+		b = append(append(b, header...), d.bytes()...)
+		if len(b) > wire.IPv4MaxPacket {
+			return nil
+		}
+		wholeHeader4(b[:len(header)], len(b))
+	} else {
+		header = header[:len(header)-wire.FragmentLen]
+		b = append(append(b, header...), d.bytes()...)
+		if len(b)-wire.IPv6Len > wire.IPv4MaxPacket {
+			return nil
+		}
+		binary.BigEndian.PutUint16(b[4:], uint16(len(b)-wire.IPv6Len))
+		b[lastNextField(header)] = d.proto
+	}
+	s.forward.whole = b
+	return b
+}
+
+// wholeHeader4 makes ip, the header of a first fragment, that of n bytes in one
+// piece. DF stays as it is.
+func wholeHeader4(ip []byte, n int) {
+	binary.BigEndian.PutUint16(ip[2:], uint16(n))
+	ip[6], ip[7] = ip[6]&0x40, 0
+	ip[10], ip[11] = 0, 0
+	binary.BigEndian.PutUint16(ip[10:], wire.Checksum(ip, 0))
+}
+
+// lastNextField is the offset of the Next Header byte that names what follows
+// header, a whole IPv6 header with extension headers.
+func lastNextField(header []byte) int {
+	field := 6
+	for off := wire.IPv6Len; off+2 <= len(header); {
+		field, off = off, off+(int(header[off+1])+1)*8
+	}
+	return field
+}

@@ -41,8 +41,15 @@ type RxFrame struct {
 	Data      []byte // from the Ethernet header on
 	NeedsCsum bool   // the transport checksum is unfinished: the sender is on this machine and the bytes never left it
 	CsumValid bool   // the link verified the transport checksum
-	GSOType   uint8  // wire.GSONone, GSOTCP4 or GSOTCP6: Data is several segments in one
-	GSOSize   uint16 // payload bytes of each; valid iff GSOType is set
+
+	// Where the unfinished checksum is, as in TxFrame. CsumStart 0: where the
+	// packet's protocol has it. Only packets that are forwarded need them.
+	CsumStart, CsumOffset uint16
+
+	// Data is several segments in one. A link that merges UDP as well must cut it
+	// before it comes here: any other type is dropped.
+	GSOType uint8  // wire.GSONone, GSOTCP4 or GSOTCP6
+	GSOSize uint16 // payload bytes of each; valid iff GSOType is set
 }
 
 // A Sink takes frames that leave the stack. Transmit uses or copies f before it

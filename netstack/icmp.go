@@ -22,12 +22,17 @@ func (s *Stack) inputICMP4(b []byte) {
 		// answering it makes an amplifier.
 		if !s.in.group {
 			s.echo(wire.ICMP4EchoReply, &h, body)
+		} else {
+			s.offer()
 		}
 	case wire.ICMP4Unreachable, wire.ICMP4TimeExceeded, wire.ICMP4ParamProblem:
 		c.InErrorMsgs++
 		s.inputError4(&h, body)
+	case wire.ICMP4Redirect, wire.ICMP4RouterAdvert, wire.ICMP4RouterSolicit:
+		c.InOthers++
 	default:
 		c.InOthers++
+		s.offer()
 	}
 }
 
@@ -47,6 +52,7 @@ func (s *Stack) inputICMP6(b []byte) {
 		c.InErrors++ // only duplicate address detection has no source
 	case h.Type == wire.ICMP6MLDQuery:
 		s.inputMLDQuery(&h, body)
+		s.offer()
 	case h.Type == wire.ICMP6Echo:
 		c.InEchos++
 		s.echo(wire.ICMP6EchoReply, &h, body)
@@ -55,6 +61,7 @@ func (s *Stack) inputICMP6(b []byte) {
 		s.inputError6(&h, body)
 	default:
 		c.InOthers++
+		s.offer()
 	}
 }
 

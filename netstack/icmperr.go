@@ -76,7 +76,9 @@ func (s *Stack) inputError4(h *wire.ICMP, quote []byte) {
 		s.counters.ICMP4.InErrors++
 		return
 	}
-	s.transportError(&q, m, mtu, &s.counters.ICMP4)
+	if !s.transportError(&q, m, mtu, &s.counters.ICMP4) {
+		s.offer()
+	}
 }
 
 func (s *Stack) inputError6(h *wire.ICMP, quote []byte) {
@@ -99,15 +101,20 @@ func (s *Stack) inputError6(h *wire.ICMP, quote []byte) {
 		s.counters.ICMP6.InErrors++
 		return
 	}
-	s.transportError(&q, m, mtu, &s.counters.ICMP6)
+	if !s.transportError(&q, m, mtu, &s.counters.ICMP6) {
+		s.offer()
+	}
 }
 
 // transportError hands m to the layer whose packet is quoted. The layers check
-// that a socket sent it (RFC 5927 section 4.1); the address is checked here.
-func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounters) {
-	if !s.IsLocal(q.Src) || !validRemote(q.Dst) || s.in.link != nil && s.IsLocal(q.Dst) {
+// that a socket sent it (RFC 5927 section 4.1); the address is checked here. It
+// reports whether that settles it: false, and the packet may be one that was
+// forwarded.
+func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounters) bool {
+	fromPeer := s.in.link != nil && s.in.link.peer != nil
+	if !fromPeer && !s.IsLocal(q.Src) || !validRemote(q.Dst) || s.in.link != nil && s.IsLocal(q.Dst) {
 		c.InErrors++
-		return
+		return true
 	}
 	switch q.Proto {
 	case wire.ProtoTCP:
@@ -119,10 +126,16 @@ func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounte
 			s.learnPMTU(q.Dst, mtu)
 		}
 	case wire.ProtoUDP:
-		if s.udp.ICMP(q.Src, q.Dst, q.Transport, udp.ICMPError{Errno: m.errno, Hard: m.hard, MTU: mtu}) && mtu != 0 {
+		if fromPeer || !s.udp.ICMP(q.Src, q.Dst, q.Transport, udp.ICMPError{Errno: m.errno, Hard: m.hard, MTU: mtu}) {
+			return false
+		}
+		if mtu != 0 {
 			s.learnPMTU(q.Dst, mtu)
 		}
+	default:
+		return false
 	}
+	return true
 }
 
 func validRemote(a netip.Addr) bool { return !a.IsUnspecified() && !a.Is4In6() }
@@ -136,8 +149,8 @@ func leastPMTU(dst netip.Addr) int {
 }
 
 // localError tells the sender of packet, which starts with the IP header and
-// never left, that its neighbour does not answer.
-func (s *Stack) localError(packet []byte) {
+// never left by l, that its neighbour does not answer.
+func (s *Stack) localError(l *link, packet []byte) {
 	var q wire.Quoted
 	parse, c := wire.ParseQuoted4, &s.counters.ICMP4
 	if packet[0]>>4 == 6 {
@@ -147,5 +160,7 @@ func (s *Stack) localError(packet []byte) {
 		return
 	}
 	s.in = inbound{}
-	s.transportError(&q, hostDown, 0, c)
+	if !s.transportError(&q, hostDown, 0, c) {
+		s.offerUnreachable(l, &q, packet)
+	}
 }

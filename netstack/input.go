@@ -21,6 +21,15 @@ type inbound struct {
 	header   []byte // the IP header with extension headers, for quoting
 	body     []byte // the transport header and payload, for quoting
 	isError  bool   // it is an ICMP error, or may be: no error is sent about it
+
+	// For the forwarder; see forward.go.
+	proto     uint8     // of body
+	packet    []byte    // the whole packet, or the fragment that made frag whole
+	frag      *datagram // nil: packet came in one piece
+	foreign   bool      // of a group that the stack has not joined
+	needsCsum bool
+	csumStart int // from the Ethernet header, 0: where the protocol has it
+	csumField int // from csumStart
 }
 
 // num is the link's number as the upper layers have it.
@@ -44,11 +53,18 @@ func (s *Stack) Input(num int, f *RxFrame) {
 		s.counters.Link.InErrors++
 		return
 	}
-	if h.Dst != l.mac && !(h.Dst.Group() && l.hears(h.Dst)) {
+	if l.peer != nil && h.Src != l.peer.mac {
+		s.counters.Transparent.SpoofedMACs++
+		return
+	}
+	if h.Dst != l.mac && !(h.Dst.Group() && (l.hears(h.Dst) || s.hearsAll(l, h.Dst))) {
 		s.counters.Link.InOther++
 		return
 	}
-	s.in = inbound{link: l, srcMAC: h.Src, group: h.Dst.Group(), trusted: f.NeedsCsum || f.CsumValid}
+	s.in = inbound{
+		link: l, srcMAC: h.Src, group: h.Dst.Group(), trusted: f.NeedsCsum || f.CsumValid,
+		needsCsum: f.NeedsCsum, csumStart: int(f.CsumStart), csumField: int(f.CsumOffset),
+	}
 	switch gso := f.GSOType &^ wire.GSOECN; {
 	case gso == wire.GSONone:
 	case gso == wire.GSOTCP4 && h.Type == wire.EtherIPv4, gso == wire.GSOTCP6 && h.Type == wire.EtherIPv6:
@@ -73,8 +89,23 @@ func (s *Stack) Input(num int, f *RxFrame) {
 // whether there is one.
 func (s *Stack) dispatch(proto uint8, b []byte, c *IPCounters) bool {
 	in := &s.in
-	in.body = b
+	in.body, in.proto = b, proto
 	in.isError = errorMessage(proto, b)
+	switch {
+	case in.link == nil:
+		return s.deliver(proto, b, c)
+	case in.link.peer != nil && proto != wire.ProtoTCP:
+		c.InDelivers++
+		return s.fromPeer(proto, b)
+	case in.foreign:
+		return s.offer()
+	}
+	return s.deliver(proto, b, c) || s.offer()
+}
+
+// deliver hands b to its layer. It reports whether there is one.
+func (s *Stack) deliver(proto uint8, b []byte, c *IPCounters) bool {
+	in := &s.in
 	switch proto {
 	case wire.ProtoTCP:
 		c.InDelivers++
@@ -139,7 +170,11 @@ func (s *Stack) inputUDP(b []byte) {
 	rx.Src, rx.Dst, rx.Link, rx.Group = in.src, in.dst, in.num(), in.group
 	rx.Payload, rx.TTL, rx.TOS = payload, in.ttl, in.tos
 	// RFC 768: who sends from port 0 wants no answer, but may be heard.
-	if !s.udp.Input(rx) && !in.group && rx.Header.SrcPort != 0 {
+	taken := s.udp.Input(rx)
+	if taken && !in.group || s.offer() {
+		return
+	}
+	if !taken && !in.group && rx.Header.SrcPort != 0 {
 		s.portUnreachable() // RFC 1122 section 4.1.3.1
 	}
 }

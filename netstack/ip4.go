@@ -27,6 +27,7 @@ func (s *Stack) input4(b []byte) {
 		return
 	}
 	in.src, in.dst, in.ttl, in.tos = h.Src, h.Dst, h.TTL, h.TOS
+	in.packet = b[:h.TotalLen]
 	if in.link != nil && !s.accept4(in) {
 		return
 	}
@@ -41,6 +42,9 @@ func (s *Stack) input4(b []byte) {
 // accept4 decides whether a packet from a link is for this stack, and from
 // somebody.
 func (s *Stack) accept4(in *inbound) bool {
+	if in.link.peer != nil {
+		return s.acceptPeer4(in)
+	}
 	c := &s.counters.IPv4
 	// RFC 1122 section 3.2.1.3: these are never a source; RFC 1812 section
 	// 5.3.7 calls them martians. Our own address from outside is spoofed.
@@ -60,6 +64,8 @@ func (s *Stack) accept4(in *inbound) bool {
 	case in.dst.IsLoopback() || in.dst.IsUnspecified():
 		c.InMartians++
 		return false
+	case s.forwarder != nil && in.dst.IsMulticast():
+		in.group, in.foreign = true, true
 	default:
 		c.InAddrErrors++
 		return false
@@ -97,6 +103,7 @@ func (s *Stack) fragment4(h *wire.IPv4, body []byte) {
 // takeWhole makes the reassembled datagram d the packet that is taken in.
 func (s *Stack) takeWhole(d *datagram) {
 	s.in.trusted, s.in.gso = false, 0
+	s.in.frag, s.in.needsCsum = d, false
 	s.in.header = d.header[:d.headerLen]
 	s.in.tos = s.in.tos&^3 | d.ecn()
 }

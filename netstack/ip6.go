@@ -19,6 +19,7 @@ func (s *Stack) input6(b []byte) {
 		return
 	}
 	in.src, in.dst, in.ttl, in.tos = h.Src, h.Dst, h.HopLimit, h.TrafficClass
+	in.packet = b[:wire.IPv6Len+len(chain)]
 	if in.link != nil && !s.accept6(in) {
 		return
 	}
@@ -49,6 +50,9 @@ func (s *Stack) input6(b []byte) {
 // accept6 decides whether a packet from a link is for this stack, and from
 // somebody.
 func (s *Stack) accept6(in *inbound) bool {
+	if in.link.peer != nil {
+		return s.acceptPeer6(in)
+	}
 	c := &s.counters.IPv6
 	// RFC 4291 sections 2.5.2, 2.5.3 and 2.7: never from a loopback or group
 	// address; ::ffff:0:0/96 does not travel (RFC 4038 section 4.2).
@@ -57,7 +61,8 @@ func (s *Stack) accept6(in *inbound) bool {
 		return false
 	}
 	if in.dst.IsMulticast() {
-		if !slices.Contains(in.link.groups, in.dst) {
+		in.foreign = !slices.Contains(in.link.groups, in.dst)
+		if in.foreign && s.forwarder == nil {
 			c.InAddrErrors++
 			return false
 		}

@@ -63,6 +63,7 @@ type link struct {
 	txCsum bool
 	tso    bool
 	sink   Sink
+	peer   *peer // Valid iff the link is transparent
 
 	addrs  []netip.Prefix
 	bcast  []netip.Addr // directed broadcast addresses of addrs
@@ -83,7 +84,9 @@ func (s *Stack) AddLink(cfg LinkConfig) (int, error) {
 		txCsum: cfg.TxChecksum, tso: cfg.TSO, sink: cfg.Sink,
 	}
 	l.addrs = slices.Clone(cfg.Addrs)
-	if l.mtu >= wire.IPv6MinMTU {
+	if cfg.Transparent {
+		s.addPeer(l, cfg)
+	} else if l.mtu >= wire.IPv6MinMTU {
 		own := netip.PrefixFrom(wire.LinkLocal(cfg.MAC), 64)
 		if !slices.Contains(l.addrs, own) {
 			l.addrs = append(l.addrs, own)
@@ -104,6 +107,11 @@ func (s *Stack) AddLink(cfg LinkConfig) (int, error) {
 	s.links = append(s.links, l)
 	for _, p := range l.addrs {
 		s.routes.insert(routeEntry{dst: p.Masked(), link: l, mtu: l.mtu})
+	}
+	if l.peer != nil {
+		for _, a := range l.peer.addrs {
+			s.routes.insert(routeEntry{dst: netip.PrefixFrom(a, a.BitLen()), link: l, mtu: l.mtu})
+		}
 	}
 	s.changed()
 	s.Wake()
@@ -134,7 +142,7 @@ func (s *Stack) checkLink(cfg *LinkConfig) error {
 			return fmt.Errorf("link %q: MTU %d with address %v; IPv6 needs %d", cfg.Name, cfg.MTU, p, wire.IPv6MinMTU)
 		}
 	}
-	return nil
+	return s.checkPeer(cfg)
 }
 
 // lastAddr is the highest address of an IPv4 prefix.

@@ -36,6 +36,10 @@ func (s *Stack) inputND(h *wire.ICMP, body []byte) {
 		s.counters.ND.Ignored++
 		return
 	}
+	if in.link.peer != nil {
+		s.inputPeerND(in, h, &m)
+		return
+	}
 	if h.Type == wire.ICMP6NeighborSolicit {
 		s.inputSolicit(in, &m)
 	} else {

@@ -89,6 +89,9 @@ func (s *Stack) neighbourFor(w *way) *neighbour {
 	if w.kind == wayLocal {
 		return &s.neigh.loopback
 	}
+	if w.link.peer != nil && w.kind == wayUnicast {
+		return &w.link.peer.neigh
+	}
 	if n := s.neigh.byKey[neighKey{w.link.num, w.hop}]; n != nil {
 		return n
 	}
@@ -345,7 +348,7 @@ func (s *Stack) unresolved(n *neighbour) {
 	n.queue, n.bytes = nil, 0
 	s.dropNeighbour(n) // first: an owner that hears of it may send again
 	for i := range queue {
-		s.localError(queue[i].chunk.B)
+		s.localError(n.link, queue[i].chunk.B)
 		s.pool.Put(queue[i].chunk)
 	}
 }

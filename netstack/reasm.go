@@ -55,6 +55,8 @@ type datagram struct {
 	total     int        // bytes, -1 while the last fragment is missing
 	spoilt    bool       // fragments overlapped: the rest is dropped until it expires
 	ecnSeen   uint8      // bit i: a fragment with ECN codepoint i
+	maxFrag   int        // the largest fragment, in bytes of IP packet
+	cut       bool       // header is not all of it
 	headerLen int        // of header; 0 while the first fragment is missing
 	header    [128]byte  // IP header of the first fragment, cut
 	start     [8]byte    // first bytes behind it, for an ICMP error
@@ -119,9 +121,11 @@ func (s *Stack) reassemble(f *fragment) *datagram {
 	}
 	copy(d.chunk.B[f.offset:end], f.data)
 	d.ecnSeen |= 1 << (s.in.tos & 3)
+	d.maxFrag = max(d.maxFrag, len(s.in.packet))
 	if f.offset == 0 {
 		d.proto = f.proto
 		d.headerLen = copy(d.header[:], s.in.header)
+		d.cut = d.headerLen < len(s.in.header)
 		copy(d.start[:], f.data)
 	}
 	if !d.whole() {
@@ -292,7 +296,7 @@ func (s *Stack) reasmTimeout(d *datagram) {
 	if d.headerLen == 0 || l == nil {
 		return
 	}
-	s.in = inbound{link: l, src: d.key.src, dst: d.key.dst, group: s.owner(d.key.dst) == nil, header: d.header[:d.headerLen], body: d.start[:], isError: errorMessage(d.proto, d.start[:])}
+	s.in = inbound{link: l, src: d.key.src, dst: d.key.dst, group: l.peer == nil && s.owner(d.key.dst) == nil || d.key.dst.IsMulticast() || d.key.dst == broadcast4, header: d.header[:d.headerLen], body: d.start[:], isError: errorMessage(d.proto, d.start[:])}
 	if d.key.dst.Is4() {
 		s.sendError4(wire.ICMP4TimeExceeded, wire.ICMP4CodeReassembly, 0)
 	} else {

@@ -136,7 +136,7 @@ func (s *Stack) route(src, dst netip.Addr, num int) (way, errno.Errno) {
 	}
 	var srcLink *link
 	if src.IsValid() && !src.IsLoopback() {
-		if srcLink = s.owner(src); srcLink == nil {
+		if srcLink = s.owner(src); srcLink == nil && !s.mayLend(src) {
 			return way{}, errno.EADDRNOTAVAIL
 		}
 	}
@@ -149,6 +149,9 @@ func (s *Stack) route(src, dst netip.Addr, num int) (way, errno.Errno) {
 	w := way{src: src, dst: dst, hop: dst}
 	if no := s.outWay(&w, num, srcLink); no != 0 {
 		return way{}, no
+	}
+	if src.IsValid() && srcLink == nil && w.link.peer == nil {
+		return way{}, errno.EADDRNOTAVAIL
 	}
 	if !w.src.IsValid() {
 		if w.src = w.link.source(dst, w.hop); !w.src.IsValid() {

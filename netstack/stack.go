@@ -46,7 +46,9 @@ type Stack struct {
 	ctl    builder // ARP and ND, which a packet of tx may need first
 	cutter cutter
 
-	forwarder Forwarder // nil: nobody
+	forwarder   Forwarder // nil: nobody
+	transparent *link     // the link with a peer; nil: none
+	forward     forwarding
 
 	tcp       *tcp.Layer
 	udp       *udp.Layer

@@ -48,6 +48,20 @@ func (t *Table) Ephemeral(c *Claim, rng func() uint32, lo, hi uint16, used func(
 	return nil
 }
 
+// Exact is Ephemeral for c.Port and no other. EADDRINUSE: it was claimed by Bind;
+// EADDRNOTAVAIL: it is used.
+func (t *Table) Exact(c *Claim, used func(port uint16) bool) error {
+	switch {
+	case t.ports[c.Port].bound != 0:
+		return errno.EADDRINUSE
+	case used(c.Port):
+		return errno.EADDRNOTAVAIL
+	}
+	c.Connected = true
+	t.insert(c, false)
+	return nil
+}
+
 // Share adds a claim to a port without asking: that of a connection accepted on
 // it, which keeps others off the port after the listener is gone.
 func (t *Table) Share(c *Claim) { t.insert(c, true) }

@@ -100,6 +100,9 @@ func (h *Host) Secret() *[32]byte { return &h.secret }
 // Wake implements tcp.Network; hosts are flushed at every step anyway.
 func (h *Host) Wake() {}
 
+// Unreachable is part of tcp.Network; nothing offers SYNs here.
+func (h *Host) Unreachable(*tcp.Rx, errno.Errno) {}
+
 // IsLocal implements tcp.Network.
 func (h *Host) IsLocal(addr netip.Addr) bool {
 	return addr.IsLoopback() || slices.Contains(h.addrs, addr)

@@ -43,8 +43,7 @@ func (c *conn) activeOpen() {
 		}
 		l.dropTimeWait(w)
 	}
-	c.sndUna, c.sndNxt, c.recover, c.highRxt = c.iss, c.iss, c.iss, c.iss
-	c.sq.reset(c.iss + 1)
+	c.startAt(c.iss)
 	c.state = StateSynSent
 	c.flags |= flagActive | flagSynDue
 	c.advMSS = c.ourMSS()
@@ -71,7 +70,11 @@ func (c *conn) established() {
 	if c.flags&flagFinQueued != 0 {
 		c.state = StateFinWait1
 	}
-	if c.flags&flagActive != 0 {
+	if c.flags&flagOffered != 0 {
+		c.hatched()
+		c.l.counters.PassiveOpens++
+	}
+	if c.flags&(flagActive|flagOffered) != 0 {
 		c.s.raise(EventConnected | EventWritable)
 	}
 	c.l.markDirty(c)
@@ -160,6 +163,7 @@ func (c *conn) destroy() {
 	l, s := c.l, c.s
 	k := c.key()
 	delete(l.conns, k)
+	c.hatched()
 	if l.last == c {
 		l.last = nil
 	}

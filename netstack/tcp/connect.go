@@ -14,13 +14,8 @@ import (
 // is taken), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a
 // failure the socket may connect again.
 func (s *Socket) Connect(a netip.AddrPort) error {
-	switch {
-	case s.lst != nil:
-		return errno.EISCONN
-	case s.live() != nil && !s.conn.state.rule().synced:
-		return errno.EALREADY
-	case s.live() != nil:
-		return errno.EISCONN
+	if err := s.mayConnect(); err != nil {
+		return err
 	}
 	dst, err := s.nativeAddr(a.Addr())
 	if err != nil {
@@ -48,12 +43,29 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	if err := s.connectPort(&path, a.Port()); err != nil {
 		return err
 	}
+	return s.open(path, s.claim.Port, a.Port())
+}
+
+// mayConnect is the error of a socket that is something already.
+func (s *Socket) mayConnect() error {
+	switch {
+	case s.lst != nil:
+		return errno.EISCONN
+	case s.live() != nil && !s.conn.state.rule().synced:
+		return errno.EALREADY
+	case s.live() != nil:
+		return errno.EISCONN
+	}
+	return nil
+}
+
+// open starts the connection.
+func (s *Socket) open(path Path, lport, rport uint16) error {
 	if s.conn != nil {
 		s.conn.discardInput()
 	}
 	s.err, s.lastErr, s.events = 0, 0, 0
-	c := s.l.newConn(s, path, s.claim.Port, a.Port())
-	c.activeOpen()
+	s.l.newConn(s, path, lport, rport).activeOpen()
 	return errno.EINPROGRESS
 }
 

@@ -58,6 +58,9 @@ func (c *conn) icmp(seq uint32, e ICMPError) bool {
 		c.newPathMTU(e.MTU)
 		return true
 	}
+	if c.state == StateSynReceived && c.flags&flagOffered != 0 && !e.Hard {
+		return true // as for a half-open connection
+	}
 	if c.state == StateSynSent || c.state == StateSynReceived {
 		// RFC 5461 section 4.1: while the connection is not yet established, even
 		// a soft error ends the attempt, as Linux does for a connect in progress.

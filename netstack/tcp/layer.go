@@ -33,8 +33,11 @@ type Layer struct {
 	waits     waitTable
 	listeners map[uint16][]*listener
 	ports     *ports.Table
-	offer     func(*Pending) bool // nil: SYNs without a listener are refused
 	shared    map[sharedKey]*sharedClaim
+
+	offer   func(*Pending) bool // nil: SYNs without a listener are refused
+	pending pendingTable
+	embryos []*conn // accepted offers in SYN-RECEIVED
 
 	timers  timerHeap
 	dirty   []*conn   // connections that owe output
@@ -66,6 +69,11 @@ type Counters struct {
 	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops    uint64
 	Timeouts, FastRetrans, LostRetransmits               uint64
 	DelayedACKs, PureACKs, TailProbes, Undos             uint64
+
+	// SYNs without a listener; see Pending.
+	Offers, OfferAccepts          uint64
+	OfferOverflows, OfferTimeouts uint64 // forgotten for want of room, of an answer
+	EmbryoDrops                   uint64 // accepted ones that made room in SYN-RECEIVED
 }
 
 // NewLayer returns a TCP layer on net whose sockets start with the profile's
@@ -84,6 +92,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 		listeners: make(map[uint16][]*listener),
 		shared:    make(map[sharedKey]*sharedClaim),
 		ports:     ports.NewTable(rule),
+		pending:   pendingTable{byTuple: make(map[tuple]*Pending)},
 		memory:    memoryLimits{softMemory, hardMemory},
 	}
 }
@@ -116,6 +125,8 @@ func (l *Layer) Input(rx *Rx) {
 		l.half[k].input(rx)
 	case l.waits.byTuple[k] != nil:
 		l.timeWaitInput(l.waits.byTuple[k], rx)
+	case l.pending.byTuple[k] != nil:
+		l.pending.byTuple[k].input(rx)
 	default:
 		l.listenInput(k, rx, 0)
 	}
@@ -136,6 +147,7 @@ func (l *Layer) Advance() {
 	now := l.net.Now()
 	l.timers.run(now)
 	l.waits.expire(l, now)
+	l.pending.expire(l, now)
 	l.dispatch()
 }
 
@@ -175,6 +187,9 @@ func (l *Layer) Deadline() (time.Duration, bool) {
 	}
 	if w := l.waits.oldest; w != nil {
 		at = min(at, w.expires)
+	}
+	if p := l.pending.oldest; p != nil {
+		at = min(at, p.expires)
 	}
 	return at, at != never
 }

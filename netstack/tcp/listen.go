@@ -189,7 +189,9 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 	lst := l.findListener(&k, rx.Dst, rx.Link)
 	switch {
 	case lst == nil:
-		l.refuse(rx)
+		if !l.offered(k, rx, floor) {
+			l.refuse(rx)
+		}
 		return
 	case lst.s.tooFar(rx):
 		return

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // A Path is what the IP layer knows about the way to one destination. A
@@ -43,6 +44,10 @@ type Network interface {
 	// the link (or the IP layer) cuts every gso payload bytes. h's checksum is
 	// filled below. The payload slices are read before Transmit returns.
 	Transmit(p *Path, h *wire.TCP, payload [][]byte, gso int)
+	// Unreachable answers syn, a SYN without text that was handed to TCP earlier,
+	// by an ICMP error from its destination that says e: ENETUNREACH,
+	// EHOSTUNREACH or EACCES. It is limited by the rate for ICMP errors.
+	Unreachable(syn *Rx, e errno.Errno)
 	// Wake asks that Layer.Flush be called before the driver goes to sleep.
 	Wake()
 }

@@ -7,9 +7,17 @@ package tcp
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// MaxPending is how many SYNs of one layer wait for a verdict at once, and
+// PendingTime how long: longer than a peer goes on repeating its SYN.
+const (
+	MaxPending  = 4096
+	PendingTime = 130 * time.Second
 )
 
 // A Pending is a SYN that waits for a verdict: one of Accept, Refuse,
@@ -17,13 +25,24 @@ import (
 // the first, or after Gone, do nothing. Repetitions of the SYN are absorbed
 // meanwhile.
 //
-// There are at most MaxPending of them in a layer: one more, and the oldest is
-// forgotten. Its peer repeats the SYN and is offered again.
+// There are at most MaxPending of them in a layer. One more, and the oldest is
+// forgotten: who will be answered is answered soon, so the oldest is the one
+// whose answer never comes. Its peer repeats the SYN and is offered again.
 type Pending struct {
-	l     *Layer
-	owner PendingOwner
-	key   tuple
-	rx    Rx
+	l       *Layer
+	owner   PendingOwner
+	key     tuple
+	src     netip.Addr
+	dst     netip.Addr
+	link    int
+	ttl     uint8
+	tos     uint8
+	waiting bool // stands in the table
+	syn     wire.TCP
+	floor   uint32 // our sequence number must be above it, unless it is 0; see listenInput
+	expires time.Duration
+
+	older, newer *Pending
 }
 
 // A PendingOwner hears of a SYN that needs no verdict any more.
@@ -34,29 +53,132 @@ type PendingOwner interface {
 	Gone(p *Pending)
 }
 
+// pendingTable holds the SYNs in the order in which they came and expire.
+type pendingTable struct {
+	byTuple        map[tuple]*Pending
+	oldest, newest *Pending
+}
+
+func (t *pendingTable) link(p *Pending) {
+	p.older, p.newer = t.newest, nil
+	if t.newest != nil {
+		t.newest.newer = p
+	} else {
+		t.oldest = p
+	}
+	t.newest = p
+	t.byTuple[p.key] = p
+	p.waiting = true
+}
+
+func (t *pendingTable) unlink(p *Pending) {
+	if p.older != nil {
+		p.older.newer = p.newer
+	} else {
+		t.oldest = p.newer
+	}
+	if p.newer != nil {
+		p.newer.older = p.older
+	} else {
+		t.newest = p.older
+	}
+	p.older, p.newer = nil, nil
+	delete(t.byTuple, p.key)
+	p.waiting = false
+}
+
 // SetOffer has f decide about SYNs that no listener of this stack wants. False:
 // refused by RST as without f. True: f has given a verdict or will. Only SYNs
 // from a link are offered, not those of this stack to itself. f runs inside the
-// stack, under the rules of Owner. Nil, as at first: all are refused.
+// stack, under the rules of Owner. Nil, as at first: all are refused; those that
+// wait already stay until their verdict.
 func (l *Layer) SetOffer(f func(*Pending) bool) { l.offer = f }
+
+// PendingLen is how many SYNs wait for a verdict.
+func (l *Layer) PendingLen() int { return len(l.pending.byTuple) }
+
+// offered shows a segment that no listener wants to whoever decides about SYNs;
+// false: nobody does, or they refuse.
+func (l *Layer) offered(k tuple, rx *Rx, floor uint32) bool {
+	const control = wire.TCPSyn | wire.TCPAck | wire.TCPRst | wire.TCPFin
+	if l.offer == nil || rx.Link < 0 || rx.Header.Flags&control != wire.TCPSyn {
+		return false
+	}
+	for len(l.pending.byTuple) >= MaxPending {
+		l.counters.OfferOverflows++
+		l.gone(l.pending.oldest)
+	}
+	p := &Pending{
+		l: l, key: k, src: rx.Src, dst: rx.Dst, link: rx.Link, ttl: rx.TTL, tos: rx.TOS,
+		syn: rx.Header, floor: floor, expires: l.net.Now() + PendingTime,
+	}
+	l.counters.Offers++
+	l.pending.link(p)
+	if l.offer(p) {
+		return true
+	}
+	if !p.waiting {
+		return true // it gave a verdict, whatever it says
+	}
+	l.pending.unlink(p)
+	return false
+}
+
+// gone forgets p without a verdict.
+func (l *Layer) gone(p *Pending) {
+	l.pending.unlink(p)
+	if p.owner != nil {
+		p.owner.Gone(p)
+	}
+}
+
+// expire forgets what waited too long.
+func (t *pendingTable) expire(l *Layer, now time.Duration) {
+	for t.oldest != nil && t.oldest.expires <= now {
+		l.counters.OfferTimeouts++
+		l.gone(t.oldest)
+	}
+}
+
+// input is a segment of a connection that waits for its verdict. Nothing was
+// sent yet, so an honest peer only repeats its SYN; a SYN of another number is
+// left to time, as anyone could forge it.
+func (p *Pending) input(rx *Rx) {
+	h := &rx.Header
+	switch {
+	case h.Flags&wire.TCPRst != 0:
+		if h.Seq == p.syn.Seq+1 {
+			p.l.gone(p)
+		}
+	case h.Flags&(wire.TCPSyn|wire.TCPAck) == wire.TCPSyn && h.Seq == p.syn.Seq && h.HasTS == p.syn.HasTS:
+		p.syn.TSVal = h.TSVal // what the SYN-ACK echoes
+	}
+}
+
+// verdict takes p off the table; false: somebody or something was earlier.
+func (p *Pending) verdict() bool {
+	if !p.waiting {
+		return false
+	}
+	p.l.pending.unlink(p)
+	return true
+}
 
 // SetOwner has o told when the layer forgets p.
 func (p *Pending) SetOwner(o PendingOwner) { p.owner = o }
 
 // Local is where the SYN goes to: for the engine, the server.
-func (p *Pending) Local() netip.AddrPort { return netip.AddrPortFrom(p.rx.Dst, p.rx.Header.DstPort) }
+func (p *Pending) Local() netip.AddrPort { return netip.AddrPortFrom(p.dst, p.key.lport) }
 
 // Remote is where the SYN came from.
-func (p *Pending) Remote() netip.AddrPort {
-	return netip.AddrPortFrom(p.rx.Src, p.rx.Header.SrcPort)
-}
+func (p *Pending) Remote() netip.AddrPort { return netip.AddrPortFrom(p.src, p.key.rport) }
 
 // Link is the number of the link that the SYN arrived on.
-func (p *Pending) Link() int { return p.rx.Link }
+func (p *Pending) Link() int { return p.link }
 
 // Domain is the socket domain that fits: 2 (AF_INET) or 10 (AF_INET6).
 func (p *Pending) Domain() int {
-	if p.rx.Dst.Is4() {
+	if p.dst.Is4() {
 		return afInet
 	}
 	return afInet6
@@ -64,44 +186,35 @@ func (p *Pending) Domain() int {
 
 // Header is the SYN: its options, sequence number and window. It must not be
 // changed.
-func (p *Pending) Header() *wire.TCP { return &p.rx.Header }
+func (p *Pending) Header() *wire.TCP { return &p.syn }
 
-// TTL and TOS are the hop limit and traffic class of the SYN.
-func (p *Pending) TTL() uint8 { return p.rx.TTL }
+// TTL is the hop limit of the SYN.
+func (p *Pending) TTL() uint8 { return p.ttl }
 
 // TOS is the traffic class of the SYN.
-func (p *Pending) TOS() uint8 { return p.rx.TOS }
+func (p *Pending) TOS() uint8 { return p.tos }
 
-// Accept makes s the socket of the connection: fresh from NewSocket of Domain,
-// its owner set, its options as they are to hold from the SYN-ACK on (window
-// scale by the receive buffer, MSS, congestion control, keep-alive, TTL). The
-// next Flush sends the SYN-ACK; EventConnected comes with the peer's
-// acknowledgement, EventError when the peer resets (ECONNRESET), never answers
-// or has to make room for others (ETIMEDOUT). Text may be written at once and
-// leaves after the handshake. Errors: EINVAL (s is not fresh or of the wrong
-// domain, p is gone or decided), or what routing says.
-func (p *Pending) Accept(s *Socket) error { return errno.EINVAL }
+// Waiting reports whether a verdict is still wanted.
+func (p *Pending) Waiting() bool { return p.waiting }
 
 // Refuse answers by RST: ECONNREFUSED for the peer.
-func (p *Pending) Refuse() {}
+func (p *Pending) Refuse() {
+	if p.verdict() {
+		p.l.refuse(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: p.syn})
+	}
+}
 
 // Unreachable answers by an ICMP error that comes from Local: ENETUNREACH,
 // EHOSTUNREACH, EACCES (administratively prohibited); any other e counts as
 // EHOSTUNREACH. A peer that is connecting gives up on it, as for an error from a
-// router.
-func (p *Pending) Unreachable(e errno.Errno) {}
+// router. When the rate for ICMP errors is used up, nothing is sent and the peer
+// asks again.
+func (p *Pending) Unreachable(e errno.Errno) {
+	if p.verdict() {
+		p.l.net.Unreachable(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: p.syn, TTL: p.ttl, TOS: p.tos}, e)
+	}
+}
 
 // Drop forgets the SYN without an answer: the peer repeats it and is offered
 // again.
-func (p *Pending) Drop() {}
-
-// ConnectFrom is Connect from a given address and port. local may be an address
-// that is not of this stack if the stack has a transparent link; such a
-// connection takes no port, only its pair of addresses must be free, and one in
-// TIME-WAIT is given up for it. With an address of this stack the port is held
-// like one that Connect chose: EADDRINUSE when a socket was bound to it; port 0
-// chooses one. An invalid or unspecified address leaves the choice to routing.
-// Errors: EINPROGRESS is the start, EADDRNOTAVAIL (the pair of addresses is
-// taken, or local is foreign and must not be), EINVAL (s was bound; port 0 with
-// a foreign address), and those of Connect.
-func (s *Socket) ConnectFrom(local, remote netip.AddrPort) error { return errno.EINVAL }
+func (p *Pending) Drop() { p.verdict() }

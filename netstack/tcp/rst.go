@@ -76,13 +76,15 @@ func (c *conn) resetInput(h *wire.TCP) {
 
 // reset is the connection being ended by the peer.
 func (c *conn) reset() {
-	switch c.state {
-	case StateSynReceived: // of an active open that crossed another
+	switch {
+	case c.state == StateSynReceived && c.flags&flagActive != 0: // an active open that crossed another
 		c.fail(errno.ECONNREFUSED)
-	case StateCloseWait:
+	case c.state == StateSynReceived:
+		c.fail(errno.ECONNRESET)
+	case c.state == StateCloseWait:
 		c.l.counters.EstabResets++
 		c.fail(errno.EPIPE)
-	case StateClosing, StateLastAck:
+	case c.state == StateClosing || c.state == StateLastAck:
 		c.destroy() // section 3.10.7.4: both sides were done
 	default:
 		c.l.counters.EstabResets++

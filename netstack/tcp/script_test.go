@@ -64,6 +64,8 @@ type fakeNet struct {
 	mtu    int
 	gso    int
 	rand   uint32
+
+	unreachable []errno.Errno
 }
 
 var (
@@ -71,11 +73,12 @@ var (
 	testRemote = netip.MustParseAddr("10.0.0.2")
 )
 
-func (n *fakeNet) Now() time.Duration           { return n.now }
-func (n *fakeNet) Rand32() uint32               { n.rand = n.rand*1664525 + 1013904223; return n.rand }
-func (n *fakeNet) Secret() *[32]byte            { return &n.secret }
-func (n *fakeNet) IsLocal(addr netip.Addr) bool { return addr == testLocal || addr.IsLoopback() }
-func (n *fakeNet) Wake()                        {}
+func (n *fakeNet) Now() time.Duration               { return n.now }
+func (n *fakeNet) Rand32() uint32                   { n.rand = n.rand*1664525 + 1013904223; return n.rand }
+func (n *fakeNet) Secret() *[32]byte                { return &n.secret }
+func (n *fakeNet) IsLocal(addr netip.Addr) bool     { return addr == testLocal || addr.IsLoopback() }
+func (n *fakeNet) Wake()                            {}
+func (n *fakeNet) Unreachable(_ *Rx, e errno.Errno) { n.unreachable = append(n.unreachable, e) }
 
 func (n *fakeNet) Route(_, dst netip.Addr, _ int) (Path, error) {
 	if dst == netip.MustParseAddr("203.0.113.1") {

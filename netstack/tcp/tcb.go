@@ -44,6 +44,7 @@ const (
 	flagDSACK                             // rare.dsack is to be reported
 	flagEdgeKnown                         // all holes below probeEnd are lost
 	flagDraining                          // drain is on the stack
+	flagOffered                           // opened by Pending.Accept
 )
 
 // Timers of one connection.
@@ -127,6 +128,7 @@ type conn struct {
 	bytesAcked, bytesRcvd uint64 // for struct tcp_info
 
 	heapIndex int32
+	embryo    int32                    // place in Layer.embryos, from 1 on; 0: none
 	timers    [numTimers]time.Duration // 0: not armed
 }
 

@@ -134,7 +134,7 @@ func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 		// RFC 6191 section 2: a later timestamp, or else RFC 1122 section
 		// 4.2.2.13: a higher sequence number.
 		newer := seqLT(w.rcvNxt, h.Seq) || w.ts && h.HasTS && seqLT(w.tsRecent, h.TSVal)
-		if newer && l.findListener(&w.key, rx.Dst, rx.Link) != nil {
+		if newer && (l.findListener(&w.key, rx.Dst, rx.Link) != nil || l.offer != nil && rx.Link >= 0) {
 			floor := w.sndNxt + timeWaitGap
 			if floor == 0 {
 				floor = 1

@@ -15,7 +15,10 @@ const ICMPLen = 8
 const (
 	ICMP4EchoReply       = 0
 	ICMP4Unreachable     = 3
+	ICMP4Redirect        = 5
 	ICMP4Echo            = 8
+	ICMP4RouterAdvert    = 9
+	ICMP4RouterSolicit   = 10
 	ICMP4TimeExceeded    = 11
 	ICMP4ParamProblem    = 12
 	ICMP4CodeNet         = 0
@@ -25,6 +28,7 @@ const (
 	ICMP4CodeFragNeeded  = 4
 	ICMP4CodeReassembly  = 1 // of ICMP4TimeExceeded
 	ICMP4CodeSourceRoute = 5
+	ICMP4CodeProhibited  = 13
 )
 
 // ICMPv6 types and the codes that are used here.
@@ -43,6 +47,8 @@ const (
 	ICMP6NeighborSolicit    = 135
 	ICMP6NeighborAdvert     = 136
 	ICMP6Redirect           = 137
+	ICMP6CodeNoRoute        = 0
+	ICMP6CodeProhibited     = 1
 	ICMP6CodePort           = 4
 	ICMP6CodeAddr           = 3
 	ICMP6CodeReassembly     = 1 // of ICMP6TimeExceeded

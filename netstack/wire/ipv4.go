@@ -109,6 +109,30 @@ func (h *IPv4) checkOptions() error {
 	return nil
 }
 
+// DropUncopied overwrites by no-operations the options, raw and well formed, that
+// only the first fragment of a datagram has (RFC 791 section 3.1, the copied
+// flag).
+func DropUncopied(options []byte) {
+	for o := options; len(o) > 0; {
+		switch {
+		case o[0] == ipOptEnd:
+			return
+		case o[0] == ipOptNop:
+			o = o[1:]
+			continue
+		case len(o) < 2 || o[1] < 2 || int(o[1]) > len(o):
+			return
+		}
+		n := int(o[1])
+		if o[0]&0x80 == 0 {
+			for i := range n {
+				o[i] = ipOptNop
+			}
+		}
+		o = o[n:]
+	}
+}
+
 // AppendTo appends the header, its checksum filled in, to b.
 func (h *IPv4) AppendTo(b []byte) []byte {
 	start := len(b)

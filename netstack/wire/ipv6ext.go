@@ -172,6 +172,24 @@ func (e *Ext6) fragment(b []byte) {
 	e.Offset += FragmentLen
 }
 
+// Unfragmentable is the length of the headers at the start of chain that every
+// fragment has: up to the routing header, else the hop-by-hop options (RFC 8200
+// section 4.5).
+func Unfragmentable(next uint8, chain []byte) int {
+	off, n := 0, 0
+	for range maxExtHeaders {
+		if off+2 > len(chain) || next != ProtoHopByHop && next != ProtoDstOpts && next != ProtoRouting {
+			break
+		}
+		this := next
+		next, off = chain[off], off+(int(chain[off+1])+1)*8
+		if this != ProtoDstOpts && off <= len(chain) {
+			n = off
+		}
+	}
+	return n
+}
+
 // SkipExt finds the upper-layer header behind extension headers without looking
 // into them, for a packet that is not going to be delivered. The offset may be
 // beyond the end of b.
