@@ -115,6 +115,7 @@ func (c *call) disconnectStream(s *stream) {
 		return
 	}
 	options := *s.tcp.Options()
+	s.unmirror()
 	s.tcp.SetOwner(nil)
 	s.tcp.Abort()
 	if s.offered != nil {

@@ -26,6 +26,7 @@ func (c *call) listen(s *stream) {
 		hostlink.ShutdownFD(c.p, abi.SHUT_WR) // writing to a listener is EPIPE
 	}
 	s.phase = phaseListening
+	s.mirror()
 	c.reply(0)
 }
 

@@ -104,7 +104,7 @@ func (e *engine) offeredOut(p *tcp.Pending) bool {
 		return true
 	}
 	e.inline.stats.Out++
-	x := s.dials(e.stack)
+	x := s.dials(e.stack, p.Domain())
 	x.started(e.connectFar(x, p.Remote(), p.Local()))
 	return true
 }
@@ -117,7 +117,7 @@ func (e *engine) offeredIn(p *tcp.Pending) bool {
 		return true
 	}
 	e.inline.stats.In++
-	x := s.dials(e.inline.stack)
+	x := s.dials(e.inline.stack, p.Domain())
 	x.started(x.sock.ConnectFrom(p.Remote(), p.Local()))
 	return true
 }
@@ -137,10 +137,10 @@ func (e *engine) newSplice(p *tcp.Pending, inward bool) *splice {
 }
 
 // dials makes the end that the engine opens.
-func (s *splice) dials(stack *netstack.Stack) *stackEnd {
+func (s *splice) dials(stack *netstack.Stack, domain int) *stackEnd {
 	x := &stackEnd{splice: s}
 	s.dialled = x
-	x.open(stack, s.pending.Domain())
+	x.open(stack, domain)
 	return x
 }
 
@@ -213,12 +213,13 @@ func (in *inline) refuse(p *tcp.Pending, why errno.Errno) {
 }
 
 // status is nil without an inline path.
-func (in *inline) status() *InlineStatus {
+func (in *inline) status(mirrors int) *InlineStatus {
 	if in.stack == nil {
 		return nil
 	}
 	st := in.stats
 	st.Connections = len(in.all)
+	st.Mirrors = mirrors
 	return &st
 }
 

@@ -39,6 +39,8 @@ type engine struct {
 	calls   uint64
 
 	inline      inline
+	mirrors     mirrors
+	kernelSide  kernelSide
 	dirty       []*stream // have events to act upon
 	dirtyDgrams []*dgram
 	spareList   []*stream // memory for the next dirty
@@ -59,6 +61,7 @@ const (
 	kindControl
 	kindClient
 	kindKernel
+	kindMirror
 )
 
 // tag packs what an event is for: a kind, a generation that tells it from an
@@ -79,6 +82,7 @@ var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
 	kindControl:  func(e *engine, _ uint32, _ int, _ uint32) { e.acceptClient() },
 	kindClient:   (*engine).clientReady,
 	kindKernel:   (*engine).kernelReady,
+	kindMirror:   (*engine).mirrorReady,
 }
 
 // loop runs the engine until it is told to stop.

@@ -85,7 +85,7 @@ func open(cfg Config) (_ *engine, err error) {
 	if cfg.MaxSockets == 0 {
 		cfg.MaxSockets = DefaultMaxSockets
 	}
-	e := &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), ifindex: map[string]int{}}
+	e := &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), ifindex: map[string]int{}, kernelSide: ownKernelSide{}}
 	e.now = e.started
 	defer func() {
 		if err != nil {

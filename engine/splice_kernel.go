@@ -158,21 +158,13 @@ func (x *kernelEnd) drained() bool    { return x.fd < 0 || hostlink.QueuedOut(x.
 func (x *kernelEnd) unread() bool     { return x.readable && !x.failed }
 func (x *kernelEnd) state() *endState { return &x.endState }
 
-// abort resets the connection: socket(7), SO_LINGER with a time of 0.
-func (x *kernelEnd) abort() {
-	if x.fd < 0 {
-		return
-	}
-	linger := [8]byte{}
-	binary.NativeEndian.PutUint32(linger[:], 1)
-	hostlink.SetSockOpt(x.fd, abi.SOL_SOCKET, abi.SO_LINGER, linger[:])
-	x.leave()
-}
+func (x *kernelEnd) abort() { x.close(hostlink.ResetKernel) }
+func (x *kernelEnd) leave() { x.close(hostlink.CloseFD) }
 
-func (x *kernelEnd) leave() {
+func (x *kernelEnd) close(by func(fd int)) {
 	if x.fd >= 0 {
 		x.splice.eng.inline.kernel.unwatch(x)
-		hostlink.CloseFD(x.fd)
+		by(x.fd)
 		x.fd = -1
 	}
 }

@@ -50,6 +50,7 @@ type stream struct {
 	abortDue   bool // the program closed with bytes unread
 
 	// Listening.
+	shown   []*mirror   // where the kernel listens for it as well
 	tokens  int         // bytes in P's receive queue
 	offered *tcp.Socket // taken off the accept queue, not handed over yet
 }
@@ -151,6 +152,7 @@ func (s *stream) programClosed() {
 
 // gone forgets a socket that no program holds.
 func (s *stream) gone() {
+	s.unmirror()
 	if s.offered != nil {
 		s.offered.Abort()
 		s.offered = nil
@@ -174,6 +176,7 @@ func (s *stream) retire() {
 // entomb closes E and keeps the rest for later questions. The stack's socket is
 // given up, or it would hold its port for as long as somebody may ask.
 func (s *stream) entomb() {
+	s.unmirror()
 	linger := s.tcp.Options().Linger
 	s.tcp.Options().Linger.On = false // the program has not closed yet
 	s.tcp.Close()

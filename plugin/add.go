@@ -177,6 +177,7 @@ func engineConfig(c *Config, s Sandbox, rec *Record, mac net.HardwareAddr, p *pl
 		ControlPath: s.ControlPath(),
 		Uplink:      engine.LinkSpec{Kind: engine.LinkTAP, Ifname: rec.Device},
 		Inner:       engine.LinkSpec{Kind: engine.LinkTAP, Ifname: rec.IfName, NetNS: rec.NetNS},
+		Inline:      &c.Inline,
 		Ifname:      rec.IfName,
 		MAC:         mac.String(),
 		MTU:         c.MTU,

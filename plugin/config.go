@@ -47,6 +47,7 @@ type Config struct {
 	VLAN          int               // of the port, 1..4094; 0: untagged, no VLAN filtering. UplinkBridge only
 	Hairpin       bool              // the port may send what it received. UplinkBridge only
 	IsGateway     bool              // the bridge carries the gateway's address. UplinkBridge only
+	Inline        bool              // serve programs that are not intercepted
 	MTU           int               // bytes of an IP packet; 0: as the uplink or the default route has it
 	Profile       string            // of package sockopt; "" is DefaultProfile
 	Tunables      map[string]string // of package sockopt, by name
@@ -94,7 +95,7 @@ func parseNetwork(data []byte) (*Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Config{Uplink: UplinkPTP, IsGateway: true, Allowed: defaultAllowed, given: make(map[string]bool)}
+	c := &Config{Uplink: UplinkPTP, IsGateway: true, Inline: true, Allowed: defaultAllowed, given: make(map[string]bool)}
 	for _, m := range list {
 		k := find(keys, m.key)
 		if k == nil {

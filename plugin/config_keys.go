@@ -128,6 +128,9 @@ var keys = []key{
 	{name: "ipMasqBackend", uplinks: unchained, def: "the first of the two that works", shape: oneOf(backendNFTables, backendIPTables).is("how ipMasq is done"),
 		read: into(func(c *Config) *string { return &c.IPMasqBackend })},
 
+	{name: "inline", def: "true", shape: boolean().is("programs that are not intercepted reach the network through the engine, and their loopback reaches those that are; false: what they send is dropped"),
+		read: into(func(c *Config) *bool { return &c.Inline })},
+
 	// How its stack behaves.
 	{name: "profile", def: DefaultProfile, shape: oneOf(sockopt.ProfileNames()...).is("the system whose socket behaviour programs see"),
 		read: into(func(c *Config) *string { return &c.Profile })},

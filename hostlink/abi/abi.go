@@ -61,7 +61,6 @@ const (
 const (
 	SOL_SOCKET    = unix.SOL_SOCKET
 	SO_ERROR      = unix.SO_ERROR
-	SO_LINGER     = unix.SO_LINGER
 	IPPROTO_IP    = unix.IPPROTO_IP
 	IP_TOS        = unix.IP_TOS
 	IP_TTL        = unix.IP_TTL

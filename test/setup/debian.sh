@@ -7,7 +7,7 @@ set -eu
 
 packages="
 gcc libc6-dev libc-bin ca-certificates
-iproute2 nftables iptables util-linux procps
+iproute2 nftables iptables util-linux procps iputils-ping iputils-tracepath traceroute tcpdump
 curl nginx-light redis-server redis-tools dnsmasq-base
 openssh-client openssh-server python3
 "
