@@ -18,6 +18,8 @@ type call struct {
 	p   int   // P', a reference to the file that the call names; -1: none
 	s   *sock // the socket that it is
 	th  *thread
+
+	note int // where the journal has it, or noNote
 }
 
 // arg returns argument i as the C int that most are.

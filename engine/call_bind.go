@@ -10,6 +10,7 @@ import (
 // A binder is the part of a stack's socket that bind(2) uses.
 type binder interface {
 	Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) error
+	LocalAddr() netip.AddrPort
 }
 
 func (c *call) bindStream(s *stream) {
@@ -17,32 +18,37 @@ func (c *call) bindStream(s *stream) {
 		c.fail(errno.EINVAL)
 		return
 	}
-	s.bound = c.bind(s.tcp) || s.bound
+	c.bind(s.tcp)
 }
 
 func (c *call) bindDgram(d *dgram) { c.bind(d.udp) }
 
-// bind executes bind(2) and reports whether the socket was bound.
-func (c *call) bind(b binder) bool {
+// bind executes bind(2).
+func (c *call) bind(b binder) {
 	sa, err := c.readSockaddr(c.ptr(1), c.arg(2))
 	if err != nil {
 		c.result(err)
-		return false
+		return
 	}
 	at, err := bindAddr(sa, c.s.domain)
 	if err != nil {
 		c.result(err)
-		return false
+		return
 	}
 	// The owner matters to SO_REUSEPORT and may have changed since socket(2).
 	priv, uid := c.eng.privilegeOf(c.req.TID)
 	if !c.on.Valid(c.req.ID) {
-		return false
+		return
 	}
 	c.s.uid = uid
-	err = b.Bind(at, uid, priv)
+	if err = b.Bind(at, uid, priv); err == nil {
+		c.s.at = b.LocalAddr()
+		if c.s.stream != nil {
+			c.s.stream.bound = true
+		}
+		c.s.record()
+	}
 	c.result(err)
-	return err == nil
 }
 
 // bindAddr reads the address of a bind call. Linux takes AF_UNSPEC for the

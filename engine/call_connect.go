@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"net/netip"
+
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -67,7 +69,8 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		c.result(err)
 		return
 	}
-	s.phase = phaseConnecting
+	s.phase, s.peer = phaseConnecting, to
+	s.record()
 	if c.nonBlocking(0) {
 		c.fail(errno.EINPROGRESS)
 		return
@@ -81,6 +84,7 @@ func (s *stream) connected() {
 		return
 	}
 	s.phase = phaseConnected
+	s.record()
 	s.open(-1)
 	if s.wait.answer(func(w *waiter) bool { return w.reply(0) }, abi.SYS_CONNECT) {
 		s.told = true
@@ -98,6 +102,7 @@ func (s *stream) connectFailed() {
 		e := s.tcp.TakeError()
 		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, abi.SYS_CONNECT) {
 			s.phase = phaseIdle
+			s.record()
 			return
 		}
 		s.failure = e // nobody heard; the repetition of the call will ask again
@@ -129,6 +134,8 @@ func (c *call) disconnectStream(s *stream) {
 	*s.tcp.Options() = options
 	s.watch(baseMask)
 	s.fill(c.p)
+	s.at, s.peer = netip.AddrPort{}, netip.AddrPort{}
+	s.record()
 	c.reply(0)
 }
 
@@ -156,12 +163,22 @@ func (c *call) connectDgram(d *dgram) {
 		return
 	case family == afUnspec:
 		d.udp.Disconnect()
+		d.peer = netip.AddrPort{}
+		if d.udp.LocalAddr().Port() == 0 {
+			d.at = netip.AddrPort{}
+		}
+		d.record()
 		c.reply(0)
 		return
 	}
 	to, err := parseSockaddr(sa, d.domain, d.domain == sockopt.AFInet6)
 	if err == nil {
 		err = d.udp.Connect(to)
+	}
+	if err == nil {
+		d.peer = to
+		d.noteBound()
+		d.record()
 	}
 	c.result(err)
 }

@@ -25,8 +25,12 @@ func (c *call) listen(s *stream) {
 	if s.phase == phaseIdle {
 		hostlink.ShutdownFD(c.p, abi.SHUT_WR) // writing to a listener is EPIPE
 	}
-	s.phase = phaseListening
+	s.phase, s.backlog = phaseListening, c.arg(1)
+	if !s.bound {
+		s.at = s.tcp.LocalAddr()
+	}
 	s.mirror()
+	s.record()
 	c.reply(0)
 }
 

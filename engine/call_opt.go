@@ -110,6 +110,7 @@ func (c *call) setOpt(t sockopt.Target) {
 	})
 	if err == nil {
 		c.showOption(row, val)
+		c.s.keep(level, name, val)
 	}
 	c.result(err)
 }

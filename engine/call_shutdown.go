@@ -32,6 +32,7 @@ func (c *call) shutdownStream(s *stream) {
 		s.tcp.Abort()
 		s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) }, abi.SYS_CONNECT)
 		s.phase = phaseIdle
+		s.record()
 		c.reply(0)
 	case phaseEnded:
 		if st := s.tcp.State(); st == tcp.StateClosed || st == tcp.StateTimeWait {

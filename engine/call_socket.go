@@ -68,6 +68,7 @@ func (c *call) socket() {
 		return
 	}
 	s.uid = th.uid
+	s.record()
 	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
 	hostlink.CloseFD(p)
 	if e != 0 {

@@ -119,13 +119,13 @@ func (d *dgram) take(p int, peek bool) (origin, []byte, abi.Errno) {
 	b := d.eng.datagram[:]
 	if peek {
 		n, e := hostlink.Recv(p, b, abi.MSG_PEEK)
-		return d.origins.peek(n), b[:n], e
+		return d.attribute(d.origins.peek(n)), b[:n], e
 	}
 	n, e := hostlink.Recv(p, b, 0)
 	if e != 0 {
 		return origin{}, nil, e
 	}
-	return d.origins.match(n), b[:n], 0
+	return d.attribute(d.origins.match(n)), b[:n], 0
 }
 
 // skipWakes removes empty datagrams that stand for no datagram. Whether the

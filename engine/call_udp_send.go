@@ -108,7 +108,9 @@ func (c *call) send(d *dgram, m *message, flags int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return len(payload), how.send(d, payload, to)
+	err = how.send(d, payload, to)
+	d.noteBound()
+	return len(payload), err
 }
 
 // destination reads the address of a message; zero means the connected peer.

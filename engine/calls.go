@@ -46,11 +46,15 @@ type intercept struct {
 func (e *engine) serve(on *intercept) {
 	c := &e.current
 	*c = call{eng: e, on: on.Notifier, p: -1}
-	if on.Recv(&c.req) == 0 {
+	var req *hostlink.Notification
+	req, c.note = e.place()
+	if on.Recv(req) == 0 {
+		c.req = *req
 		e.calls++
 		c.dispatch()
 		c.release()
 	}
+	c.forget()
 }
 
 func (c *call) dispatch() {

@@ -6,6 +6,7 @@ import (
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/udp"
+	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
@@ -176,6 +177,7 @@ func (d *dgram) pump() {
 		if err := d.udp.SendTo(b[:n], netip.AddrPort{}); err != nil {
 			d.failure = asErrno(err) // the next notified send reports it, or SO_ERROR
 		}
+		d.noteBound()
 	}
 	d.mark()
 }
@@ -217,4 +219,23 @@ func (d *dgram) shutdown(p, how int) {
 		d.wrShut = true
 	}
 	hostlink.ShutdownFD(p, how)
+	d.record()
+}
+
+// noteBound notes the port that a send or connect has taken.
+func (d *dgram) noteBound() {
+	if d.at.Port() != 0 {
+		return
+	}
+	if port := d.udp.LocalAddr().Port(); port != 0 {
+		any := netip.IPv4Unspecified()
+		if d.domain == sockopt.AFInet6 {
+			any = netip.IPv6Unspecified()
+		}
+		if d.at.IsValid() {
+			any = d.at.Addr() // bind was told to leave the port open
+		}
+		d.at = netip.AddrPortFrom(any, port)
+		d.record()
+	}
 }

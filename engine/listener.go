@@ -80,6 +80,7 @@ func (s *stream) hand(c *call) {
 		c.fail(errno.Errno(e))
 		return
 	}
+	child.record()
 	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
 	hostlink.CloseFD(p)
 	if e != 0 {

@@ -34,8 +34,10 @@ type engine struct {
 	socks   registry
 	threads threads
 	timers  timers
-	current call // the call being served
-	overdue bool // calls were put off in the last turn
+	journal *journal
+	unnoted hostlink.Notification // room for a call that the journal has no place for
+	current call                  // the call being served
+	overdue bool                  // calls were put off in the last turn
 	calls   uint64
 
 	inline      inline

@@ -30,6 +30,12 @@ func (c *call) revive(s *stream) (*stream, error) {
 			at = netip.AddrPort{}
 		}
 	}
+	fresh.uid, fresh.home, fresh.bound = s.uid, s.home, at.IsValid() && s.bound
+	if fresh.bound {
+		fresh.at = at
+	}
+	fresh.settings = s.settings
+	fresh.record()
 	tid, n := int(c.req.TID), c.arg(0)
 	if e := c.on.ReplaceFD(c.req.ID, n, p, hostlink.ClosesOnExec(tid, n)); e != 0 {
 		hostlink.CloseFD(p)
@@ -39,7 +45,6 @@ func (c *call) revive(s *stream) (*stream, error) {
 	hostlink.CloseFD(c.p)
 	c.p = p
 	c.eng.socks.remove(&s.sock)
-	fresh.uid, fresh.home, fresh.bound = s.uid, s.home, at.IsValid() && s.bound
 	c.s = &fresh.sock
 	return fresh, nil
 }

@@ -95,6 +95,9 @@ func open(cfg Config) (_ *engine, err error) {
 	if e.socks.max, err = socketLimit(cfg.MaxSockets); err != nil {
 		return nil, err
 	}
+	if e.journal, err = newJournal(e.socks.max + reservedFDs + slackFDs); err != nil {
+		return nil, err
+	}
 	if err = e.makeStack(); err != nil {
 		return nil, err
 	}
@@ -269,4 +272,5 @@ func (e *engine) close() {
 	if e.poll != nil {
 		_ = e.poll.Close()
 	}
+	e.journal.close()
 }

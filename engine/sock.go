@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"net/netip"
+
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -26,6 +28,12 @@ type sock struct {
 	// goes to the next call that reports errors.
 	failure errno.Errno
 	wait    waiters
+
+	// For the journal.
+	endCookie uint64         // SO_COOKIE of E, 0: not asked for yet
+	at        netip.AddrPort // what bind agreed to
+	peer      netip.AddrPort // what connect was asked for
+	settings  []setting
 }
 
 // A place is where P was last seen: descriptor fd of thread tid.
@@ -89,6 +97,7 @@ func (s *sock) limitUnread(o *sockopt.Options) {
 func (s *sock) closeE() {
 	if s.fd >= 0 {
 		s.eng.socks.unlink(s)
+		s.eng.journal.clear(s.fd)
 		hostlink.CloseFD(s.fd)
 		s.fd = -1
 	}

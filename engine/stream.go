@@ -51,6 +51,7 @@ type stream struct {
 
 	// Listening.
 	shown   []*mirror   // where the kernel listens for it as well
+	backlog int         // as listen was told
 	tokens  int         // bytes in P's receive queue
 	offered *tcp.Socket // taken off the accept queue, not handed over yet
 }

@@ -33,6 +33,7 @@ func (c *call) park(deadline time.Duration, timeout errno.Errno) {
 	s := c.s
 	w := &waiter{call: *c, deadline: deadline, timeout: timeout, heap: -1}
 	w.p, w.th = -1, nil
+	c.note = noNote // the waiter's from now on
 	for _, old := range s.wait.list {
 		if old.req.TID == c.req.TID {
 			if old.req.Nr == c.req.Nr && old.req.IP == c.req.IP && old.deadline != 0 && deadline != 0 {
@@ -93,7 +94,9 @@ func (q *waiters) compact() {
 		if check && !w.done && !w.on.Valid(w.req.ID) {
 			w.end()
 		}
-		if !w.done {
+		if w.done {
+			w.forget()
+		} else {
 			kept = append(kept, w)
 		}
 	}
@@ -107,15 +110,18 @@ func (q *waiters) compact() {
 // expire fails a waiter whose time has come, or tries its call again.
 func (w *waiter) expire() {
 	w.end()
-	w.s.wait.compact()
 	if w.timeout != 0 {
 		w.fail(w.timeout)
+		w.s.wait.compact()
 		return
 	}
 	again := w.call
 	again.s = nil
+	w.note = noNote
+	w.s.wait.compact()
 	again.dispatch()
 	again.release()
+	again.forget()
 }
 
 // parkFor is park with a timeout of a socket option: 0 waits without end, a
