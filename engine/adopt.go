@@ -259,8 +259,15 @@ func (a *adoption) note(list []hostlink.Notification) {
 	}
 }
 
-// reissue executes the calls that were under way.
+// reissue does what has to wait until the keeper is dead: it opens the kernel's
+// listeners on the ports of intercepted ones, and executes the calls that were
+// under way.
 func (a *adoption) reissue() {
+	for _, s := range a.listeners {
+		if s.phase == phaseListening {
+			s.mirror()
+		}
+	}
 	for i := range a.calls {
 		c := &a.current
 		*c = a.calls[i]
