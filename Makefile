@@ -32,6 +32,7 @@ RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 build:
 	@mkdir -p bin
 	$(STATIC) -o bin/tcpcni ./cmd/tcpcni
+	$(STATIC) -o bin/tcpcni-nri ./cmd/tcpcni-nri
 	$(STATIC) -o bin/host-local github.com/containernetworking/plugins/plugins/ipam/host-local
 	$(STATIC) -o bin/static github.com/containernetworking/plugins/plugins/ipam/static
 	$(STATIC) -o bin/portmap github.com/containernetworking/plugins/plugins/meta/portmap

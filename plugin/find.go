@@ -3,6 +3,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/tcpcni/tcpcni/hostlink"
@@ -17,6 +18,21 @@ func (s Sandbox) ListenerPath() string { return ListenerAt(s.Dir) }
 // ListenerAt is the listener's path in a directory: of a sandbox, or the state
 // directory, where the broker of all sandboxes listens.
 func ListenerAt(dir string) string { return filepath.Join(dir, "listener.sock") }
+
+// Listener returns the socket that takes seccomp listeners for this sandbox now:
+// its own, or else the broker's. It is an error when nobody listens or the
+// engine does not answer.
+func (s Sandbox) Listener() (path string, err error) {
+	if _, err := s.Status(); err != nil {
+		return "", fmt.Errorf("the engine of sandbox %s does not answer: %w: delete the pod or the attachment and make it again", s.ContainerID, err)
+	}
+	for _, path := range []string{s.ListenerPath(), ListenerAt(s.stateDir())} {
+		if st, err := os.Stat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("nobody listens at %s: start \"tcpcni broker\", or make the sandbox again", s.ListenerPath())
+}
 
 // FindByNetNS finds the sandbox of a network namespace, which path names as a
 // file: one that a runtime keeps, or /proc/PID/ns/net. With several attachments

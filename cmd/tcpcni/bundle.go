@@ -90,7 +90,7 @@ func (b *bundle) parse() error {
 		return err
 	}
 	if len(text) > 0 && string(text) != "null" {
-		p, err := parseProfile(text)
+		p, err := oci.Parse(text)
 		if err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func prepareContainer(l *runtimeLine, set *settings) error {
 	if err != nil {
 		return err
 	}
-	listener, err := listenerOf(s, set.StateDir)
+	listener, err := s.Listener()
 	if err != nil {
 		return err
 	}
@@ -193,19 +193,5 @@ func sandboxOf(b *bundle, stateDir string) (plugin.Sandbox, error) {
 	if err != nil {
 		return s, err
 	}
-	if _, err := s.Status(); err != nil {
-		return s, fmt.Errorf("the engine of its sandbox %s does not answer: %w: delete the pod or the attachment and make it again", s.ContainerID, err)
-	}
 	return s, nil
-}
-
-// listenerOf is the socket that takes the container's listener: the sandbox's
-// own, or else the broker's.
-func listenerOf(s plugin.Sandbox, stateDir string) (string, error) {
-	for _, path := range []string{s.ListenerPath(), plugin.ListenerAt(stateDir)} {
-		if st, err := os.Stat(path); err == nil && st.Mode()&os.ModeSocket != 0 {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("nobody listens at %s: start \"tcpcni broker\", or make the sandbox again", s.ListenerPath())
 }

@@ -3,12 +3,68 @@ package oci
 // What an OCI profile says about a call.
 
 import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"slices"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
+
+// defaultProfile is what containerd's contrib/seccomp.DefaultProfile returns for
+// a container with the usual capabilities: RuntimeDefault in Kubernetes.
+//
+//go:embed default.json
+var defaultProfile []byte
+
+// Default returns the profile that container runtimes give to containers of
+// which nothing else is said and that have no capability beyond the usual ones.
+func Default() *specs.LinuxSeccomp {
+	p, err := Parse(defaultProfile)
+	if err != nil {
+		panic(err) // the file is part of this program
+	}
+	return p
+}
+
+// Parse reads the seccomp object of an OCI configuration. A field that this
+// program does not know is an error: it might allow what Merge cannot judge.
+func Parse(text []byte) (*specs.LinuxSeccomp, error) {
+	p := new(specs.LinuxSeccomp)
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(p); err != nil {
+		return nil, fmt.Errorf("seccomp profile: %w: accepted: the seccomp object of the OCI runtime specification", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, fmt.Errorf("seccomp profile: more than one object: accepted: one")
+	}
+	return p, nil
+}
+
+// ReadBase reads a profile to merge into: a file, "default" for Default, or
+// "unconfined" for none, which is nil.
+func ReadBase(name string) (*specs.LinuxSeccomp, error) {
+	switch name {
+	case "default":
+		return Default(), nil
+	case "unconfined":
+		return nil, nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w: accepted: a file, default, unconfined", err)
+	}
+	p, err := Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return p, nil
+}
 
 // A decision is an action with the error that it gives. errno is zero for
 // actions that give none.
