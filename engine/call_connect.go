@@ -65,6 +65,7 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		c.result(err)
 		return
 	}
+	c.eng.defaults.Outgoing(s.tcp.Options(), s.domain, to)
 	if err := s.tcp.Connect(to); err != errno.EINPROGRESS {
 		c.result(err)
 		return

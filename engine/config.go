@@ -46,6 +46,8 @@ type Config struct {
 	Pcap        string            `json:"pcap,omitempty"`     // file that gets a copy of every frame of the uplink
 	Impair      string            `json:"impair,omitempty"`   // see hostlink.ParseImpairment
 	MaxSockets  int               `json:"maxSockets,omitempty"`
+
+	SocketOptions []SocketRule `json:"socketOptions,omitempty"` // values that TCP sockets start with
 }
 
 // DefaultMaxSockets bounds the sockets of a sandbox when the configuration does

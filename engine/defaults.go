@@ -4,7 +4,8 @@ package engine
 // direction, peer and port: "TCP_CONGESTION reno for everything that leaves to
 // port 443". When they count:
 //
-//   - connect: before the SYN is made, so every field of it obeys;
+//   - connect: before the SYN is made, so every field of it obeys. A socket that
+//     connects a second time gets the values for its new peer;
 //   - a SYN for a listener: before the SYN-ACK is made, for its window, window
 //     scale, MSS, TTL and TOS, and again when the connection is accepted, for the
 //     rest. A SYN cookie holds no state and does not need any.
@@ -161,7 +162,5 @@ func (d *Defaults) apply(o *sockopt.Options, domain int, peer netip.Addr, port u
 			d.found = append(d.found, r.set...)
 		}
 	}
-	if len(d.found) > 0 {
-		d.profile.ApplyDefaults(o, domain, d.found)
-	}
+	d.profile.ApplyDefaults(o, domain, d.found)
 }

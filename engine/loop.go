@@ -26,6 +26,8 @@ type engine struct {
 	owner   uint64         // inode of the user namespace that owns the sandbox, 0: unknown
 	ifindex map[string]int // of the kernel's interfaces in the sandbox, by name
 
+	defaults *Defaults // values that TCP sockets on the uplink start with
+
 	ports   []*port
 	ctl     control
 	ons     []*intercept // by the descriptor number of the listener

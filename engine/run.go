@@ -144,6 +144,12 @@ func (e *engine) makeStack() error {
 	e.profile = profile
 	e.stack = netstack.New(cfg)
 	profile.Links = links{e.stack, e}
+	if e.defaults, err = NewDefaults(profile, e.cfg.SocketOptions); err != nil {
+		return fmt.Errorf("socketOptions%w", err)
+	}
+	if len(e.cfg.SocketOptions) > 0 {
+		e.stack.TCP().SetDefaults(e.defaults.Incoming)
+	}
 	e.stack.Advance(e.now)
 	return nil
 }

@@ -64,7 +64,7 @@ func inNS(t testing.TB, path string, f func() error) {
 
 // newSandbox starts an engine at 10.98.0.2 and fd98::2 whose host is 10.98.0.1
 // and fd98::1.
-func newSandbox(t testing.TB) *sandbox {
+func newSandbox(t testing.TB, edits ...func(*Config)) *sandbox {
 	t.Helper()
 	needroot.Check(t, "make network namespaces and seccomp listeners")
 	s := &sandbox{t: t, ns: newNetNS(t, "in"), host: newNetNS(t, "host")}
@@ -79,6 +79,9 @@ func newSandbox(t testing.TB) *sandbox {
 		MAC:         "02:00:00:00:98:02",
 		MTU:         1500,
 		Addrs:       []netip.Prefix{netip.MustParsePrefix("10.98.0.2/24"), netip.MustParsePrefix("fd98::2/64")},
+	}
+	for _, edit := range edits {
+		edit(&s.cfg)
 	}
 	s.start()
 	return s

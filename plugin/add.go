@@ -187,6 +187,8 @@ func engineConfig(c *Config, s Sandbox, rec *Record, mac net.HardwareAddr, p *pl
 		Tunables:    c.Tunables,
 		Pcap:        c.Pcap,
 		Impair:      c.Impair,
+
+		SocketOptions: c.SocketOptions,
 	}
 }
 

@@ -35,13 +35,48 @@ func canonical(id ID) ID {
 }
 
 // defaultable are the options of TCP sockets that a configuration may give
-// values to. The others count at bind or listen, which come before a peer is
-// known, live in the program's end of the pair, or have no effect.
-var defaultable = []ID{
-	SndBuf, RcvBuf, SndBufForce, RcvBufForce, KeepAlive, Priority, Linger, DontRoute,
-	NoDelay, MaxSeg, Cork, KeepIdle, KeepIntvl, KeepCnt, SynCnt, Linger2, WindowClamp, QuickAck, Congestion, UserTimeout, NotSentLowat,
-	TOS, TTL, MTUDiscover, MinTTL,
-	HopLimit, TClass, MTUDiscover6, MinHopCount,
+// values to, each with what brings its fields back to another socket's. The other
+// options count at bind or listen, which come before a peer is known, live in the
+// program's end of the pair, or have no effect.
+var defaultable = map[ID]func(o, from *Options){
+	SndBuf:      func(o, from *Options) { o.SndBuf, o.SndBufLocked = from.SndBuf, from.SndBufLocked },
+	RcvBuf:      func(o, from *Options) { o.RcvBuf, o.RcvBufLocked = from.RcvBuf, from.RcvBufLocked },
+	KeepAlive:   func(o, from *Options) { o.KeepAlive = from.KeepAlive },
+	Priority:    func(o, from *Options) { o.Priority = from.Priority },
+	Linger:      func(o, from *Options) { o.Linger = from.Linger },
+	DontRoute:   func(o, from *Options) { o.DontRoute = from.DontRoute },
+	NoDelay:     func(o, from *Options) { o.NoDelay = from.NoDelay },
+	MaxSeg:      func(o, from *Options) { o.MaxSeg = from.MaxSeg },
+	Cork:        func(o, from *Options) { o.Cork = from.Cork },
+	KeepIdle:    func(o, from *Options) { o.KeepIdle = from.KeepIdle },
+	KeepIntvl:   func(o, from *Options) { o.KeepIntvl = from.KeepIntvl },
+	KeepCnt:     func(o, from *Options) { o.KeepCnt = from.KeepCnt },
+	SynCnt:      func(o, from *Options) { o.SynCnt = from.SynCnt },
+	Linger2:     func(o, from *Options) { o.Linger2 = from.Linger2 },
+	WindowClamp: func(o, from *Options) { o.WinClamp = from.WinClamp },
+	QuickAck:    func(o, from *Options) { o.QuickAck = from.QuickAck },
+	Congestion:  func(o, from *Options) { o.Congestion = from.Congestion },
+	UserTimeout: func(o, from *Options) { o.UserTimeout = from.UserTimeout },
+
+	NotSentLowat: func(o, from *Options) { o.NotSentLowat = from.NotSentLowat },
+	TOS: func(o, from *Options) {
+		o.TOS = from.TOS
+		if !o.Chosen.Has(Priority) {
+			o.Priority = from.Priority // IP_TOS sets it as well
+		}
+	},
+	TTL:          func(o, from *Options) { o.TTL = from.TTL },
+	MTUDiscover:  func(o, from *Options) { o.MTUDiscover = from.MTUDiscover },
+	MinTTL:       func(o, from *Options) { o.MinTTL = from.MinTTL },
+	HopLimit:     func(o, from *Options) { o.HopLimit = from.HopLimit },
+	TClass:       func(o, from *Options) { o.TClass = from.TClass },
+	MTUDiscover6: func(o, from *Options) { o.MTUDiscover6 = from.MTUDiscover6 },
+	MinHopCount:  func(o, from *Options) { o.MinHopCount = from.MinHopCount },
+}
+
+// mayDefault reports whether a configuration may give the row a value.
+func (r *Row) mayDefault() bool {
+	return defaultable[canonical(r.ID)] != nil && r.Refuse == 0 && r.Access != ReadOnly && r.On&TCPOnly != 0
 }
 
 // A Setting is an option with a value that the option's row has accepted.
@@ -55,7 +90,7 @@ type Setting struct {
 func (p *Profile) DefaultRows() []Row {
 	var list []Row
 	for _, r := range p.rows {
-		if r.Refuse == 0 && r.Access != ReadOnly && r.On&TCPOnly != 0 && slices.Contains(defaultable, r.ID) {
+		if r.mayDefault() {
 			list = append(list, r)
 		}
 	}
@@ -69,7 +104,7 @@ func (p *Profile) DefaultRows() []Row {
 // and what is accepted.
 func (p *Profile) ParseSetting(name, value string, priv Privilege) (Setting, error) {
 	i := slices.IndexFunc(p.rows, func(r Row) bool { return r.Name == name })
-	if i < 0 || !slices.Contains(defaultable, p.rows[i].ID) || p.rows[i].Refuse != 0 || p.rows[i].On&TCPOnly == 0 {
+	if i < 0 || !p.rows[i].mayDefault() {
 		return Setting{}, fmt.Errorf("option %q: accepted: %s", name, strings.Join(p.defaultNames(), ", "))
 	}
 	s := Setting{row: &p.rows[i]}
@@ -147,23 +182,45 @@ func (c Codec) fromText(s string) ([]byte, bool) {
 // ApplyDefaults gives settings to a socket of the domain (AFInet or AFInet6)
 // that has no connection yet, but none to an option that its program has set. A
 // later setting of the same option comes before an earlier one. An option that
-// the domain lacks is left out.
+// the domain lacks is left out. What an earlier call gave, for another peer,
+// goes first.
 func (p *Profile) ApplyDefaults(o *Options, domain int, settings []Setting) {
+	p.takeBack(o)
+	if len(settings) == 0 {
+		return
+	}
 	t := &newborn{o: *o, domain: domain}
 	c := &call{p: p, t: t, o: &t.o, priv: Privilege{NetAdmin: true, NetRaw: true}}
 	for _, s := range settings {
-		if o.Chosen.Has(canonical(s.row.ID)) || !hasLevel(domain, SockStream, s.row.Level) {
+		id := canonical(s.row.ID)
+		if o.Chosen.Has(id) || !hasLevel(domain, SockStream, s.row.Level) {
 			continue
 		}
 		priority := t.o.Priority
 		if s.row.take(c, s.val) != nil {
 			continue // ParseSetting has tried it; what depends on the socket stays as it is
 		}
-		if s.row.ID == TOS && o.Chosen.Has(Priority) {
+		t.o.Given.Add(id)
+		if id == TOS && o.Chosen.Has(Priority) {
 			t.o.Priority = priority // IP_TOS sets it as well
 		}
 	}
 	*o = t.o
+}
+
+// takeBack makes the options as they were before ApplyDefaults, except for those
+// that the program has set since.
+func (p *Profile) takeBack(o *Options) {
+	if o.Given == (IDSet{}) {
+		return
+	}
+	fresh := p.NewOptions()
+	for id, restore := range defaultable {
+		if o.Given.Has(id) && !o.Chosen.Has(id) {
+			restore(o, &fresh)
+		}
+	}
+	o.Given = IDSet{}
 }
 
 // A newborn is a TCP socket before its connection: a Target for values that are

@@ -38,17 +38,18 @@ type synOptions struct {
 // newHalf makes the record of a SYN to a listener, in no table and with no
 // sequence number of ours yet.
 func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOpen {
-	path.TTL, path.TOS = lst.s.pathMarks(&path)
 	h := &halfOpen{
 		l: l, lst: lst, path: path, key: k,
 		irs: in.Seq, tsRecent: in.TSVal, tsOffset: l.tsOffset(&k),
-		rcvScale: scaleFor(l, lst.s),
 		opts: synOptions{
 			mss: in.MSS, wscale: in.WScale,
 			sack: in.SACKPermitted && l.tun.SACK,
 			ts:   in.HasTS && l.tun.Timestamps,
 		},
 	}
+	o := h.options()
+	h.path.TTL, h.path.TOS = pathMarks(o, &path)
+	h.rcvScale = scaleFor(l, o)
 	if !l.tun.WindowScaling {
 		h.opts.wscale = -1
 	}
@@ -122,12 +123,12 @@ func (h *halfOpen) header(seq uint32, flags wire.TCPFlags) *wire.TCP {
 
 // window is what the connection will offer at first.
 func (h *halfOpen) window() uint32 {
-	s := h.lst.s
+	o := h.options()
 	n := uint32(h.l.tun.TCPRmem.Default)
-	if s.opts.RcvBufLocked {
-		n = uint32(s.opts.RcvBuf) / 2
+	if o.RcvBufLocked {
+		n = uint32(o.RcvBuf) / 2
 	}
-	if w := s.opts.WinClamp; w > 0 {
+	if w := o.WinClamp; w > 0 {
 		n = min(n, uint32(w))
 	}
 	return min(max(n, 1), 65535)
@@ -135,7 +136,7 @@ func (h *halfOpen) window() uint32 {
 
 func (h *halfOpen) advMSS() uint16 {
 	m := mssOf(&h.path)
-	if s := h.lst.s.opts.MaxSeg; s > 0 {
+	if s := h.options().MaxSeg; s > 0 {
 		m = min(m, uint16(s))
 	}
 	return m

@@ -35,6 +35,11 @@ type Layer struct {
 	ports     *ports.Table
 	shared    map[sharedKey]*sharedClaim
 
+	// Values of connections that others open; nil: their listener's. See
+	// SetDefaults.
+	defaults    func(o *sockopt.Options, domain int, local, remote netip.AddrPort)
+	passiveOpts sockopt.Options // memory of halfOpen.options
+
 	offer   func(*Pending) bool // nil: SYNs without a listener are refused
 	pending pendingTable
 	embryos []*conn // accepted offers in SYN-RECEIVED

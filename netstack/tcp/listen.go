@@ -234,6 +234,7 @@ func (l *Layer) promote(h *halfOpen) *conn {
 	lst := h.lst
 	s := &Socket{l: l, domain: lst.s.domain, bound: h.path.Src}
 	l.profile.Inherit(&s.opts, &lst.s.opts)
+	l.passive(&s.opts, int(s.domain), &h.path, &h.key)
 	l.dropHalf(h)
 	l.sharePort(s, lst.s, h.path.Src)
 	c := l.newConn(s, h.path, h.key.lport, h.key.rport)

@@ -116,13 +116,12 @@ func (c *conn) switchCongestion() {
 }
 
 func (c *conn) remark() {
-	c.path.TTL, c.path.TOS = c.s.pathMarks(&c.path)
+	c.path.TTL, c.path.TOS = pathMarks(&c.s.opts, &c.path)
 	c.path.NoDF = c.path.NoDF || c.s.noDF()
 }
 
-// pathMarks are the fields of the IP header that the socket chose.
-func (s *Socket) pathMarks(p *Path) (ttl, tos uint8) {
-	o := &s.opts
+// pathMarks are the fields of the IP header that a socket's options choose.
+func pathMarks(o *sockopt.Options, p *Path) (ttl, tos uint8) {
 	hops := o.HopLimit
 	tos = o.TClass
 	if p.Dst.Is4() {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // rcvLimit is how many bytes the receive buffer may hold. A size that the
@@ -47,15 +48,15 @@ func (c *conn) leastStep() uint32 { return max(min(c.rcvLimit()/2, uint32(c.rcvM
 
 // wantScale is the shift that lets the largest buffer be advertised: RFC 7323
 // section 2.3.
-func (c *conn) wantScale() uint8 { return scaleFor(c.l, c.s) }
+func (c *conn) wantScale() uint8 { return scaleFor(c.l, &c.s.opts) }
 
-func scaleFor(l *Layer, s *Socket) uint8 {
+func scaleFor(l *Layer, o *sockopt.Options) uint8 {
 	if !l.tun.WindowScaling {
 		return 0
 	}
 	most := max(l.tun.TCPRmem.Max, l.tun.CoreRmemMax)
-	if s.opts.RcvBufLocked {
-		most = max(s.opts.RcvBuf, 65535)
+	if o.RcvBufLocked {
+		most = max(o.RcvBuf, 65535)
 	}
 	return uint8(min(max(bits.Len32(uint32(most))-16, 0), wire.MaxWScale))
 }
