@@ -10,6 +10,11 @@ package engine
 //     scale, MSS, TTL and TOS, and again when the connection is accepted, for the
 //     rest. A SYN cookie holds no state and does not need any.
 //
+// Connections of programs that are not intercepted have their values on the side
+// of the network, where the engine speaks TCP for them: as outgoing ones before
+// the SYN, as incoming ones before the SYN-ACK, which waits for the program's
+// answer. What such a program sets, it sets on its own kernel's side.
+//
 // A program's own setsockopt wins: for what it does later by itself, for what it
 // did before because the options that it has set are left alone, on a listener
 // for every connection that is accepted from it. The rules apply in order; of two

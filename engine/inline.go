@@ -157,6 +157,8 @@ func (x *stackEnd) started(err error) {
 // the kernel chose if that is free.
 func (e *engine) connectFar(x *stackEnd, from, to netip.AddrPort) error {
 	to = zoned(to, e.cfg.Ifname)
+	domain, _, _ := x.sock.Kind()
+	e.defaults.Outgoing(x.sock.Options(), domain, to)
 	err := x.sock.ConnectFrom(from, to)
 	if err == errno.EADDRINUSE || err == errno.EADDRNOTAVAIL {
 		err = x.sock.ConnectFrom(netip.AddrPortFrom(from.Addr(), 0), to)

@@ -139,6 +139,9 @@ func (s *splice) accept() {
 		from = s.eng.stack
 	}
 	x.open(from, p.Domain())
+	if s.inward {
+		s.eng.defaults.Incoming(x.sock.Options(), p.Domain(), p.Local(), p.Remote())
+	}
 	s.asked = x
 	if p.Accept(x.sock) != nil {
 		s.dialled.abort()

@@ -24,6 +24,8 @@ func (x *stackEnd) open(stack *netstack.Stack, domain int) {
 	o := x.sock.Options()
 	o.NoDelay = true
 	o.KeepAlive = true
+	o.Chosen.Add(sockopt.NoDelay) // neither is left to the rules of socketOptions
+	o.Chosen.Add(sockopt.KeepAlive)
 }
 
 // discard gives a socket up of which nobody needs to hear.
