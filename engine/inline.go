@@ -109,9 +109,12 @@ func (e *engine) offeredOut(p *tcp.Pending) bool {
 	return true
 }
 
-// offeredIn takes a SYN from the network that none of the intercepted sockets
-// listens for.
+// offeredIn takes a SYN that none of the intercepted sockets listens for, from
+// the network or from one of them to the sandbox itself.
 func (e *engine) offeredIn(p *tcp.Pending) bool {
+	if p.Link() == netstack.LoopbackLink {
+		return e.offeredLoopback(p)
+	}
 	s := e.newSplice(p, true)
 	if s == nil {
 		return true

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
@@ -163,6 +164,27 @@ func (e *engine) mirrored(conn int, from, to netip.AddrPort) {
 	if e.watchKernel(k) != nil {
 		x.started(errno.ENOBUFS)
 	}
+}
+
+// offeredLoopback takes the SYN of an intercepted program to the sandbox itself:
+// there may be a plain program that listens on the kernel's side.
+func (e *engine) offeredLoopback(p *tcp.Pending) bool {
+	fd, err := e.kernelSide.dialKernel(p.Local())
+	if err != nil {
+		return false
+	}
+	s := e.newSplice(p, true)
+	if s == nil {
+		hostlink.CloseFD(fd)
+		return true
+	}
+	k := &kernelEnd{splice: s, fd: fd}
+	s.dialled = k
+	if e.watchKernel(k) != nil {
+		k.fail(errno.ENOBUFS)
+	}
+	e.inline.stats.Mirrored++
+	return true
 }
 
 // kernelSide makes sockets in the sandbox's network namespace.

@@ -88,9 +88,9 @@ func (t *pendingTable) unlink(p *Pending) {
 }
 
 // SetOffer has f decide about SYNs that no listener of this stack wants. False:
-// refused by RST as without f. True: f has given a verdict or will. Only SYNs
-// from a link are offered, not those of this stack to itself. f runs inside the
-// stack, under the rules of Owner. Nil, as at first: all are refused; those that
+// refused by RST as without f. True: f has given a verdict or will. Those of this
+// stack to itself are offered, too: Link is negative. f runs inside the stack,
+// under the rules of Owner. Nil, as at first: all are refused; those that
 // wait already stay until their verdict.
 func (l *Layer) SetOffer(f func(*Pending) bool) { l.offer = f }
 
@@ -101,7 +101,7 @@ func (l *Layer) PendingLen() int { return len(l.pending.byTuple) }
 // false: nobody does, or they refuse.
 func (l *Layer) offered(k tuple, rx *Rx, floor uint32) bool {
 	const control = wire.TCPSyn | wire.TCPAck | wire.TCPRst | wire.TCPFin
-	if l.offer == nil || rx.Link < 0 || rx.Header.Flags&control != wire.TCPSyn {
+	if l.offer == nil || rx.Header.Flags&control != wire.TCPSyn {
 		return false
 	}
 	for len(l.pending.byTuple) >= MaxPending {

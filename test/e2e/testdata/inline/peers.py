@@ -45,6 +45,14 @@ def bytes_of(n):
 
 BULK = bytes_of(65521) * 64
 
+def another():
+    """A second connection between the two."""
+    if role == 'server':
+        return l.accept()[0]
+    s = socket(family, SOCK_STREAM)
+    s.connect((addr, PORT))
+    return s
+
 def exchange(s, first):
     for i in range(3):
         if first:
@@ -148,18 +156,20 @@ def urgent_bulk(s, first):
     s.setsockopt(SOL_SOCKET, SO_OOBINLINE, 1)
     n, marks = 0, []
     while True:
+        until(s, 'IN')
+        if at_mark(s):
+            marks.append(n)
         b = s.recv(1 << 16)
         if not b:
             break
         n += len(b)
-        if at_mark(s):
-            marks.append(n)
     show('marks', marks)
     show('bytes', n)
     s.close()
 
 def slow_reader(s, first):
-    """A reader that sleeps stops the writer; nothing is lost."""
+    """A reader that waits stops the writer; nothing is lost."""
+    word = another()
     if first:
         s.setblocking(False)
         n = 0
@@ -170,14 +180,12 @@ def slow_reader(s, first):
                 if not select.select([], [s], [], 1)[1]:
                     break
         show('bounded', n < 256 << 20)
+        word.sendall(b'go')
         s.setblocking(True)
         s.shutdown(SHUT_WR)
         show('told', int(exactly(s, 12)) == n)
     else:
-        p = select.poll()
-        p.register(s, select.POLLIN)
-        p.poll()
-        time.sleep(4)
+        exactly(word, 2)
         n = 0
         while True:
             b = s.recv(1 << 20)
@@ -186,6 +194,32 @@ def slow_reader(s, first):
             n += len(b)
         s.sendall(b'%12d' % n)
     s.close()
+    word.close()
+
+def resets_with_much_unread(s, first):
+    """A reset after more than anybody has room for, while nobody reads."""
+    word = another()
+    if first:
+        s.setblocking(False)
+        try:
+            while select.select([], [s], [], 1)[1]:
+                s.send(BULK)
+        except BlockingIOError:
+            pass
+        word.sendall(b'go')
+        exactly(word, 2)
+        reset(s)
+    else:
+        exactly(word, 2)
+        word.sendall(b'go')
+        until(s, 'ERR')
+        try:
+            while s.recv(1 << 20):
+                pass
+            show('end', 'of file')
+        except OSError as e:
+            show('error', errno.errorcode[e.errno])
+    word.close()
 
 def both_ways(s, first):
     t = threading.Thread(target=lambda: (s.sendall(BULK), s.shutdown(SHUT_WR)))
@@ -195,7 +229,7 @@ def both_ways(s, first):
     s.close()
 
 CASES = [exchange, half_close, speaks_first, resets, resets_after_data, closes_unread, writes_to_the_closed,
-         urgent, urgent_bulk, slow_reader, both_ways]
+         urgent, urgent_bulk, slow_reader, resets_with_much_unread, both_ways]
 
 role, addr = sys.argv[1:3]
 family = AF_INET6 if ':' in addr else AF_INET
