@@ -20,7 +20,7 @@ STATICCHECK := $(CACHE)/staticcheck-$(STATICCHECK_VERSION)-$(shell $(GO) env GOV
 # The binaries are static: they are copied to machines with another libc.
 STATIC := CGO_ENABLED=0 $(GO) build -trimpath
 
-IMAGE_BINARIES := $(addprefix bin/,tcpcni tcpcni-agent host-local static portmap)
+IMAGE_BINARIES := $(addprefix bin/,tcpcni tcpcni-agent tcpcni-nri host-local static portmap)
 
 # Packages without goroutines, and with nothing of the machine in them.
 PURE := ./netstack/... ./sockopt/...

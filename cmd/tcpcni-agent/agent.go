@@ -57,6 +57,11 @@ func (a *agent) update(nodes []clusterNode) error {
 	if err != nil {
 		return err
 	}
+	if a.seccompDir != "" {
+		if err := node.InstallProfile(a.seccompDir, a.listener); err != nil {
+			return fmt.Errorf("--seccomp-dir: %w", err)
+		}
+	}
 	o := a.Options
 	o.Conf = conf
 	if err := node.Install(o); err != nil {

@@ -44,6 +44,8 @@ type settings struct {
 	cleanup    bool
 	keep       bool
 	healthz    string
+	seccompDir string
+	listener   string
 }
 
 func command() *cobra.Command {
@@ -64,6 +66,8 @@ func command() *cobra.Command {
 	f.StringVar(&s.BinDir, "bin-dir", "/host"+node.DefaultBinDir, "directory of the runtime's CNI plugins")
 	f.StringVar(&s.ConfDir, "conf-dir", "/host"+node.DefaultConfDir, "directory of the runtime's CNI configurations")
 	f.StringVar(&s.Name, "name", node.DefaultName, "file name of the configuration")
+	f.StringVar(&s.seccompDir, "seccomp-dir", "/host/var/lib/kubelet/seccomp", "directory that gets the seccomp profile tcpcni.json; empty: none")
+	f.StringVar(&s.listener, "listener", "/run/tcpcni/listener.sock", "the broker's socket on the node, for the profile")
 	f.BoolVar(&s.routes, "routes", true, "keep routes to the pods of other nodes; they need nodes that are neighbours on one link")
 	f.BoolVar(&s.masquerade, "masquerade", true, "give what leaves the cluster this node's address; pods, nodes and services keep seeing pods' own addresses")
 	f.StringVar(&s.healthz, "healthz", "127.0.0.1:9798", "address that answers /healthz; empty: none")
@@ -97,6 +101,9 @@ func (s *settings) run(ctx context.Context) error {
 // takeAway undoes everything and then waits: a DaemonSet would start it again.
 func (s *settings) takeAway(ctx context.Context) error {
 	err := errors.Join(node.Uninstall(s.Options, s.keep), syncRoutes(nil), removeMasquerading())
+	if s.seccompDir != "" {
+		err = errors.Join(err, node.RemoveProfile(s.seccompDir))
+	}
 	if err != nil {
 		return err
 	}

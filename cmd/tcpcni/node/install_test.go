@@ -182,3 +182,34 @@ func TestDeployedList(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestProfile(t *testing.T) {
+	dir := t.TempDir()
+	const listener = "/run/somewhere/listener.sock"
+	if err := InstallProfile(dir, listener); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, ProfileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{listener, "SCMP_ACT_NOTIFY", `"defaultAction": "SCMP_ACT_ERRNO"`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("no %s in the profile", want)
+		}
+	}
+	for range 2 {
+		if err := RemoveProfile(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := names(t, dir); got != "" {
+		t.Errorf("left: %s", got)
+	}
+	if err := RemoveProfile(filepath.Join(dir, "none")); err != nil {
+		t.Error(err)
+	}
+	if err := InstallProfile(filepath.Join(dir, "none"), listener); err == nil {
+		t.Error("a profile without a directory")
+	}
+}
