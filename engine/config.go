@@ -25,6 +25,7 @@ type LinkSpec struct {
 type RouteSpec struct {
 	Dst     netip.Prefix `json:"dst"`
 	Gateway netip.Addr   `json:"gateway,omitzero"` // absent: the destination is on the link
+	MTU     int          `json:"mtu,omitempty"`    // bytes of an IP packet; 0: that of the link
 }
 
 // A Config says what one engine does. The CNI plugin writes it as JSON.

@@ -178,7 +178,7 @@ func (e *engine) openLinks() error {
 		return err
 	}
 	for _, r := range e.cfg.Routes {
-		if err := e.stack.AddRoute(netstack.Route{Dst: r.Dst, Gateway: r.Gateway, Link: p.num}); err != nil {
+		if err := e.stack.AddRoute(netstack.Route{Dst: r.Dst, Gateway: r.Gateway, Link: p.num, MTU: r.MTU}); err != nil {
 			return fmt.Errorf("routes: %v: %w", r.Dst, err)
 		}
 	}

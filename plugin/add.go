@@ -34,12 +34,8 @@ func cmdAdd(args *skel.CmdArgs) error {
 	if err := s.checkControlPath(); err != nil {
 		return err
 	}
-	if c.PrevResult != nil {
-		return types.NewError(types.ErrInvalidNetworkConfig, "invalid network configuration",
-			"prevResult: a previous plugin's result: accepted: none, this plugin is the first of its list")
-	}
-	if err := findIPAM(c); err != nil {
-		return types.NewError(types.ErrInvalidNetworkConfig, "invalid network configuration", err.Error())
+	if err := checkPlace(c, args); err != nil {
+		return err
 	}
 	lock, err := s.lock()
 	if err != nil {
@@ -50,6 +46,22 @@ func cmdAdd(args *skel.CmdArgs) error {
 		return errors.Join(err, lock.Remove())
 	}
 	return errors.Join(types.PrintResult(r, c.CNIVersion), lock.Unlock())
+}
+
+// checkPlace checks what the plugin's place in its list asks for: a plugin before
+// it or none, and an IPAM plugin of its own or none.
+func checkPlace(c *Config, args *skel.CmdArgs) error {
+	if c.Uplink == UplinkChained {
+		_, err := chainedInterface(c, args.IfName, args.Netns)
+		return err
+	}
+	if c.PrevResult != nil {
+		return &FieldError{"prevResult", "a previous plugin's result", `none, this plugin is the first of its list, unless "uplink" is "chained"`}
+	}
+	if err := findIPAM(c); err != nil {
+		return invalid(err)
+	}
+	return nil
 }
 
 // prepareVerb parses what every verb is given.
@@ -93,28 +105,11 @@ func attach(c *Config, s Sandbox, args *skel.CmdArgs) (r *current.Result, err er
 	var u undo
 	defer func() { err = u.run(err) }()
 
-	u.push(func() error { return ipamDo(delegateDel, c, args.StdinData) })
-	ipam, err := ipamAdd(c, args.StdinData)
+	l, err := layOut(&u, c, s, args)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.gotIPs(ipam); err != nil {
-		return nil, invalid(err)
-	}
-	p, err := makePlan(c, ipam)
-	if err != nil {
-		return nil, err
-	}
-
-	mac := c.MAC
-	if mac == nil {
-		mac = derivedMAC(s.ContainerID, s.IfName)
-	}
-	rec := &Record{
-		Network: c.Name, ContainerID: s.ContainerID, IfName: s.IfName, NetNS: args.Netns,
-		Uplink: c.Uplink, Bridge: c.Bridge, Device: uplinkName(s.ContainerID, s.IfName),
-		IPMasq: c.IPMasq, Profile: c.profileName(), Addrs: p.addrs,
-	}
+	rec := l.record(c, s, args)
 	u.push(func() error { return os.RemoveAll(s.Dir) })
 	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
 		return nil, err
@@ -124,14 +119,66 @@ func attach(c *Config, s Sandbox, args *skel.CmdArgs) (r *current.Result, err er
 	if err := s.writeJSON(recordFile, rec); err != nil {
 		return nil, err
 	}
-	if err := makeDevices(&u, c, s, rec, mac, p); err != nil {
-		return nil, err
+	if err := makeDevices(&u, c, s, rec, l.plan); err != nil {
+		return nil, failed(ErrDevice, "the devices of the attachment", err)
 	}
-	if err := startEngine(s, engineConfig(c, s, rec, mac, p)); err != nil {
-		return nil, err
+	if err := startEngine(s, engineConfig(c, s, rec, l.plan)); err != nil {
+		return nil, failed(ErrEngine, "the engine of the attachment", err)
 	}
 	u.push(s.stopEngine)
-	return makeResult(c, rec, mac, ipam)
+	return makeResult(c, s, rec, l.result)
+}
+
+// A layout is what an attachment will be.
+type layout struct {
+	result *current.Result // of IPAM, or of the plugin before
+	plan   *plan
+	mac    net.HardwareAddr // of the sandbox
+	moved  *moved           // valid iff the uplink is chained
+}
+
+// layOut asks IPAM, or looks at what the plugin before made.
+func layOut(u *undo, c *Config, s Sandbox, args *skel.CmdArgs) (*layout, error) {
+	if c.Uplink == UplinkChained {
+		r, err := chainedInterface(c, args.IfName, args.Netns)
+		if err != nil {
+			return nil, err
+		}
+		m, err := inspect(args.IfName, args.Netns)
+		if err != nil {
+			return nil, failed(ErrDevice, "the interface of the plugin before", err)
+		}
+		mac, err := net.ParseMAC(m.MAC)
+		return &layout{r, m.plan(), mac, m}, err
+	}
+	u.push(func() error { return ipamDo(delegateDel, c, args.StdinData) })
+	r, err := ipamAdd(c, args.StdinData)
+	if err != nil {
+		return nil, err
+	}
+	p, err := makePlan(c, r, mtuFor(c))
+	if err != nil {
+		return nil, failed(types.ErrInvalidNetworkConfig, "addresses that cannot be used", err)
+	}
+	mac := c.MAC
+	if mac == nil {
+		mac = derivedMAC(s.ContainerID, s.IfName)
+	}
+	return &layout{result: r, plan: p, mac: mac}, nil
+}
+
+// record is what is written down of the attachment before it is made.
+func (l *layout) record(c *Config, s Sandbox, args *skel.CmdArgs) *Record {
+	rec := &Record{
+		Network: c.Name, ContainerID: s.ContainerID, IfName: s.IfName, NetNS: args.Netns,
+		Uplink: c.Uplink, Bridge: c.Bridge, VLAN: c.VLAN, Hairpin: c.Hairpin,
+		Device: uplinkName(s.ContainerID, s.IfName), MTU: l.plan.mtu, MAC: l.mac.String(),
+		IPMasq: c.IPMasq, Profile: c.profileName(), Addrs: l.plan.addrs, Moved: l.moved,
+	}
+	if rec.IPMasq {
+		rec.MasqBackend, _ = masqBackend(c) // none is setUpMasq's error
+	}
+	return rec
 }
 
 // clearLeftovers makes room for an ADD after a plugin or machine that stopped
@@ -141,7 +188,7 @@ func clearLeftovers(c *Config, s Sandbox, args *skel.CmdArgs) error {
 		return nil
 	}
 	if id, err := s.Engine(); err == nil && id.Alive() {
-		return types.NewError(types.ErrInvalidEnvironmentVariables,
+		return types.NewError(ErrAttached,
 			fmt.Sprintf("CNI_CONTAINERID %q with CNI_IFNAME %q is attached already: accepted: one that is not", s.ContainerID, s.IfName), "")
 	}
 	return detach(c, s, args)
@@ -149,19 +196,31 @@ func clearLeftovers(c *Config, s Sandbox, args *skel.CmdArgs) error {
 
 // makeDevices makes the inner and the uplink side, and the rules between the
 // host and the rest of its world.
-func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, mac net.HardwareAddr, p *plan) error {
-	if err := setUpInner(u, rec.NetNS, rec.IfName, c.MTU, mac, p); err != nil {
+func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, p *plan) error {
+	if c.Uplink == UplinkChained {
+		if err := moveAway(u, s, rec); err != nil {
+			return err
+		}
+	}
+	alias := aliasOf(s.stateDir(), rec)
+	mac, err := net.ParseMAC(rec.MAC)
+	if err != nil {
 		return err
+	}
+	if err := setUpInner(u, rec.NetNS, rec.IfName, alias, mac, p); err != nil {
+		return err
+	}
+	if c.Uplink == UplinkChained {
+		return nil
 	}
 	if err := clearUplink(rec.Device); err != nil {
 		return err
 	}
 	hostMAC := derivedMAC("host", s.ContainerID, s.IfName)
-	var err error
 	if c.Uplink == UplinkBridge {
-		err = setUpBridge(u, c.Bridge, rec.Device, c.MTU, hostMAC, p)
+		err = c.whileLocked(func() error { return setUpBridge(u, c, rec.Device, alias, hostMAC, p) })
 	} else {
-		err = setUpPTP(u, rec.Device, c.MTU, hostMAC, p)
+		err = setUpPTP(u, rec.Device, alias, hostMAC, p)
 	}
 	if err != nil || !c.IPMasq {
 		return err
@@ -171,18 +230,18 @@ func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, mac net.HardwareAdd
 }
 
 // engineConfig says what the engine of the attachment does.
-func engineConfig(c *Config, s Sandbox, rec *Record, mac net.HardwareAddr, p *plan) engine.Config {
-	return engine.Config{
+func engineConfig(c *Config, s Sandbox, rec *Record, p *plan) engine.Config {
+	cfg := engine.Config{
 		Name:        s.ContainerID,
 		ControlPath: s.ControlPath(),
 		Uplink:      engine.LinkSpec{Kind: engine.LinkTAP, Ifname: rec.Device},
 		Inner:       engine.LinkSpec{Kind: engine.LinkTAP, Ifname: rec.IfName, NetNS: rec.NetNS},
 		Inline:      &c.Inline,
 		Ifname:      rec.IfName,
-		MAC:         mac.String(),
-		MTU:         c.MTU,
-		Addrs:       p.engineAddrs(c),
-		Routes:      p.routes,
+		MAC:         rec.MAC,
+		MTU:         rec.MTU,
+		Addrs:       p.engineAddrs(),
+		Routes:      p.engineRoutes(),
 		Profile:     rec.Profile,
 		Tunables:    c.Tunables,
 		Pcap:        c.Pcap,
@@ -190,38 +249,47 @@ func engineConfig(c *Config, s Sandbox, rec *Record, mac net.HardwareAddr, p *pl
 
 		SocketOptions: c.SocketOptions,
 	}
+	if rec.Uplink == UplinkChained {
+		cfg.Uplink = engine.LinkSpec{Kind: engine.LinkPacket, Ifname: rec.Device, NetNS: s.netNSPath()}
+	}
+	return cfg
 }
 
 // makeResult is the result of ADD: CNI specification 1.1.0, section 5. DNS
 // settings of the configuration come before those of IPAM.
-func makeResult(c *Config, rec *Record, mac net.HardwareAddr, ipam *current.Result) (*current.Result, error) {
+func makeResult(c *Config, s Sandbox, rec *Record, given *current.Result) (*current.Result, error) {
+	r := &current.Result{
+		CNIVersion: current.ImplementedSpecVersion,
+		Interfaces: given.Interfaces, IPs: given.IPs, Routes: given.Routes, DNS: given.DNS,
+	}
+	if !c.DNS.IsEmpty() {
+		r.DNS = c.DNS
+	}
+	if rec.Uplink == UplinkChained {
+		// What the plugin before said holds: its interface has another device
+		// behind it, and its device has another place.
+		r.Interfaces = append(r.Interfaces, &current.Interface{Name: rec.Device, Mac: rec.MAC, Mtu: rec.MTU, Sandbox: s.netNSPath()})
+		return r, nil
+	}
 	host, err := net.InterfaceByName(rec.Device)
 	if err != nil {
 		return nil, fmt.Errorf("interface %q: %w", rec.Device, err)
 	}
-	r := &current.Result{
-		CNIVersion: current.ImplementedSpecVersion,
-		Interfaces: []*current.Interface{
-			{Name: rec.Device, Mac: host.HardwareAddr.String(), Mtu: c.MTU},
-			{Name: rec.IfName, Mac: mac.String(), Mtu: c.MTU, Sandbox: rec.NetNS},
-		},
-		IPs:    ipam.IPs,
-		Routes: ipam.Routes,
-		DNS:    ipam.DNS,
+	r.Interfaces = []*current.Interface{
+		{Name: rec.Device, Mac: host.HardwareAddr.String(), Mtu: rec.MTU},
+		{Name: rec.IfName, Mac: rec.MAC, Mtu: rec.MTU, Sandbox: rec.NetNS},
 	}
 	if rec.Bridge != "" {
 		br, err := net.InterfaceByName(rec.Bridge)
 		if err != nil {
 			return nil, fmt.Errorf("bridge %q: %w", rec.Bridge, err)
 		}
-		r.Interfaces = append(r.Interfaces, &current.Interface{Name: br.Name, Mac: br.HardwareAddr.String(), Mtu: br.MTU})
+		// Its MTU follows its ports, so it is not this attachment's to tell.
+		r.Interfaces = append(r.Interfaces, &current.Interface{Name: br.Name, Mac: br.HardwareAddr.String()})
 	}
 	const innerIndex = 1
 	for _, ip := range r.IPs {
 		ip.Interface = current.Int(innerIndex)
-	}
-	if !c.DNS.IsEmpty() {
-		r.DNS = c.DNS
 	}
 	return r, nil
 }

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
+	"slices"
+	"strings"
 
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
@@ -36,46 +37,81 @@ func cmdCheck(args *skel.CmdArgs) error {
 	defer func() { _ = lock.Unlock() }()
 	rec, err := s.Record()
 	if err != nil {
-		return fmt.Errorf("no record of the attachment: %w", err)
+		return types.NewError(types.ErrUnknownContainer, "no record of the attachment", err.Error())
 	}
-	p, err := makePlan(c, r)
+	p, err := planOf(c, rec, r)
 	if err != nil {
-		return invalid(err)
+		return failed(types.ErrInvalidNetworkConfig, "prevResult", err)
 	}
-	if err := ipamDo(delegateCheck, c, args.StdinData); err != nil {
-		return err
+	if c.IPAMType != "" {
+		if err := ipamDo(delegateCheck, c, args.StdinData); err != nil {
+			return err
+		}
 	}
-	return errors.Join(
+	err = errors.Join(
 		checkInterfaces(r, args, rec),
-		checkHostSide(c, rec, p),
+		checkHostSide(rec, p),
 		hostlink.InNetNS(args.Netns, func() error { return checkInner(rec.IfName, p) }),
-		s.checkEngine(),
+		checkMasq(s, rec),
 	)
+	return errors.Join(failed(ErrDiffers, "the attachment is not as ADD left it", err),
+		failed(ErrEngine, "the engine does not work", s.checkEngine()))
 }
 
-// checkInterfaces compares the interfaces of the result with the devices.
+// planOf is the layout of an attachment that is there: of ADD's result, or of the
+// device that moved.
+func planOf(c *Config, rec *Record, r *current.Result) (*plan, error) {
+	own := ownPart(r, rec)
+	if rec.Moved == nil {
+		return makePlan(c, own, rec.MTU)
+	}
+	p := rec.Moved.plan()
+	for _, ip := range own.IPs {
+		if a, err := prefix(ip.Address); err != nil || !slices.Contains(p.addrs, a) {
+			return nil, fmt.Errorf("address %s: accepted: those that %s had", ip.Address.String(), rec.IfName)
+		}
+	}
+	return p, nil
+}
+
+// ownPart is the result with the addresses of the attachment's interface: plugins
+// after this one may have added others.
+func ownPart(r *current.Result, rec *Record) *current.Result {
+	own := &current.Result{Routes: r.Routes}
+	for _, ip := range r.IPs {
+		if i := ip.Interface; i == nil || *i < 0 || *i >= len(r.Interfaces) || r.Interfaces[*i].Name == rec.IfName {
+			own.IPs = append(own.IPs, ip)
+		}
+	}
+	return own
+}
+
+// checkInterfaces compares the interfaces of the result with the devices: name,
+// sandbox, MAC address, MTU.
 func checkInterfaces(r *current.Result, args *skel.CmdArgs, rec *Record) error {
 	var err error
 	found := false
 	for _, i := range r.Interfaces {
-		netNS := i.Sandbox
-		if netNS != "" && netNS != args.Netns {
-			continue // of another plugin of the chain
-		}
-		found = found || i.Name == rec.IfName && netNS == args.Netns
-		err = errors.Join(err, hostlink.InNetNS(netNS, func() error {
-			dev, err := upLink(i.Name)
-			if err != nil {
-				return err
-			}
-			if mac := dev.Attrs().HardwareAddr.String(); i.Mac != "" && mac != i.Mac {
-				return fmt.Errorf("interface %q: its address is %s, ADD gave %s", i.Name, mac, i.Mac)
-			}
-			return nil
-		}))
+		found = found || i.Name == rec.IfName && i.Sandbox == args.Netns
+		err = errors.Join(err, hostlink.InNetNS(i.Sandbox, func() error { return checkInterface(i) }))
 	}
 	if !found {
 		err = errors.Join(err, fmt.Errorf("prevResult: no interface %q in %q", rec.IfName, args.Netns))
+	}
+	return err
+}
+
+func checkInterface(i *current.Interface) error {
+	dev, err := upLink(i.Name)
+	if err != nil {
+		return err
+	}
+	a := dev.Attrs()
+	if mac := a.HardwareAddr.String(); i.Mac != "" && !strings.EqualFold(mac, i.Mac) {
+		err = fmt.Errorf("interface %q: its address is %s, ADD gave %s", i.Name, mac, i.Mac)
+	}
+	if i.Mtu != 0 && a.MTU != i.Mtu {
+		err = errors.Join(err, fmt.Errorf("interface %q: its mtu is %d, ADD gave %d", i.Name, a.MTU, i.Mtu))
 	}
 	return err
 }
@@ -93,84 +129,146 @@ func upLink(name string) (netlink.Link, error) {
 
 // checkHostSide looks at the gateway's addresses, the host's routes, and the
 // port of the bridge.
-func checkHostSide(c *Config, rec *Record, p *plan) error {
+func checkHostSide(rec *Record, p *plan) error {
+	if rec.Uplink == UplinkChained {
+		return nil // the plugin before made it
+	}
 	dev, err := upLink(rec.Device)
 	if err != nil {
 		return err
 	}
-	holder := dev
-	if c.Uplink == UplinkBridge {
-		if holder, err = upLink(rec.Bridge); err != nil {
-			return err
-		}
-		if dev.Attrs().MasterIndex != holder.Attrs().Index {
-			return fmt.Errorf("interface %q: it is no port of bridge %q", rec.Device, rec.Bridge)
-		}
-	} else {
-		for _, a := range p.addrs {
-			err = errors.Join(err, checkRoute(dev, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), netip.Addr{}))
+	if rec.Uplink == UplinkBridge {
+		return checkPort(dev, rec, p)
+	}
+	have, err := routesOf(dev)
+	if err != nil {
+		return err
+	}
+	for _, a := range p.addrs {
+		want := p.hostRoute(a)
+		if !slices.ContainsFunc(have, want.matches) {
+			err = errors.Join(err, fmt.Errorf("interface %q: the route to %s is missing", rec.Device, want.Dst))
 		}
 	}
-	return errors.Join(err, checkAddrs(holder, p.gateways))
+	return errors.Join(err, missingAddrs(dev, p.gateways))
 }
 
-// checkInner looks at the sandbox's interface, from inside its namespace.
+// checkPort looks at the bridge and the TAP's place on it.
+func checkPort(dev netlink.Link, rec *Record, p *plan) error {
+	br, err := upLink(rec.Bridge)
+	if err != nil {
+		return err
+	}
+	if dev.Attrs().MasterIndex != br.Attrs().Index {
+		return fmt.Errorf("interface %q: it is no port of bridge %q", rec.Device, rec.Bridge)
+	}
+	info, err := netlink.LinkGetProtinfo(dev)
+	if err != nil {
+		return fmt.Errorf("interface %q: %w", rec.Device, err)
+	}
+	if info.Hairpin != rec.Hairpin {
+		err = fmt.Errorf("interface %q: hairpin is %t, ADD set %t", rec.Device, info.Hairpin, rec.Hairpin)
+	}
+	if rec.VLAN != 0 {
+		err = errors.Join(err, checkVLAN(dev, br, rec.VLAN))
+	}
+	if len(p.gateways) == 0 {
+		return err
+	}
+	holder, lerr := upLink(gatewayDevice(rec.Bridge, rec.VLAN))
+	if lerr != nil {
+		return errors.Join(err, lerr)
+	}
+	return errors.Join(err, missingAddrs(holder, p.gateways))
+}
+
+func checkVLAN(dev, br netlink.Link, vlan int) error {
+	if b, ok := br.(*netlink.Bridge); ok && (b.VlanFiltering == nil || !*b.VlanFiltering) {
+		return fmt.Errorf("bridge %q: its VLAN filtering is off", br.Attrs().Name)
+	}
+	in, err := vlansOf(dev)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(in, []uint16{uint16(vlan)}) {
+		return fmt.Errorf("interface %q: it is in VLANs %v, ADD put it in %d", dev.Attrs().Name, in, vlan)
+	}
+	return nil
+}
+
+// checkInner looks at the sandbox's interface, from inside its namespace: what is
+// missing, and what there is beyond what ADD made.
 func checkInner(ifname string, p *plan) error {
 	dev, err := upLink(ifname)
 	if err != nil {
 		return err
 	}
-	err = checkAddrs(dev, p.addrs)
-	for _, r := range p.routes {
-		err = errors.Join(err, checkRoute(dev, r.Dst, r.Gateway))
+	return errors.Join(missingAddrs(dev, p.addrs), extraAddrs(dev, p.addrs), checkRoutes(dev, p.routes))
+}
+
+func checkRoutes(dev netlink.Link, want []route) error {
+	have, err := routesOf(dev)
+	if err != nil {
+		return err
+	}
+	name := dev.Attrs().Name
+	for _, w := range want {
+		if !slices.ContainsFunc(have, w.matches) {
+			err = errors.Join(err, fmt.Errorf("interface %q: the route to %s is missing", name, w.Dst))
+		}
+	}
+	for _, h := range have {
+		if !slices.ContainsFunc(want, func(w route) bool { return w.matches(h) }) {
+			err = errors.Join(err, fmt.Errorf("interface %q: a route to %s that ADD did not make", name, h.Dst))
+		}
 	}
 	return err
 }
 
-func checkAddrs(dev netlink.Link, want []netip.Prefix) error {
+// matches reports whether the kernel's route h is what r asked for. The kernel
+// gives IPv6 routes without a metric its default.
+func (r route) matches(h routeIn) bool {
+	const ipv6Metric = 1024
+	metric := r.Priority
+	if r.Dst.Addr().Is6() && metric == 0 {
+		metric = ipv6Metric
+	}
+	return h.table == rtTableMain && h.Dst == r.Dst && h.Gateway == r.Gateway && h.MTU == r.MTU && h.Priority == metric &&
+		(!r.Src.IsValid() || h.Src == r.Src)
+}
+
+func addrsOf(dev netlink.Link) ([]netip.Prefix, error) {
 	list, err := netlink.AddrList(dev, netlink.FAMILY_ALL)
 	if err != nil {
-		return fmt.Errorf("interface %q: %w", dev.Attrs().Name, err)
+		return nil, fmt.Errorf("interface %q: %w", dev.Attrs().Name, err)
 	}
-	have := make(map[netip.Prefix]bool)
+	var have []netip.Prefix
 	for _, a := range list {
 		if p, err := prefix(*a.IPNet); err == nil {
-			have[p] = true
+			have = append(have, p)
 		}
 	}
+	return have, nil
+}
+
+func missingAddrs(dev netlink.Link, want []netip.Prefix) error {
+	have, err := addrsOf(dev)
 	for _, w := range want {
-		if !have[w] {
-			err = errors.Join(err, fmt.Errorf("interface %q: address %s is missing", dev.Attrs().Name, w))
+		if err == nil && !slices.Contains(have, w) {
+			return fmt.Errorf("interface %q: address %s is missing", dev.Attrs().Name, w)
 		}
 	}
 	return err
 }
 
-func checkRoute(dev netlink.Link, dst netip.Prefix, gw netip.Addr) error {
-	family := netlink.FAMILY_V4
-	if dst.Addr().Is6() {
-		family = netlink.FAMILY_V6
-	}
-	list, err := netlink.RouteList(dev, family)
-	if err != nil {
-		return fmt.Errorf("interface %q: %w", dev.Attrs().Name, err)
-	}
-	for _, r := range list {
-		d := netip.PrefixFrom(netip.IPv6Unspecified(), 0)
-		if family == netlink.FAMILY_V4 {
-			d = netip.PrefixFrom(netip.IPv4Unspecified(), 0)
-		}
-		if r.Dst != nil {
-			if d, err = prefix(*r.Dst); err != nil {
-				continue
-			}
-		}
-		via, _ := netip.AddrFromSlice(r.Gw)
-		if d == dst && via.Unmap() == gw {
-			return nil
+func extraAddrs(dev netlink.Link, want []netip.Prefix) error {
+	have, err := addrsOf(dev)
+	for _, h := range have {
+		if !slices.Contains(want, h) && !h.Addr().IsLinkLocalUnicast() {
+			return fmt.Errorf("interface %q: address %s, which ADD did not give", dev.Attrs().Name, h)
 		}
 	}
-	return fmt.Errorf("interface %q: the route to %s is missing", dev.Attrs().Name, dst)
+	return err
 }
 
 // checkEngine asks the engine itself: a process that exists may still not work.
@@ -181,28 +279,6 @@ func (s Sandbox) checkEngine() error {
 	}
 	if st.Name != s.ContainerID {
 		return fmt.Errorf("the engine at %s is %q's", s.ControlPath(), st.Name)
-	}
-	return nil
-}
-
-// cmdStatus reports whether an ADD can work: CNI specification 1.1.0, section 2,
-// "STATUS".
-func cmdStatus(args *skel.CmdArgs) error {
-	c, _, err := prepareVerb(args)
-	if err != nil {
-		return err
-	}
-	if err := ipamDo(delegateStatus, c, args.StdinData); err != nil {
-		return err
-	}
-	const tun = "/dev/net/tun"
-	if _, err := os.Stat(tun); err != nil {
-		return types.NewError(types.ErrPluginNotAvailable, "no TAP devices can be made", err.Error())
-	}
-	if c.IPMasq {
-		if _, err := masqBackend(c); err != nil {
-			return types.NewError(types.ErrPluginNotAvailable, "no masquerading", err.Error())
-		}
 	}
 	return nil
 }

@@ -2,12 +2,10 @@ package plugin
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/skel"
-	"github.com/containernetworking/cni/pkg/types"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/process"
@@ -47,6 +45,7 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	err := errors.Join(
 		s.stopEngine(),
 		deleteInner(rec),
+		giveBack(s, rec),
 		hostlink.DeleteTAP(rec.Device, ""), // the host's routes go with it
 	)
 	if c.IPMasq || rec.IPMasq { // the configuration may have changed since ADD
@@ -54,7 +53,7 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	}
 	// The addresses are free for others only now that nothing answers for them.
 	// An ADD that found no IPAM plugin got none: no later DEL may fail for that.
-	if findIPAM(c) == nil || missing == nil {
+	if c.IPAMType != "" && (findIPAM(c) == nil || missing == nil) {
 		err = errors.Join(err, ipamDo(delegateDel, c, args.StdinData))
 	}
 	if err != nil {
@@ -81,6 +80,9 @@ func recordOrGuess(c *Config, s Sandbox, args *skel.CmdArgs) *Record {
 				rec.Addrs = append(rec.Addrs, a)
 			}
 		}
+		if rec.Uplink == UplinkChained {
+			rec.Moved = guessMoved(prev, rec.IfName, rec.NetNS)
+		}
 	}
 	return rec
 }
@@ -101,81 +103,4 @@ func deleteInner(rec *Record) error {
 		return nil // not what ADD made
 	}
 	return err
-}
-
-// cmdGC removes the attachments of the network that the runtime does not list:
-// CNI specification 1.1.0, section 2, "GC".
-func cmdGC(args *skel.CmdArgs) error {
-	c, _, err := prepareVerb(args)
-	if err != nil {
-		return err
-	}
-	dir, err := StateDir()
-	if err != nil {
-		return err
-	}
-	list, err := Sandboxes(dir)
-	if err != nil {
-		return err
-	}
-	valid := make(map[types.GCAttachment]bool)
-	for _, a := range c.ValidAttachments {
-		valid[a] = true
-	}
-	for _, s := range list {
-		if valid[types.GCAttachment{ContainerID: s.ContainerID, IfName: s.IfName}] {
-			continue
-		}
-		err = errors.Join(err, collect(c, s, args))
-	}
-	return errors.Join(err, ipamDo(delegateGC, c, args.StdinData))
-}
-
-// collect runs DEL for an attachment of the network that nobody knows any more.
-func collect(c *Config, s Sandbox, args *skel.CmdArgs) error {
-	lock, err := s.lock()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = lock.Unlock() }()
-	rec, err := s.Record()
-	if err != nil || rec.Network != c.Name {
-		return nil //nolint:nilerr // gone meanwhile, or another network's
-	}
-	// IPAM plugins learn from the environment whose lease it is.
-	restore, err := setenv(map[string]string{
-		"CNI_CONTAINERID": s.ContainerID, "CNI_IFNAME": s.IfName, "CNI_NETNS": rec.NetNS,
-	})
-	defer restore()
-	if err != nil {
-		return err
-	}
-	if err := detach(c, s, &skel.CmdArgs{Netns: rec.NetNS, StdinData: args.StdinData}); err != nil {
-		return fmt.Errorf("attachment %s of %s: %w", s.IfName, s.ContainerID, err)
-	}
-	return lock.Remove()
-}
-
-func setenv(vars map[string]string) (restore func(), err error) {
-	old := make(map[string]*string)
-	restore = func() {
-		for k, v := range old {
-			if v == nil {
-				_ = os.Unsetenv(k)
-			} else {
-				_ = os.Setenv(k, *v)
-			}
-		}
-	}
-	for k, v := range vars {
-		if prev, ok := os.LookupEnv(k); ok {
-			old[k] = &prev
-		} else {
-			old[k] = nil
-		}
-		if err := os.Setenv(k, v); err != nil {
-			return restore, err
-		}
-	}
-	return restore, nil
 }

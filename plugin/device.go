@@ -15,7 +15,6 @@ import (
 	"github.com/containernetworking/plugins/pkg/ip"
 	"github.com/vishvananda/netlink"
 
-	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/hostlink"
 )
 
@@ -26,24 +25,29 @@ const (
 	ifaNoPrefixRoute = 0x200 // IFA_F_NOPREFIXROUTE: no route to the prefix by itself
 )
 
-// makeTAP makes a persistent TAP in the namespace at netNS ("" is the current
-// one), set up and without an address. A device that has the name already is an
-// error: it is not known whose it is.
-func makeTAP(u *undo, name, netNS string, mtu int, mac net.HardwareAddr, v6, linkLocal bool) error {
-	return hostlink.InNetNS(netNS, func() error {
-		if _, err := netlink.LinkByName(name); err == nil {
-			return fmt.Errorf("interface %q exists already: accepted: a name that is free", name)
+// A tapSpec is a TAP to be made.
+type tapSpec struct {
+	name, netNS   string // "" is the current namespace
+	alias         string // says whose it is, to GC and to people
+	mtu           int    // bytes of an IP packet
+	mac           net.HardwareAddr
+	v6, linkLocal bool // IPv6 is used; the kernel may form a link-local address
+}
+
+// makeTAP makes a persistent TAP, set up and without an address. A device that
+// has the name already is an error: it is not known whose it is.
+func makeTAP(u *undo, t tapSpec) error {
+	return hostlink.InNetNS(t.netNS, func() error {
+		if _, err := netlink.LinkByName(t.name); err == nil {
+			return fmt.Errorf("interface %q exists already: accepted: a name that is free", t.name)
 		}
-		tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, MTU: mtu, MAC: mac, Persist: true})
+		tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: t.name, MTU: t.mtu, MAC: t.mac, Persist: true})
 		if err != nil {
 			return err
 		}
-		u.push(func() error { return hostlink.DeleteTAP(name, netNS) })
+		u.push(func() error { return hostlink.DeleteTAP(t.name, t.netNS) })
 		// The device stays; the engine attaches to it later.
-		if err := tap.Close(); err != nil {
-			return err
-		}
-		return prepare(name, v6, linkLocal)
+		return errors.Join(t.prepare(), tap.Close())
 	})
 }
 
@@ -63,20 +67,23 @@ func clearUplink(name string) error {
 
 // prepare applies what has to be in place before the device comes up, and sets
 // it up.
-func prepare(name string, v6, linkLocal bool) error {
-	dev, err := netlink.LinkByName(name)
+func (t *tapSpec) prepare() error {
+	dev, err := netlink.LinkByName(t.name)
 	if err != nil {
 		return err
 	}
-	if v6 {
-		if err := enableIPv6(name); err != nil {
+	if err := netlink.LinkSetAlias(dev, t.alias); err != nil {
+		return fmt.Errorf("interface %q: alias %q: %w", t.name, t.alias, err)
+	}
+	if t.v6 {
+		if err := enableIPv6(t.name); err != nil {
 			return err
 		}
 	}
-	if !linkLocal {
+	if !t.linkLocal {
 		// Without IPv6 in the kernel there is nothing to switch off.
-		if err := netlink.LinkSetIP6AddrGenMode(dev, genModeNone); err != nil && v6 {
-			return fmt.Errorf("interface %q: no link-local address: %w", name, err)
+		if err := netlink.LinkSetIP6AddrGenMode(dev, genModeNone); err != nil && t.v6 {
+			return fmt.Errorf("interface %q: no link-local address: %w", t.name, err)
 		}
 	}
 	return netlink.LinkSetUp(dev)
@@ -120,26 +127,31 @@ func addAddress(dev netlink.Link, p netip.Prefix, flags int) error {
 }
 
 // addRoute adds a route through the device.
-func addRoute(dev netlink.Link, r engine.RouteSpec, src netip.Addr) error {
-	rt := &netlink.Route{LinkIndex: dev.Attrs().Index, Dst: ipNet(r.Dst)}
-	if src.IsValid() {
-		rt.Src = src.AsSlice()
+func addRoute(dev netlink.Link, r route) error {
+	if err := netlink.RouteAdd(r.kernel(dev)); err != nil {
+		return fmt.Errorf("interface %q: route to %s: %w", dev.Attrs().Name, r.Dst, err)
+	}
+	return nil
+}
+
+// kernel is the route as rtnetlink has it.
+func (r route) kernel(dev netlink.Link) *netlink.Route {
+	rt := &netlink.Route{LinkIndex: dev.Attrs().Index, Dst: ipNet(r.Dst), MTU: r.MTU, Priority: r.Priority}
+	if r.Src.IsValid() {
+		rt.Src = r.Src.AsSlice()
 	}
 	if r.Gateway.IsValid() {
 		rt.Gw = r.Gateway.AsSlice()
 	} else {
 		rt.Scope = netlink.SCOPE_LINK
 	}
-	if err := netlink.RouteAdd(rt); err != nil {
-		return fmt.Errorf("interface %q: route to %s: %w", dev.Attrs().Name, r.Dst, err)
-	}
-	return nil
+	return rt
 }
 
 // setUpInner gives the sandbox its interface: device, addresses, routes, and a
 // loopback device that is up.
-func setUpInner(u *undo, netNS, ifname string, mtu int, mac net.HardwareAddr, p *plan) error {
-	if err := makeTAP(u, ifname, netNS, mtu, mac, p.v6, false); err != nil {
+func setUpInner(u *undo, netNS, ifname, alias string, mac net.HardwareAddr, p *plan) error {
+	if err := makeTAP(u, tapSpec{name: ifname, netNS: netNS, alias: alias, mtu: p.mtu, mac: mac, v6: p.v6}); err != nil {
 		return err
 	}
 	return hostlink.InNetNS(netNS, func() error {
@@ -166,7 +178,7 @@ func setUpInner(u *undo, netNS, ifname string, mtu int, mac net.HardwareAddr, p 
 			}
 		}
 		for _, r := range p.routes {
-			if err := addRoute(dev, r, netip.Addr{}); err != nil {
+			if err := addRoute(dev, r); err != nil {
 				return err
 			}
 		}
@@ -176,8 +188,8 @@ func setUpInner(u *undo, netNS, ifname string, mtu int, mac net.HardwareAddr, p 
 
 // setUpPTP makes the uplink TAP, gives it the gateway's addresses and adds the
 // host's route to each address of the sandbox.
-func setUpPTP(u *undo, name string, mtu int, mac net.HardwareAddr, p *plan) error {
-	if err := makeTAP(u, name, "", mtu, mac, p.v6, p.v6); err != nil {
+func setUpPTP(u *undo, name, alias string, mac net.HardwareAddr, p *plan) error {
+	if err := makeTAP(u, tapSpec{name: name, alias: alias, mtu: p.mtu, mac: mac, v6: p.v6, linkLocal: p.v6}); err != nil {
 		return err
 	}
 	dev, err := netlink.LinkByName(name)
@@ -190,12 +202,16 @@ func setUpPTP(u *undo, name string, mtu int, mac net.HardwareAddr, p *plan) erro
 		}
 	}
 	for _, a := range p.addrs {
-		host := netip.PrefixFrom(a.Addr(), a.Addr().BitLen())
-		if err := addRoute(dev, engine.RouteSpec{Dst: host}, p.gatewayOf(a)); err != nil {
+		if err := addRoute(dev, p.hostRoute(a)); err != nil {
 			return err
 		}
 	}
 	return enableForwarding(p)
+}
+
+// hostRoute is the host's route to an address of the sandbox.
+func (p *plan) hostRoute(a netip.Prefix) route {
+	return route{Dst: netip.PrefixFrom(a.Addr(), a.Addr().BitLen()), Src: p.gatewayOf(a)}
 }
 
 // gatewayOf is the first address of the host's side in a's family.
@@ -206,86 +222,6 @@ func (p *plan) gatewayOf(a netip.Prefix) netip.Addr {
 		}
 	}
 	return netip.Addr{}
-}
-
-// setUpBridge makes the bridge when it is missing, and the uplink TAP as a port
-// of it.
-func setUpBridge(u *undo, bridge, name string, mtu int, mac net.HardwareAddr, p *plan) error {
-	br, err := ensureBridge(u, bridge, mtu)
-	if err != nil {
-		return err
-	}
-	if p.v6 {
-		if err := setSysctl(filepath.Join("net/ipv6/conf", bridge, "disable_ipv6"), "0"); err != nil {
-			return err
-		}
-	}
-	for _, gw := range p.gateways {
-		if err := addAddress(br, gw, 0); err != nil {
-			return err
-		}
-	}
-	if err := makeTAP(u, name, "", mtu, mac, false, false); err != nil {
-		return err
-	}
-	dev, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	if err := netlink.LinkSetMaster(dev, br); err != nil {
-		return fmt.Errorf("interface %q: port of bridge %q: %w", name, bridge, err)
-	}
-	if len(p.gateways) == 0 {
-		return nil
-	}
-	return enableForwarding(p)
-}
-
-// ensureBridge returns the bridge called name, set up. Two verbs may come here
-// at once: the one that finds the other's bridge takes it.
-func ensureBridge(u *undo, name string, mtu int) (netlink.Link, error) {
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = name
-	attrs.MTU = mtu
-	// Without an address of its own a bridge takes its lowest port's and changes
-	// it as ports come and go, which spoils its neighbours' caches.
-	attrs.HardwareAddr = derivedMAC("bridge", name)
-	err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs})
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("bridge %q: %w", name, err)
-	}
-	if err == nil {
-		u.push(func() error { return removeBridgeIfUnused(name) })
-	}
-	br, err := netlink.LinkByName(name)
-	if err != nil {
-		return nil, fmt.Errorf("bridge %q: %w", name, err)
-	}
-	if br.Type() != "bridge" {
-		return nil, &FieldError{"bridge", fmt.Sprintf("%q, an interface of type %s", name, br.Type()), "the name of a bridge or one that is free"}
-	}
-	if err := netlink.LinkSetUp(br); err != nil {
-		return nil, fmt.Errorf("bridge %q: %w", name, err)
-	}
-	return br, nil
-}
-
-// removeBridgeIfUnused takes back a bridge that no port has joined.
-func removeBridgeIfUnused(name string) error {
-	links, err := netlink.LinkList()
-	if err != nil {
-		return err
-	}
-	br, err := netlink.LinkByName(name)
-	if err != nil {
-		return err
-	}
-	for _, l := range links {
-		if l.Attrs().MasterIndex == br.Attrs().Index {
-			return nil
-		}
-	}
-	return netlink.LinkDel(br)
 }
 
 // enableForwarding lets the host pass packets of the families in use on. It

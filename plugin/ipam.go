@@ -14,12 +14,15 @@ import (
 	current "github.com/containernetworking/cni/pkg/types/100"
 )
 
+// hostLocal is the IPAM plugin whose leases are files.
+const hostLocal = "host-local"
+
 // ipamConfig is the configuration that the IPAM plugin gets: the one that this
 // plugin got. When the state directory was moved, host-local's leases move along
 // unless the configuration places them itself: two hosts in namespaces of one
 // machine share its file system, not their addresses.
 func ipamConfig(c *Config, data []byte) ([]byte, error) {
-	if c.IPAMType != "host-local" || os.Getenv(StateEnv) == "" {
+	if c.IPAMType != hostLocal || os.Getenv(StateEnv) == "" {
 		return data, nil
 	}
 	dir, err := StateDir()

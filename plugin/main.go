@@ -27,9 +27,9 @@ func Main(about string) {
 }
 
 var funcs = skel.CNIFuncs{
-	Add:    cmdAdd,
-	Del:    cmdDel,
-	Check:  cmdCheck,
-	GC:     cmdGC,
-	Status: cmdStatus,
+	Add:    coded(cmdAdd),
+	Del:    coded(cmdDel),
+	Check:  coded(cmdCheck),
+	GC:     coded(cmdGC),
+	Status: coded(cmdStatus),
 }

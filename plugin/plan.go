@@ -17,18 +17,36 @@ import (
 
 // A plan is the addresses and routes of an attachment on both of its sides.
 type plan struct {
-	addrs    []netip.Prefix     // on eth0, with the prefix of the subnet
-	gateways []netip.Prefix     // what the host's side carries
-	routes   []engine.RouteSpec // of the sandbox, on-link ones first
-	v4, v6   bool               // families in use
+	addrs    []netip.Prefix // on eth0, with the prefix of the subnet
+	gateways []netip.Prefix // what the host's side carries
+	routes   []route        // of the sandbox, on-link ones first
+	v4, v6   bool           // families in use
+	mtu      int            // bytes of an IP packet
 }
 
-// makePlan checks IPAM's result and lays the attachment out.
-func makePlan(c *Config, r *current.Result) (*plan, error) {
+// A route of the sandbox, as its kernel and its engine have it.
+type route struct {
+	Dst      netip.Prefix `json:"dst"`
+	Gateway  netip.Addr   `json:"gateway,omitzero"` // invalid: the destination is on the link
+	Src      netip.Addr   `json:"src,omitzero"`     // preferred source address; invalid: none
+	MTU      int          `json:"mtu,omitempty"`    // bytes of an IP packet; 0: the link's
+	Priority int          `json:"metric,omitempty"` // of routes to the same destination the lowest is used
+}
+
+// Numbers of linux/rtnetlink.h.
+const (
+	rtTableMain  = 254
+	rtScopeWorld = 0
+	rtScopeLink  = 253
+)
+
+// makePlan checks IPAM's result and lays the attachment out. mtu is that of the
+// attachment.
+func makePlan(c *Config, r *current.Result, mtu int) (*plan, error) {
 	if len(r.IPs) == 0 {
 		return nil, fmt.Errorf("ipam %q: no address in its result: accepted: at least one", c.IPAMType)
 	}
-	p := new(plan)
+	p := &plan{mtu: mtu}
 	gateway := make(map[bool]netip.Addr) // by "is IPv4": the first one, which routes without one take
 	for _, ip := range r.IPs {
 		a, err := prefix(ip.Address)
@@ -44,19 +62,24 @@ func makePlan(c *Config, r *current.Result) (*plan, error) {
 			gateway[a.Addr().Is4()] = gw
 		}
 	}
-	if p.v6 && c.MTU < minIPv6MTU {
-		return nil, &FieldError{"mtu", fmt.Sprint(c.MTU), fmt.Sprintf("at least %d, since %s is an IPv6 network", minIPv6MTU, c.Name)}
+	if p.v6 && mtu < minIPv6MTU {
+		return nil, &FieldError{"mtu", fmt.Sprint(mtu), fmt.Sprintf("at least %d, since %s is an IPv6 network", minIPv6MTU, c.Name)}
 	}
 	for _, rt := range r.Routes {
 		if err := p.addRoute(rt, gateway); err != nil {
 			return nil, fmt.Errorf("ipam %q: route %s: %w", c.IPAMType, rt.Dst.String(), err)
 		}
 	}
-	// A route through a gateway needs the gateway's own route to exist first.
-	slices.SortStableFunc(p.routes, func(a, b engine.RouteSpec) int {
+	p.sortRoutes()
+	return p, nil
+}
+
+// sortRoutes puts what is on the link first: a route through a gateway needs the
+// gateway's own route to exist.
+func (p *plan) sortRoutes() {
+	slices.SortStableFunc(p.routes, func(a, b route) int {
 		return boolInt(a.Gateway.IsValid()) - boolInt(b.Gateway.IsValid())
 	})
-	return p, nil
 }
 
 func boolInt(b bool) int {
@@ -78,8 +101,8 @@ func (p *plan) addAddress(c *Config, a netip.Prefix, gw netip.Addr) error {
 	p.v6 = p.v6 || a.Addr().Is6()
 	subnet := a.Masked()
 	if c.Uplink == UplinkBridge {
-		p.routes = append(p.routes, engine.RouteSpec{Dst: subnet})
-		if gw.IsValid() {
+		p.routes = append(p.routes, route{Dst: subnet})
+		if gw.IsValid() && c.IsGateway {
 			p.addGateway(netip.PrefixFrom(gw, a.Bits()))
 		}
 		return nil
@@ -89,9 +112,9 @@ func (p *plan) addAddress(c *Config, a netip.Prefix, gw netip.Addr) error {
 	}
 	host := netip.PrefixFrom(gw, gw.BitLen())
 	p.addGateway(host)
-	p.routes = append(p.routes, engine.RouteSpec{Dst: host})
+	p.routes = append(p.routes, route{Dst: host})
 	if !subnet.IsSingleIP() {
-		p.routes = append(p.routes, engine.RouteSpec{Dst: subnet, Gateway: gw})
+		p.routes = append(p.routes, route{Dst: subnet, Gateway: gw})
 	}
 	return nil
 }
@@ -102,48 +125,82 @@ func (p *plan) addGateway(gw netip.Prefix) {
 	}
 }
 
-// addRoute takes a route of IPAM's result. Properties that the engine's one
-// routing table has no place for are refused rather than dropped.
+// addRoute takes a route of IPAM's result. What the engine's one routing table
+// has no place for is refused rather than dropped.
 func (p *plan) addRoute(rt *types.Route, gateway map[bool]netip.Addr) error {
-	for _, extra := range []struct {
-		name  string
-		given bool
-	}{
-		{"mtu", rt.MTU != 0}, {"advmss", rt.AdvMSS != 0}, {"priority", rt.Priority != 0},
-		{"table", rt.Table != nil}, {"scope", rt.Scope != nil},
-	} {
-		if extra.given {
-			return fmt.Errorf(`%s: accepted: routes with "dst" and "gw" only`, extra.name)
-		}
-	}
 	dst, err := prefix(rt.Dst)
 	if err != nil {
 		return err
 	}
+	if err := checkRouteProperties(rt, dst); err != nil {
+		return err
+	}
 	gw, _ := netip.AddrFromSlice(rt.GW)
-	if gw = gw.Unmap(); !gw.IsValid() {
+	gw = gw.Unmap()
+	onLink := rt.Scope != nil && *rt.Scope == rtScopeLink
+	if onLink && gw.IsValid() {
+		return fmt.Errorf("gw %s with scope %d: accepted: no gateway, the scope says that the destination is on the link", gw, rtScopeLink)
+	}
+	if !gw.IsValid() && !onLink {
 		gw = gateway[dst.Addr().Is4()]
 	}
 	if dst.Addr().Is4() && !p.v4 || dst.Addr().Is6() && !p.v6 {
 		return errors.New("no address of its family: accepted: routes of the families of the addresses")
 	}
-	if !gw.IsValid() {
+	if !gw.IsValid() && !onLink {
 		return errors.New("no gateway: accepted: a gateway of its own or of an address of its family")
 	}
-	if gw.Is4() != dst.Addr().Is4() {
+	if gw.IsValid() && gw.Is4() != dst.Addr().Is4() {
 		return fmt.Errorf("gateway %s: accepted: one of the same family", gw)
 	}
-	p.routes = append(p.routes, engine.RouteSpec{Dst: dst.Masked(), Gateway: gw})
+	p.routes = append(p.routes, route{Dst: dst.Masked(), Gateway: gw, MTU: rt.MTU, Priority: rt.Priority})
 	return nil
 }
 
-// engineAddrs are the addresses as the engine's link has them. With a
-// point-to-point uplink no neighbour is on the link, so the prefix is that of
-// one host.
-func (p *plan) engineAddrs(c *Config) []netip.Prefix {
+// checkRouteProperties looks at what a route may say beside "dst" and "gw".
+func checkRouteProperties(rt *types.Route, dst netip.Prefix) error {
+	least := minMTU
+	if dst.Addr().Is6() {
+		least = minIPv6MTU
+	}
+	switch {
+	case rt.MTU != 0 && (rt.MTU < least || rt.MTU > maxMTU):
+		return fmt.Errorf("mtu: %d: accepted: %d to %d", rt.MTU, least, maxMTU)
+	case rt.Priority < 0:
+		return fmt.Errorf("priority: %d: accepted: 0 and more", rt.Priority)
+	case rt.AdvMSS != 0:
+		return fmt.Errorf("advmss: %d: accepted: no advmss; the MSS follows from the route's mtu", rt.AdvMSS)
+	case rt.Table != nil && *rt.Table != 0 && *rt.Table != rtTableMain:
+		return fmt.Errorf("table: %d: accepted: %d, the main table", *rt.Table, rtTableMain)
+	case rt.Scope != nil && *rt.Scope != rtScopeWorld && *rt.Scope != rtScopeLink:
+		return fmt.Errorf("scope: %d: accepted: %d (global) and %d (on the link)", *rt.Scope, rtScopeWorld, rtScopeLink)
+	}
+	return nil
+}
+
+// engineRoutes are the routes as the engine has them. Its table knows no metric:
+// of the routes to one destination only the best can ever be used, as none of
+// them goes away.
+func (p *plan) engineRoutes() []engine.RouteSpec {
+	var list []engine.RouteSpec
+	for i, r := range p.routes {
+		better := slices.ContainsFunc(p.routes, func(o route) bool { return o.Dst == r.Dst && o.Priority < r.Priority })
+		first := slices.IndexFunc(p.routes, func(o route) bool { return o.Dst == r.Dst && o.Priority == r.Priority }) == i
+		if !better && first {
+			list = append(list, engine.RouteSpec{Dst: r.Dst, Gateway: r.Gateway, MTU: r.MTU})
+		}
+	}
+	return list
+}
+
+// engineAddrs are the addresses as the engine's link has them: with the prefix
+// of one host where the subnet's other hosts are not on the link, as with a
+// point-to-point uplink.
+func (p *plan) engineAddrs() []netip.Prefix {
 	list := slices.Clone(p.addrs)
-	if c.Uplink == UplinkPTP {
-		for i, a := range list {
+	for i, a := range list {
+		onLink := slices.ContainsFunc(p.routes, func(r route) bool { return r.Dst == a.Masked() && !r.Gateway.IsValid() })
+		if !onLink {
 			list[i] = netip.PrefixFrom(a.Addr(), a.Addr().BitLen())
 		}
 	}

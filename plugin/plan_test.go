@@ -51,13 +51,13 @@ func expectList[T fmt.Stringer](t *testing.T, what string, got []T, want ...stri
 }
 
 func TestPlanPTP(t *testing.T) {
-	c := &Config{Name: "demo", Uplink: UplinkPTP, MTU: 1500, IPAMType: "x"}
-	p, err := makePlan(c, result(t, viaOther))
+	c := &Config{Name: "demo", Uplink: UplinkPTP, IPAMType: "x"}
+	p, err := makePlan(c, result(t, viaOther), 1500)
 	if err != nil {
 		t.Fatal(err)
 	}
 	expectList(t, "addresses", p.addrs, "10.87.0.2/24", "fd87::2/64")
-	expectList(t, "the engine's addresses", p.engineAddrs(c), "10.87.0.2/32", "fd87::2/128")
+	expectList(t, "the engine's addresses", p.engineAddrs(), "10.87.0.2/32", "fd87::2/128")
 	expectList(t, "the host's side", p.gateways, "10.87.0.1/32", "fd87::1/128")
 	want := []string{
 		"10.87.0.1/32", "fd87::1/128",
@@ -73,12 +73,12 @@ func TestPlanPTP(t *testing.T) {
 }
 
 func TestPlanBridge(t *testing.T) {
-	c := &Config{Name: "demo", Uplink: UplinkBridge, Bridge: "br0", MTU: 1500, IPAMType: "x"}
-	p, err := makePlan(c, result(t, viaOther))
+	c := &Config{Name: "demo", Uplink: UplinkBridge, Bridge: "br0", IsGateway: true, IPAMType: "x"}
+	p, err := makePlan(c, result(t, viaOther), 1500)
 	if err != nil {
 		t.Fatal(err)
 	}
-	expectList(t, "the engine's addresses", p.engineAddrs(c), "10.87.0.2/24", "fd87::2/64")
+	expectList(t, "the engine's addresses", p.engineAddrs(), "10.87.0.2/24", "fd87::2/64")
 	expectList(t, "the host's side", p.gateways, "10.87.0.1/24", "fd87::1/64")
 	want := []string{
 		"10.87.0.0/24", "fd87::/64",
@@ -106,7 +106,7 @@ func TestPlanErrors(t *testing.T) {
 		{"route in a table", UplinkPTP, 1500, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[{"dst":"0.0.0.0/0","table":7}]}`, []string{"0.0.0.0/0", "table"}},
 		{"IPv6 over a small MTU", UplinkPTP, 1279, `{"ips":[{"address":"fd00::2/64","gateway":"fd00::1"}]}`, []string{"mtu", "1279", "1280"}},
 	} {
-		_, err := makePlan(&Config{Name: "demo", Uplink: c.uplink, MTU: c.mtu, IPAMType: "x"}, result(t, c.text))
+		_, err := makePlan(&Config{Name: "demo", Uplink: c.uplink, IsGateway: true, IPAMType: "x"}, result(t, c.text), c.mtu)
 		if err == nil {
 			t.Errorf("%s: accepted", c.what)
 			continue

@@ -43,6 +43,13 @@ const (
 	idFile      = "engine.id"  // process.ID of the engine
 	pidFile     = "engine.pid" // its number alone, for people and scripts
 	logFile     = "engine.log"
+	netNSFile   = "netns" // of a chained uplink: the engine's network namespace
+)
+
+// Directories of the state directory.
+const (
+	sandboxesDir = "sandboxes"
+	locksDir     = "locks" // of what attachments share
 )
 
 // lockPatience bounds the wait for another verb on the same attachment; the
@@ -64,12 +71,12 @@ func SandboxAt(stateDir, containerID, ifname string) Sandbox {
 	if len(name) > longest {
 		name = name[:longest] + "-" + digest(containerID, ifname)[:16]
 	}
-	return Sandbox{containerID, ifname, filepath.Join(stateDir, "sandboxes", name)}
+	return Sandbox{containerID, ifname, filepath.Join(stateDir, sandboxesDir, name)}
 }
 
 // Sandboxes lists the attachments that have a record in the state directory.
 func Sandboxes(stateDir string) ([]Sandbox, error) {
-	dirs, err := os.ReadDir(filepath.Join(stateDir, "sandboxes"))
+	dirs, err := os.ReadDir(filepath.Join(stateDir, sandboxesDir))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -78,7 +85,7 @@ func Sandboxes(stateDir string) ([]Sandbox, error) {
 	}
 	var list []Sandbox
 	for _, d := range dirs {
-		s := Sandbox{Dir: filepath.Join(stateDir, "sandboxes", d.Name())}
+		s := Sandbox{Dir: filepath.Join(stateDir, sandboxesDir, d.Name())}
 		if r, err := s.Record(); err == nil {
 			s.ContainerID, s.IfName = r.ContainerID, r.IfName
 			list = append(list, s)
@@ -128,8 +135,13 @@ func (s Sandbox) lock() (*process.FileLock, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
-	// A container ID cannot start with a dot, so no attachment has this name.
-	return process.Lock(ctx, filepath.Join(filepath.Dir(s.Dir), "."+filepath.Base(s.Dir)+".lock"))
+	return process.Lock(ctx, s.lockPath())
+}
+
+// lockPath is beside the directory. A container ID cannot start with a dot, so no
+// attachment has this name.
+func (s Sandbox) lockPath() string {
+	return filepath.Join(filepath.Dir(s.Dir), "."+filepath.Base(s.Dir)+".lock")
 }
 
 // A Record is what DEL, CHECK and listings need to know of an attachment and
@@ -141,10 +153,16 @@ type Record struct {
 	NetNS       string         `json:"netns"` // path, as ADD got it
 	Uplink      string         `json:"uplink"`
 	Bridge      string         `json:"bridge,omitempty"`
-	Device      string         `json:"device"` // the uplink TAP
+	VLAN        int            `json:"vlan,omitempty"`
+	Hairpin     bool           `json:"hairpin,omitempty"`
+	Device      string         `json:"device"` // the uplink: a TAP, or the moved device
+	MTU         int            `json:"mtu"`    // bytes of an IP packet
+	MAC         string         `json:"mac"`    // of the sandbox
 	IPMasq      bool           `json:"ipMasq"`
+	MasqBackend string         `json:"ipMasqBackend,omitempty"` // valid iff IPMasq
 	Profile     string         `json:"profile"`
-	Addrs       []netip.Prefix `json:"addrs"` // with the prefix of the subnet
+	Addrs       []netip.Prefix `json:"addrs"`           // with the prefix of the subnet
+	Moved       *moved         `json:"moved,omitempty"` // valid iff Uplink is UplinkChained
 }
 
 // Record reads the attachment's record.
