@@ -31,6 +31,12 @@ func standIn(config string) error {
 		return err
 	}
 	for _, l := range []engine.LinkSpec{cfg.Uplink, cfg.Inner} {
+		if l.Kind == engine.LinkPacket {
+			if _, err := hostlink.OpenPacket(l.Ifname, l.NetNS); err != nil {
+				return err
+			}
+			continue
+		}
 		if _, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: l.Ifname, NetNS: l.NetNS, AsIs: true}); err != nil {
 			return err
 		}
