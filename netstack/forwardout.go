@@ -111,6 +111,11 @@ func (h *outgoing) read(p *ForwardPacket) errno.Errno {
 		switch proto {
 		case wire.ProtoUDP, wire.ProtoICMP6:
 		default:
+			var e wire.Ext6
+			wire.WalkExt(proto, b[wire.IPv6Len:], &e)
+			if e.HasFrag && (e.Frag.Offset != 0 || e.Frag.More) {
+				return errno.EINVAL
+			}
 			h.unfrag += wire.Unfragmentable(proto, b[wire.IPv6Len:])
 			proto, _ = wire.SkipExt(proto, b[wire.IPv6Len:])
 		}

@@ -234,7 +234,7 @@ func TestBumpSurvivesAFlood(t *testing.T) {
 	stop := false
 	var flood func()
 	flood = func() {
-		for range 100 {
+		for range 40 {
 			w.outer.Input(1, &netstack.RxFrame{Data: spoofedSYN(&w.rng), CsumValid: true})
 		}
 		if !stop {
@@ -242,12 +242,12 @@ func TestBumpSurvivesAFlood(t *testing.T) {
 		}
 	}
 	flood()
-	w.run(5*time.Second, nil)
+	w.run(2*time.Second, nil)
 	var cs []*app
 	for range 20 {
 		cs = append(cs, w.connect(w.b, addrA+":80", &app{key: 1, peerKey: 2, toSend: 10, limit: -1, urgentAt: -1}))
 	}
-	w.run(20*time.Second, nil)
+	w.run(8*time.Second, nil)
 	stop = true
 	ok := 0
 	for _, c := range cs {

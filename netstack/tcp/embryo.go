@@ -44,6 +44,9 @@ func (p *Pending) Accept(s *Socket) error {
 	if l.conns[p.key] != nil || l.half[p.key] != nil {
 		return errno.EADDRINUSE
 	}
+	if w := l.waits.byTuple[p.key]; w != nil {
+		l.dropTimeWait(w)
+	}
 	if len(l.embryos) >= MaxEmbryos {
 		l.counters.EmbryoDrops++
 		l.embryos[l.net.Rand32()%uint32(len(l.embryos))].fail(errno.ETIMEDOUT)

@@ -128,10 +128,10 @@ func (l *Layer) Input(rx *Rx) {
 		}
 	case l.half[k] != nil:
 		l.half[k].input(rx)
-	case l.waits.byTuple[k] != nil:
-		l.timeWaitInput(l.waits.byTuple[k], rx)
 	case l.pending.byTuple[k] != nil:
 		l.pending.byTuple[k].input(rx)
+	case l.waits.byTuple[k] != nil:
+		l.timeWaitInput(l.waits.byTuple[k], rx)
 	default:
 		l.listenInput(k, rx, 0)
 	}

@@ -134,13 +134,7 @@ func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 		// RFC 6191 section 2: a later timestamp, or else RFC 1122 section
 		// 4.2.2.13: a higher sequence number.
 		newer := seqLT(w.rcvNxt, h.Seq) || w.ts && h.HasTS && seqLT(w.tsRecent, h.TSVal)
-		if newer && (l.findListener(&w.key, rx.Dst, rx.Link) != nil || l.offer != nil && rx.Link >= 0) {
-			floor := w.sndNxt + timeWaitGap
-			if floor == 0 {
-				floor = 1
-			}
-			l.dropTimeWait(w)
-			l.listenInput(w.key, rx, floor)
+		if newer && l.takeOver(w, rx) {
 			return
 		}
 	}
@@ -153,6 +147,21 @@ func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 	if h.Flags&(wire.TCPFin|wire.TCPSyn) != 0 || len(rx.Payload) > 0 || h.Seq != w.rcvNxt {
 		l.answerTimeWait(w)
 	}
+}
+
+// takeOver gives the tuple to a newer connection, whose SYN is rx, if somebody
+// wants it. An offered SYN leaves the record until it is accepted.
+func (l *Layer) takeOver(w *timeWait, rx *Rx) bool {
+	floor := w.sndNxt + timeWaitGap
+	if floor == 0 {
+		floor = 1
+	}
+	if l.findListener(&w.key, rx.Dst, rx.Link) == nil {
+		return l.offered(w.key, rx, floor)
+	}
+	l.dropTimeWait(w)
+	l.listenInput(w.key, rx, floor)
+	return true
 }
 
 // answerTimeWait acknowledges the end of the connection again, seldom enough
