@@ -2,15 +2,21 @@ package engine
 
 import (
 	"fmt"
+
+	"github.com/tcpcni/tcpcni/hostlink"
 )
 
 // Bandwidth limits a sandbox as the CNI convention "bandwidth" has it: ingress
 // is what the sandbox receives, egress what it sends. A rate of 0 is no limit.
 type Bandwidth struct {
 	IngressRate  uint64 `json:"ingressRate,omitempty"`  // bits per second
-	IngressBurst uint64 `json:"ingressBurst,omitempty"` // bits that may come at once; 0: see hostlink.DefaultBurst
+	IngressBurst uint64 `json:"ingressBurst,omitempty"` // bits that may come at once; 0: what hostlink.Rate makes of it
 	EgressRate   uint64 `json:"egressRate,omitempty"`   // bits per second
 	EgressBurst  uint64 `json:"egressBurst,omitempty"`  // bits that may leave at once
+}
+
+func (b *Bandwidth) rates() (ingress, egress hostlink.Rate) {
+	return hostlink.Rate{BitsPerSecond: b.IngressRate, Burst: b.IngressBurst}, hostlink.Rate{BitsPerSecond: b.EgressRate, Burst: b.EgressBurst}
 }
 
 // Bounds of a Bandwidth.

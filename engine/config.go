@@ -49,6 +49,7 @@ type Config struct {
 	MaxSockets  int               `json:"maxSockets,omitempty"`
 
 	SocketOptions []SocketRule `json:"socketOptions,omitempty"` // values that TCP sockets start with
+	Bandwidth     *Bandwidth   `json:"bandwidth,omitempty"`     // of the uplink; nil is no limit
 }
 
 // DefaultMaxSockets bounds the sockets of a sandbox when the configuration does
@@ -107,6 +108,11 @@ func (c *Config) Validate() error {
 	}
 	if c.MaxSockets < 0 || c.MaxSockets > 1<<20 {
 		return fmt.Errorf("maxSockets: %d, accepted is 0 (for %d) to %d", c.MaxSockets, DefaultMaxSockets, 1<<20)
+	}
+	if c.Bandwidth != nil {
+		if err := c.Bandwidth.Validate(); err != nil {
+			return fmt.Errorf("bandwidth.%w", err)
+		}
 	}
 	return nil
 }

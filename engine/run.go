@@ -218,6 +218,10 @@ func (e *engine) openLink(field string, spec LinkSpec) (hostlink.Link, error) {
 		}
 		l = hostlink.Impair(l, imp, hostlink.Now)
 	}
+	if b := e.cfg.Bandwidth; b != nil {
+		ingress, egress := b.rates()
+		l = hostlink.Shape(l, ingress, egress, hostlink.Now)
+	}
 	return l, nil
 }
 

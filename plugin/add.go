@@ -248,6 +248,7 @@ func engineConfig(c *Config, s Sandbox, rec *Record, p *plan) engine.Config {
 		Impair:      c.Impair,
 
 		SocketOptions: c.SocketOptions,
+		Bandwidth:     c.Bandwidth,
 	}
 	if rec.Uplink == UplinkChained {
 		cfg.Uplink = engine.LinkSpec{Kind: engine.LinkPacket, Ifname: rec.Device, NetNS: s.netNSPath()}
