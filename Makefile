@@ -27,7 +27,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps demo test unit race e2e lint bench fuzz clean
+.PHONY: build image deps demo test unit race e2e e2e-kind lint bench fuzz clean
 
 build:
 	@mkdir -p bin
@@ -66,6 +66,13 @@ race:
 # ends a hang.
 e2e: deps build
 	$(GO) test $(VERBOSE) -count=1 -timeout 30m -run '$(RUN)' ./test/e2e/
+
+# A Kubernetes cluster of two nodes, see docs/testing.md. The supervisor is not
+# started by go run: it has to get this make's signals.
+e2e-kind: image
+	@sh test/setup/debian.sh docker.io busybox-static libseccomp-dev pkg-config
+	$(GO) build -o bin/e2e-kind ./test/e2e/kind
+	RUN='$(RUN)' bin/e2e-kind run
 
 lint: $(STATICCHECK)
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs the Debian packages that the demo and the tests need, and only
-# those that are missing. Nothing happens, and no network is used, when all
-# are there. No daemon is started: a policy-rc.d that forbids it stands for as
-# long as apt runs, unless the machine has one of its own.
+# Installs the Debian packages that the demo and the tests need, and those that
+# the command line names, and only those that are missing. Nothing happens, and
+# no network is used, when all are there. No daemon is started: a policy-rc.d
+# that forbids it stands for as long as apt runs, unless the machine has one of
+# its own.
 set -eu
 
 packages="
@@ -10,6 +11,7 @@ gcc libc6-dev libc-bin ca-certificates
 iproute2 nftables iptables util-linux procps iputils-ping iputils-tracepath traceroute tcpdump
 curl nginx-light redis-server redis-tools dnsmasq-base
 openssh-client openssh-server python3
+$*
 "
 
 missing=

@@ -1,0 +1,112 @@
+package suite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	controlPlane = "e2e-control-plane"
+	worker       = "e2e-worker"
+)
+
+// A pod is what the tests need of a pod's specification.
+type pod struct {
+	name        string
+	node        string // "" leaves it to the scheduler
+	image       string // "" is localhost/box:1
+	args        []string
+	port        int      // what readiness asks, and services send to; 0 for none
+	spec        []string // further lines of the pod's spec
+	container   []string // further lines of the first container
+	annotations []string // "key: value"
+}
+
+// server is a pod that serves HTTP on port 8080 by the probe, a Go program.
+func server(name, node string) pod {
+	return pod{name: name, node: node, args: []string{"serve", ":8080"}, port: 8080}
+}
+
+// client is a pod to run commands in.
+func client(name, node string) pod {
+	return pod{name: name, node: node, container: []string{"command: [sleep, infinity]"}}
+}
+
+func (p pod) yaml() string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\n  labels: {app: %s}", p.name, p.name)
+	if len(p.annotations) > 0 {
+		line("  annotations:")
+		for _, a := range p.annotations {
+			line("    %s", a)
+		}
+	}
+	line("spec:\n  terminationGracePeriodSeconds: 0")
+	if p.node != "" {
+		line("  nodeName: %s", p.node)
+	}
+	for _, l := range p.spec {
+		line("  %s", l)
+	}
+	image := p.image
+	if image == "" {
+		image = "localhost/box:1"
+	}
+	line("  containers:\n  - name: c\n    image: %s\n    imagePullPolicy: Never", image)
+	if len(p.args) > 0 {
+		line("    args: [%s]", quote(p.args))
+	}
+	if p.port != 0 {
+		line("    readinessProbe: {tcpSocket: {port: %d}, periodSeconds: 1}", p.port)
+	}
+	for _, l := range p.container {
+		line("    %s", l)
+	}
+	return b.String()
+}
+
+func quote(args []string) string {
+	q := slices.Clone(args)
+	for i := range q {
+		q[i] = fmt.Sprintf("%q", q[i])
+	}
+	return strings.Join(q, ", ")
+}
+
+// start creates pods and waits until they are ready.
+func (s *space) start(pods ...pod) {
+	s.t.Helper()
+	var docs, names []string
+	for _, p := range pods {
+		docs, names = append(docs, p.yaml()), append(names, p.name)
+	}
+	s.apply(strings.Join(docs, "---\n"))
+	s.ready(names...)
+}
+
+// ip is a pod's address.
+func (s *space) ip(pod string) string {
+	s.t.Helper()
+	return s.get("pod/"+pod, "{.status.podIP}")
+}
+
+// fetch asks a URL from within a pod.
+func (s *space) fetch(pod, url string) string {
+	s.t.Helper()
+	return s.exec(pod, "wget", "-q", "-T", "10", "-O", "-", url)
+}
+
+// service makes a service of a type for the pods of one name.
+func (s *space) service(name, kind string, port, target int) {
+	s.t.Helper()
+	s.apply(fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {type: %s, selector: {app: %s}, ports: [{port: %d, targetPort: %d}]}",
+		name, kind, name, port, target))
+}
+
+// onNode runs a command on a node.
+func (s *space) onNode(node string, command ...string) string {
+	s.t.Helper()
+	return must(s.t, "docker", append([]string{"exec", node}, command...)...)
+}
