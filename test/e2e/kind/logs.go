@@ -38,11 +38,12 @@ func logs(err error) error {
 			text := keep(n+"-"+log, "docker", "exec", n, "cat", "/var/log/"+log+".log")
 			var lines []string
 			for line := range strings.Lines(text) {
+				line = line[:min(len(line), 300)]
 				if strings.Contains(line, "level=error") || strings.Contains(line, "level=fatal") || strings.HasPrefix(line, "E") || strings.HasPrefix(line, "F") {
 					lines = append(lines, strings.TrimSpace(line))
 				}
 			}
-			fmt.Printf("%s, %s:\n%s\n", n, log, tail(strings.Join(lines, "\n"), 8))
+			fmt.Printf("%s, %s:\n%s\n", n, log, tail(strings.Join(lines, "\n"), 4))
 		}
 	}
 	if b, e := os.ReadFile(filepath.Join(os.Getenv(labVariable), "dockerd.log")); e == nil {

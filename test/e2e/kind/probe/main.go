@@ -5,6 +5,9 @@
 //	                              name, /peer with who asks, /tcp with the kernel's TCP sockets of this
 //	                              network namespace, /congestion with the option
 //	                              of the connection that asks, /exit ends it
+//	probe get URL                 prints what the URL answers
+//	probe api PATH                asks the cluster's API server as the pod's
+//	                              service account and prints the status
 //	probe congestion ADDRESS      connects and prints TCP_CONGESTION
 //	probe hold ADDRESS            connects, says "connected", waits for the end of
 //	                              the connection and prints it
@@ -12,12 +15,15 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +39,10 @@ func run(args []string) error {
 	switch {
 	case len(args) >= 2 && args[0] == "serve":
 		return serve(args[1:])
+	case len(args) == 2 && args[0] == "get":
+		return get(args[1])
+	case len(args) == 2 && args[0] == "api":
+		return api(args[1])
 	case len(args) == 2 && args[0] == "congestion":
 		c, err := net.Dial("tcp", args[1])
 		if err != nil {
@@ -97,6 +107,46 @@ func serve(addresses []string) error {
 		go func() { failed <- server.Serve(l) }()
 	}
 	return <-failed
+}
+
+func get(url string) error {
+	client := http.Client{Timeout: 10 * time.Second}
+	r, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	_, err = io.Copy(os.Stdout, r.Body)
+	return err
+}
+
+// account is where a pod finds what it needs to talk to the API server.
+const account = "/var/run/secrets/kubernetes.io/serviceaccount/"
+
+func api(path string) error {
+	token, err := os.ReadFile(account + "token")
+	if err != nil {
+		return err
+	}
+	ca, err := os.ReadFile(account + "ca.crt")
+	if err != nil {
+		return err
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	r, err := http.NewRequest("GET", "https://kubernetes.default.svc"+path, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+string(token))
+	client := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	answer, err := client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	fmt.Println(answer.Status)
+	return nil
 }
 
 // congestion asks the socket for its congestion control.

@@ -95,7 +95,7 @@ func (s *space) ip(pod string) string {
 // fetch asks a URL from within a pod.
 func (s *space) fetch(pod, url string) string {
 	s.t.Helper()
-	return s.exec(pod, "wget", "-q", "-T", "10", "-O", "-", url)
+	return s.exec(pod, "probe", "get", url)
 }
 
 // service makes a service of a type for the pods of one name.
