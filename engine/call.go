@@ -60,10 +60,61 @@ func (c *call) nonBlocking(flags int) bool {
 	return flags&abi.MSG_DONTWAIT != 0 || c.p >= 0 && hostlink.NonBlocking(c.p)
 }
 
+// memory is the memory of the calling thread.
+func (c *call) memory() (int, abi.Errno) {
+	if c.th == nil || c.th.mem < 0 {
+		th, e := c.eng.threads.get(c.on, c.req.ID, c.req.TID)
+		if e != 0 {
+			return -1, e
+		}
+		c.th = th
+	}
+	return c.th.mem, 0
+}
+
+// refresh opens the memory of a thread anew that has executed a program.
+func (c *call) refresh() (int, abi.Errno) {
+	c.eng.threads.forget(c.th)
+	c.th = nil
+	return c.memory()
+}
+
+// access reads or writes program memory.
+func (c *call) access(do func(mem int, addr uint64, b []byte) (int, abi.Errno), addr uint64, b []byte) (int, abi.Errno) {
+	mem, e := c.memory()
+	if e != 0 {
+		return 0, e
+	}
+	n, e := do(mem, addr, b)
+	if e != abi.ESRCH {
+		return n, e
+	}
+	if mem, e = c.refresh(); e != 0 {
+		return 0, e
+	}
+	return do(mem, addr, b)
+}
+
+// accessV reads or writes several pieces of program memory.
+func (c *call) accessV(do func(mem int, v []hostlink.RemoteVec, b []byte) (int, abi.Errno), v []hostlink.RemoteVec, b []byte) (int, abi.Errno) {
+	mem, e := c.memory()
+	if e != 0 {
+		return 0, e
+	}
+	n, e := do(mem, v, b)
+	if e != abi.ESRCH {
+		return n, e
+	}
+	if mem, e = c.refresh(); e != 0 {
+		return 0, e
+	}
+	return do(mem, v, b)
+}
+
 // read copies program memory. It checks that the caller is still there, so that
 // what was read is the caller's.
 func (c *call) read(addr uint64, b []byte) error {
-	if e := hostlink.ReadRemote(int(c.req.TID), addr, b); e != 0 || !c.on.Valid(c.req.ID) {
+	if n, e := c.access(hostlink.ReadMemory, addr, b); e != 0 || n < len(b) || !c.on.Valid(c.req.ID) {
 		return errno.EFAULT
 	}
 	return nil
@@ -72,7 +123,10 @@ func (c *call) read(addr uint64, b []byte) error {
 // write copies to program memory. The check comes first: a thread number that
 // means somebody else must not be written to.
 func (c *call) write(addr uint64, b []byte) error {
-	if !c.on.Valid(c.req.ID) || hostlink.WriteRemote(int(c.req.TID), addr, b) != 0 {
+	if !c.on.Valid(c.req.ID) {
+		return errno.EFAULT
+	}
+	if n, e := c.access(hostlink.WriteMemory, addr, b); e != 0 || n < len(b) {
 		return errno.EFAULT
 	}
 	return nil

@@ -7,7 +7,6 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
-	"net"
 	"net/netip"
 
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -65,7 +64,7 @@ func (c *call) ifaceRequest() {
 		return
 	}
 	name, _, _ := bytes.Cut(ifreq[:abi.IFNAMSIZ], []byte{0})
-	prefix, err := ifaceIPv4(string(name))
+	prefix, err := c.eng.ifaceIPv4(string(name))
 	if err != nil {
 		c.result(err)
 		return
@@ -76,22 +75,15 @@ func (c *call) ifaceRequest() {
 
 // ifaceIPv4 is the first IPv4 address of an interface of the sandbox, as its
 // kernel knows it: a device without one is EADDRNOTAVAIL, none at all ENODEV.
-func ifaceIPv4(name string) (netip.Prefix, error) {
-	dev, err := net.InterfaceByName(name)
-	if err != nil {
-		return netip.Prefix{}, errno.ENODEV
+func (e *engine) ifaceIPv4(name string) (netip.Prefix, error) {
+	_, p, no := e.helper.iface(name)
+	switch {
+	case no != 0:
+		return p, errno.ENODEV
+	case !p.IsValid():
+		return p, errno.EADDRNOTAVAIL
 	}
-	addrs, err := dev.Addrs()
-	if err != nil {
-		return netip.Prefix{}, errno.ENODEV
-	}
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		if err == nil && p.Addr().Is4() {
-			return p, nil
-		}
-	}
-	return netip.Prefix{}, errno.EADDRNOTAVAIL
+	return p, nil
 }
 
 func netmask(p netip.Prefix) netip.Addr {

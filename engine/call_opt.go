@@ -95,7 +95,7 @@ func (c *call) setOpt(t sockopt.Target) {
 	if len(val) > 0 {
 		// A length beyond the option's own may reach into memory that is not
 		// there; only what is there counts.
-		got, e := hostlink.ReadRemoteV(int(c.req.TID), []hostlink.RemoteVec{{Addr: c.ptr(3), Len: uint64(len(val))}}, val)
+		got, e := c.access(hostlink.ReadMemory, c.ptr(3), val)
 		if e != 0 || got == 0 || !c.on.Valid(c.req.ID) {
 			c.fail(errno.EFAULT)
 			return

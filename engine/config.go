@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -58,16 +59,23 @@ const DefaultMaxSockets = 65536
 
 // LoadConfig reads a Config from a JSON file. Unknown fields are errors.
 func LoadConfig(path string) (Config, error) {
-	var c Config
 	f, err := os.Open(path)
 	if err != nil {
-		return c, err
+		return Config{}, err
 	}
 	defer f.Close()
-	d := json.NewDecoder(f)
+	return ReadConfig(f, path)
+}
+
+// ReadConfig reads a Config as JSON from r, which errors call name. Unknown
+// fields are errors: the binary that wrote the configuration is the one that
+// reads it, also when the file of the binary has been replaced since.
+func ReadConfig(r io.Reader, name string) (Config, error) {
+	var c Config
+	d := json.NewDecoder(r)
 	d.DisallowUnknownFields()
 	if err := d.Decode(&c); err != nil {
-		return c, fmt.Errorf("%s: %w", path, err)
+		return c, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil
 }

@@ -31,6 +31,9 @@ func bare(t testing.TB) *engine {
 	if err = e.makeStack(); err != nil {
 		t.Fatal(err)
 	}
+	if err = e.openHelper(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
 		for _, s := range e.socks.byFD {
 			if s != nil {

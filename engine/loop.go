@@ -23,7 +23,8 @@ type engine struct {
 	stopped atomic.Bool
 	now     time.Duration
 	started time.Duration
-	owner   uint64         // inode of the user namespace that owns the sandbox, 0: unknown
+	held    *Inherited // nil: there is no holder
+	helper  helper
 	ifindex map[string]int // of the kernel's interfaces in the sandbox, by name
 
 	defaults *Defaults // values that TCP sockets on the uplink start with
@@ -44,7 +45,6 @@ type engine struct {
 
 	inline      inline
 	mirrors     mirrors
-	kernelSide  kernelSide
 	dirty       []*stream // have events to act upon
 	dirtyDgrams []*dgram
 	spareList   []*stream // memory for the next dirty
@@ -66,6 +66,7 @@ const (
 	kindClient
 	kindKernel
 	kindMirror
+	kindHolder
 )
 
 // tag packs what an event is for: a kind, a generation that tells it from an
@@ -87,6 +88,7 @@ var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
 	kindClient:   (*engine).clientReady,
 	kindKernel:   (*engine).kernelReady,
 	kindMirror:   (*engine).mirrorReady,
+	kindHolder:   func(e *engine, _ uint32, _ int, _ uint32) { e.holderGone() },
 }
 
 // loop runs the engine until it is told to stop.

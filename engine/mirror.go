@@ -90,7 +90,7 @@ func (e *engine) openMirror(at netip.AddrPort) *mirror {
 	if len(ms.byAddr) >= maxMirrors {
 		return nil
 	}
-	fd, err := e.kernelSide.listenKernel(at)
+	fd, err := e.helper.listenKernel(at)
 	if err != nil {
 		return nil
 	}
@@ -169,7 +169,7 @@ func (e *engine) mirrored(conn int, from, to netip.AddrPort) {
 // offeredLoopback takes the SYN of an intercepted program to the sandbox itself:
 // there may be a plain program that listens on the kernel's side.
 func (e *engine) offeredLoopback(p *tcp.Pending) bool {
-	fd, err := e.kernelSide.dialKernel(p.Local())
+	fd, err := e.helper.dialKernel(p.Local())
 	if err != nil {
 		return false
 	}
@@ -186,21 +186,6 @@ func (e *engine) offeredLoopback(p *tcp.Pending) bool {
 	e.inline.stats.Mirrored++
 	return true
 }
-
-// kernelSide makes sockets in the sandbox's network namespace.
-type kernelSide interface {
-	// listenKernel makes a TCP listener at an address of the sandbox.
-	listenKernel(at netip.AddrPort) (fd int, err error)
-	// dialKernel starts to connect to an address of the sandbox.
-	dialKernel(to netip.AddrPort) (fd int, err error)
-}
-
-// ownKernelSide is for an engine without a helper: its thread is in the
-// namespace.
-type ownKernelSide struct{}
-
-func (ownKernelSide) listenKernel(at netip.AddrPort) (int, error) { return hostlink.ListenKernel(at) }
-func (ownKernelSide) dialKernel(to netip.AddrPort) (int, error)   { return hostlink.DialKernel(to) }
 
 func domainOf(a netip.Addr) int {
 	if a.Is4() {

@@ -105,7 +105,7 @@ func (c *call) gather(m *message, b []byte) ([]byte, error) {
 	if len(b) == 0 {
 		return b, nil
 	}
-	n, e := hostlink.ReadRemoteV(int(c.req.TID), m.iov, b)
+	n, e := c.accessV(hostlink.ReadMemoryV, m.iov, b)
 	if e != 0 || n < len(b) || !c.on.Valid(c.req.ID) {
 		return nil, errno.EFAULT
 	}
@@ -121,7 +121,7 @@ func (c *call) scatter(m *message, b []byte) error {
 	if !c.on.Valid(c.req.ID) {
 		return errno.EFAULT
 	}
-	n, e := hostlink.WriteRemoteV(int(c.req.TID), m.iov, b)
+	n, e := c.accessV(hostlink.WriteMemoryV, m.iov, b)
 	if e != 0 || n < len(b) {
 		return errno.EFAULT
 	}

@@ -36,8 +36,8 @@ func (c *call) revive(s *stream) (*stream, error) {
 	}
 	fresh.settings = s.settings
 	fresh.record()
-	tid, n := int(c.req.TID), c.arg(0)
-	if e := c.on.ReplaceFD(c.req.ID, n, p, hostlink.ClosesOnExec(tid, n)); e != 0 {
+	n := c.arg(0)
+	if e := c.on.ReplaceFD(c.req.ID, n, p, c.eng.helper.closesOnExec(c.req.TID, n)); e != 0 {
 		hostlink.CloseFD(p)
 		fresh.abandon()
 		return nil, errno.Errno(e)

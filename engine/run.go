@@ -3,12 +3,12 @@ package engine
 import (
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
 
+	"github.com/tcpcni/tcpcni/engine/rpc"
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack"
@@ -23,20 +23,78 @@ const (
 	pollerBatch = 128
 )
 
-// dropPrivileges is a variable for tests that are built with cgo.
-var dropPrivileges = hostlink.DropPrivileges
+// Variables for tests that are built with cgo, where neither works.
+var (
+	dropPrivileges = hostlink.DropPrivileges
+	lockDown       = hostlink.LockDown
+)
 
-// Run is the engine of one sandbox. It opens the links, drops its privileges,
-// calls ready once it serves the control socket, and returns when it was told to
-// stop (nil), on SIGTERM or SIGINT (nil), or on an error that ends it.
+// An Inherited names the descriptors that an engine gets from its holder, which
+// has opened everything that takes privileges or a file system.
+type Inherited struct {
+	Holder  int // questions to the holder, see package rpc
+	Control int // the listener of the control socket
+	Uplink  int
+	Inner   int // -1: the configuration has none
+	Pcap    int // the file that the configuration names; -1: it names none
+}
+
+// Run is the engine of one sandbox, without a holder: it opens the links, drops
+// its privileges, calls ready once it serves the control socket, and returns when
+// it was told to stop (nil), on SIGTERM or SIGINT (nil), or on an error that ends
+// it.
 func Run(cfg Config, ready func()) error {
-	debug.SetGCPercent(gcPercent)
-	runtime.GOMAXPROCS(maxProcs)
-	e, err := open(cfg)
+	e, err := open(cfg, nil)
 	if err != nil {
 		return err
 	}
 	defer e.close()
+	return e.inSandbox(func() error {
+		// Capabilities that remain: reaching into the programs' descriptors, and
+		// opening their memory, whoever they run as.
+		if err := dropPrivileges(abi.CAP_SYS_PTRACE, abi.CAP_DAC_OVERRIDE); err != nil {
+			return err
+		}
+		ready()
+		return e.untilStopped()
+	})
+}
+
+// RunHeld is Run for an engine that its holder has started, in the sandbox's
+// network namespace and with an empty root directory. Before it looks at the
+// first frame it locks itself down: package hostlink, EngineRules.
+func RunHeld(cfg Config, from Inherited) error {
+	e, err := open(cfg, &from)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := dropPrivileges(abi.CAP_SYS_PTRACE); err != nil {
+		return err
+	}
+	if err := e.startKeeper(); err != nil {
+		return err
+	}
+	if err := lockDown(); err != nil {
+		return err
+	}
+	taken, err := e.inherit()
+	if err != nil {
+		return fmt.Errorf("inherit: %w", err)
+	}
+	if err := e.helper.ready(); err != nil {
+		return fmt.Errorf("holder: %w", err)
+	}
+	if taken != nil {
+		taken.reissue()
+	}
+	return e.untilStopped()
+}
+
+// untilStopped runs the loop with the signals that end it.
+func (e *engine) untilStopped() error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, abi.SIGTERM, abi.SIGINT)
 	defer signal.Stop(stop)
@@ -45,16 +103,7 @@ func Run(cfg Config, ready func()) error {
 			e.stop()
 		}
 	}()
-	return e.inSandbox(func() error {
-		e.owner = hostlink.NetNSOwner()
-		// Capabilities that remain: reaching into the programs' descriptors and
-		// memory.
-		if err := dropPrivileges(abi.CAP_SYS_PTRACE); err != nil {
-			return err
-		}
-		ready()
-		return e.loop()
-	})
+	return e.loop()
 }
 
 // stop makes the loop end. It may be called from any goroutine.
@@ -74,8 +123,10 @@ func (e *engine) inSandbox(f func() error) error {
 	return f()
 }
 
-// open does everything that needs privileges.
-func open(cfg Config) (_ *engine, err error) {
+// open does everything that needs privileges. held: the holder has done it.
+func open(cfg Config, held *Inherited) (_ *engine, err error) {
+	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(maxProcs)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
@@ -85,7 +136,7 @@ func open(cfg Config) (_ *engine, err error) {
 	if cfg.MaxSockets == 0 {
 		cfg.MaxSockets = DefaultMaxSockets
 	}
-	e := &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), ifindex: map[string]int{}, kernelSide: ownKernelSide{}}
+	e := &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), held: held, ifindex: map[string]int{}}
 	e.now = e.started
 	defer func() {
 		if err != nil {
@@ -104,19 +155,37 @@ func open(cfg Config) (_ *engine, err error) {
 	if e.poll, err = hostlink.NewPoller(pollerBatch); err != nil {
 		return nil, err
 	}
+	if err = e.openHelper(); err != nil {
+		return nil, err
+	}
 	if err = e.openLinks(); err != nil {
 		return nil, err
 	}
-	if e.ctl.listener, err = hostlink.ListenControl(cfg.ControlPath); err != nil {
+	if held != nil {
+		e.ctl.listener = held.Control
+	} else if e.ctl.listener, err = hostlink.ListenControl(cfg.ControlPath); err != nil {
 		return nil, err
 	}
 	e.ctl.open = true
 	return e, e.poll.Add(e.ctl.listener, hostlink.In, tag(kindControl, 0, 0))
 }
 
-// reservedFDs are for everything but sockets: links, clients, threads and calls
-// under way.
-const reservedFDs = maxThreads + 64
+// openHelper takes what needs privileges later from the holder, or keeps it.
+func (e *engine) openHelper() error {
+	if e.held == nil {
+		d, err := newDirect(e.cfg.Inner.NetNS)
+		e.helper, e.threads.helper = d, d
+		return err
+	}
+	r := &remote{conn: rpc.NewConn(e.held.Holder)}
+	e.helper, e.threads.helper = r, r
+	// Answers are read where they are waited for: only the end matters here.
+	return e.poll.Add(e.held.Holder, hostlink.RdHup, tag(kindHolder, 0, 0))
+}
+
+// reservedFDs are for everything but sockets: links, clients, threads (two each)
+// and calls under way.
+const reservedFDs = 2*maxThreads + 64
 
 // socketLimit is how many sockets the limit of descriptors allows, at most want.
 func socketLimit(want int) (int, error) {
@@ -203,7 +272,7 @@ func (e *engine) openLink(field string, spec LinkSpec) (hostlink.Link, error) {
 		return nil, err
 	}
 	if e.cfg.Pcap != "" {
-		f, err := os.OpenFile(e.cfg.Pcap, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		f, err := e.openPcap()
 		if err != nil {
 			_ = l.Close()
 			return nil, fmt.Errorf("pcap: %w", err)
@@ -225,23 +294,45 @@ func (e *engine) openLink(field string, spec LinkSpec) (hostlink.Link, error) {
 	return l, nil
 }
 
-func (e *engine) openBare(field string, spec LinkSpec) (hostlink.Link, error) {
-	var l hostlink.Link
-	var err error
-	switch spec.Kind {
-	case LinkTAP:
-		// The plugin made it. Where a DEL was quicker than this process, what is
-		// opened is a new device, and it must not stay.
-		l, err = hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, AsIs: true})
-	case LinkPacket:
-		l, err = hostlink.OpenPacket(spec.Ifname, spec.NetNS)
-	default:
-		err = fmt.Errorf("kind %q", spec.Kind)
+// openPcap opens the capture, which goes on in the file of the engine before.
+func (e *engine) openPcap() (*os.File, error) {
+	if e.held != nil {
+		return os.NewFile(uintptr(e.held.Pcap), e.cfg.Pcap), nil
 	}
+	return OpenPcap(e.cfg.Pcap)
+}
+
+// OpenPcap makes the file that gets a copy of every frame.
+func OpenPcap(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+}
+
+func (e *engine) openBare(field string, spec LinkSpec) (hostlink.Link, error) {
+	if e.held != nil {
+		fd := e.held.Uplink
+		if field == "inner" {
+			fd = e.held.Inner
+		}
+		if spec.Kind == LinkPacket {
+			return hostlink.AdoptPacket(fd, spec.Ifname), nil
+		}
+		return hostlink.AdoptTAP(fd, spec.Ifname), nil
+	}
+	l, err := OpenLink(spec)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", field, err)
 	}
 	return l, nil
+}
+
+// OpenLink opens a link of the configuration.
+func OpenLink(spec LinkSpec) (hostlink.Link, error) {
+	if spec.Kind == LinkPacket {
+		return hostlink.OpenPacket(spec.Ifname, spec.NetNS)
+	}
+	// The plugin made it. Where a DEL was quicker than this process, what is
+	// opened is a new device, and it must not stay.
+	return hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, AsIs: true})
 }
 
 func (e *engine) addPort(l hostlink.Link, spec LinkSpec) (*port, error) {
@@ -259,9 +350,7 @@ func (e *engine) ifindexOf(addr interface{ IsLoopback() bool }) int {
 		name = "lo"
 	}
 	if e.ifindex[name] == 0 {
-		if ifi, err := net.InterfaceByName(name); err == nil {
-			e.ifindex[name] = ifi.Index
-		}
+		e.ifindex[name], _, _ = e.helper.iface(name)
 	}
 	return e.ifindex[name]
 }
@@ -272,7 +361,13 @@ func (e *engine) close() {
 	for _, p := range e.ports {
 		_ = p.Close()
 	}
-	e.ctl.close(e.cfg.ControlPath)
+	e.ctl.close()
+	if e.held == nil && e.ctl.open {
+		_ = os.Remove(e.cfg.ControlPath)
+	}
+	if e.helper != nil {
+		e.helper.close()
+	}
 	for _, on := range e.ons {
 		if on != nil {
 			_ = on.Close()

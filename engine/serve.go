@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 )
@@ -107,6 +106,7 @@ var operations = map[string]func(*engine, *hostlink.ControlConn) response{
 		return response{}
 	},
 	opStop: func(e *engine, _ *hostlink.ControlConn) response {
+		e.helper.stopping()
 		e.stopped.Store(true)
 		return response{}
 	},
@@ -133,6 +133,10 @@ func (e *engine) attachFrom(c *hostlink.ControlConn) error {
 		hostlink.CloseFD(fd)
 		return errors.New("attach: the descriptor is no seccomp listener")
 	}
+	if no := e.helper.keep(fd); no != 0 {
+		hostlink.CloseFD(fd)
+		return fmt.Errorf("attach: the holder does not keep the listener: %w", no)
+	}
 	if err := e.attach(fd); err != nil {
 		hostlink.CloseFD(fd)
 		return err
@@ -140,7 +144,7 @@ func (e *engine) attachFrom(c *hostlink.ControlConn) error {
 	return nil
 }
 
-func (t *control) close(path string) {
+func (t *control) close() {
 	if !t.open {
 		return
 	}
@@ -150,5 +154,4 @@ func (t *control) close(path string) {
 		}
 	}
 	hostlink.CloseFD(t.listener)
-	_ = os.Remove(path)
 }

@@ -117,9 +117,6 @@ func (s *sock) seen(c *call) {
 	}
 }
 
-// searchLimit bounds the descriptors that a search for P looks at.
-const searchLimit = 4096
-
 // grab returns a reference to P outside of a call on it, or false: from where it
 // was last seen, or else by a search through the descriptors of the threads that
 // the engine knows. The caller closes it.
@@ -132,7 +129,7 @@ func (s *sock) grab() (int, bool) {
 			hostlink.CloseFD(p)
 		}
 	}
-	return hostlink.FindSocket(s.eng.threads.pids(), s.inode, searchLimit)
+	return s.eng.helper.find(s.inode)
 }
 
 // ready handles events of E.

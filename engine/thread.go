@@ -6,46 +6,49 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt"
 )
 
-// maxThreads bounds the cached threads, each of which is a descriptor. A thread
-// that comes back after its eviction costs one pidfd_open.
+// maxThreads bounds the cached threads, each of which is two descriptors. A
+// thread that comes back after its eviction costs a question to the helper.
 const maxThreads = 256
 
 // A thread is a thread of a program that has made notified calls.
 type thread struct {
-	tid   uint32
-	pidfd int
-	uid   uint32
-	used  bool // since the eviction hand last came by
+	tid    uint32
+	pidfd  int
+	mem    int // its memory, see hostlink.ReadMemory
+	uid    uint32
+	shared bool // its memory is its parent's for now (vfork)
+	used   bool // since the eviction hand last came by
 }
 
-// threads caches pidfds by thread number. A number may be given to another
-// thread when its own has ended; the old pidfd then says ESRCH for ever.
+// threads caches threads by number. A number may be given to another thread when
+// its own has ended; the old pidfd then says ESRCH for ever.
 type threads struct {
-	byTID map[uint32]*thread
-	ring  []*thread
-	hand  int
+	helper helper
+	byTID  map[uint32]*thread
+	ring   []*thread
+	hand   int
 }
 
 // get returns the thread that makes call id, opening it when needed. The check
 // of the identifier after opening makes sure that the number still meant the
-// caller.
+// caller. EPERM: the caller has left the sandbox.
 func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, abi.Errno) {
 	if th := t.byTID[tid]; th != nil {
-		th.used = true
-		return th, 0
+		if !th.shared {
+			th.used = true
+			return th, 0
+		}
+		t.forget(th)
 	}
-	fd, e := hostlink.OpenThread(int(tid))
+	task, e := t.helper.thread(tid)
 	if e != 0 {
 		return nil, e
 	}
 	if !n.Valid(id) {
-		hostlink.CloseFD(fd)
+		task.Close()
 		return nil, abi.ESRCH
 	}
-	th := &thread{tid: tid, pidfd: fd, used: true}
-	if st, ok := hostlink.ReadThreadStatus(int(tid)); ok {
-		th.uid = st.UID
-	}
+	th := &thread{tid: tid, pidfd: task.PidFD, mem: task.Mem, uid: task.UID, shared: task.Shared, used: true}
 	t.add(th)
 	return th, 0
 }
@@ -86,32 +89,20 @@ func (t *threads) forget(th *thread) {
 }
 
 func (th *thread) close() {
-	if th.pidfd >= 0 {
-		hostlink.CloseFD(th.pidfd)
-		th.pidfd = -1
+	for _, fd := range []*int{&th.pidfd, &th.mem} {
+		if *fd >= 0 {
+			hostlink.CloseFD(*fd)
+			*fd = -1
+		}
 	}
-}
-
-// pids lists the cached threads, for a search through their descriptors.
-func (t *threads) pids() []int {
-	list := make([]int, 0, len(t.byTID))
-	for tid := range t.byTID {
-		list = append(list, int(tid))
-	}
-	return list
 }
 
 // privilegeOf reads what thread tid may do, and its user. It costs tens of
-// microseconds, so it is asked only where a rule depends on it. Capabilities
-// count in the user namespace that owns the sandbox: one that the program made
-// for itself gives none.
+// microseconds, so it is asked only where a rule depends on it.
 func (e *engine) privilegeOf(tid uint32) (sockopt.Privilege, uint32) {
-	st, ok := hostlink.ReadThreadStatus(int(tid))
-	if !ok {
+	st, no := e.helper.standing(tid)
+	if no != 0 {
 		return sockopt.Privilege{}, 0
-	}
-	if e.owner != 0 && st.UserNS != e.owner {
-		return sockopt.Privilege{}, st.UID
 	}
 	has := func(c uint) bool { return st.Caps&(1<<c) != 0 }
 	return sockopt.Privilege{

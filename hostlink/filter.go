@@ -12,10 +12,12 @@ import (
 // An Action is what the filter does with a call.
 type Action uint32
 
-// Actions. ActionNotify hands the call to the engine.
+// Actions. ActionNotify hands the call to the engine, ActionKill ends the whole
+// process as SIGSYS does, and cannot be caught.
 const (
 	ActionAllow  Action = unix.SECCOMP_RET_ALLOW
 	ActionNotify Action = unix.SECCOMP_RET_USER_NOTIF
+	ActionKill   Action = unix.SECCOMP_RET_KILL_PROCESS
 )
 
 // ActionErrno makes the call fail with e.
@@ -142,13 +144,19 @@ const (
 // kernel recognises that and lets calls without a rule pass without running the
 // program at all.
 func Assemble(rules []Rule) ([]unix.SockFilter, error) {
+	return assemble(rules, ActionAllow, ActionErrno(unix.ENOSYS))
+}
+
+// assemble is Assemble with actions for calls that no rule names and for calls
+// of another entry into the kernel.
+func assemble(rules []Rule, other, foreign Action) ([]unix.SockFilter, error) {
 	a := &assembler{}
 	a.emit(bpfLoad, offArch)
 	a.jump(bpfJeq, unix.AUDIT_ARCH_X86_64, 1, 0)
-	a.emit(bpfRet, uint32(ActionErrno(unix.ENOSYS)))
+	a.emit(bpfRet, uint32(foreign))
 	a.emit(bpfLoad, offNr)
 	a.jump(bpfJset, x32Bit, 0, 1)
-	a.emit(bpfRet, uint32(ActionErrno(unix.ENOSYS)))
+	a.emit(bpfRet, uint32(foreign))
 	for i := range rules {
 		body := &assembler{}
 		if err := body.rule(&rules[i]); err != nil {
@@ -160,7 +168,7 @@ func Assemble(rules []Rule) ([]unix.SockFilter, error) {
 		a.jump(bpfJeq, rules[i].Call, 0, uint8(len(body.prog)))
 		a.prog = append(a.prog, body.prog...)
 	}
-	a.emit(bpfRet, uint32(ActionAllow))
+	a.emit(bpfRet, uint32(other))
 	if len(a.prog) > unix.BPF_MAXINSNS {
 		return nil, fmt.Errorf("filter: %d instructions, the kernel takes %d", len(a.prog), unix.BPF_MAXINSNS)
 	}

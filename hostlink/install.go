@@ -39,7 +39,10 @@ func InstallFilter() (listener int, err error) {
 }
 
 func setFilter(p *unix.SockFprog) (int, unix.Errno) {
-	fd, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(p)))
-	return int(fd), e
+	return seccompFilter(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, p)
+}
+
+func seccompFilter(flags uintptr, p *unix.SockFprog) (int, unix.Errno) {
+	r, _, e := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(p)))
+	return int(r), e
 }

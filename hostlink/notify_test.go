@@ -1,7 +1,6 @@
 package hostlink
 
 import (
-	"os"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -161,18 +160,25 @@ func TestNotifiedMemoryAndDescriptor(t *testing.T) {
 	done := f.do(func() (int, error) { return 0, unix.Bind(sock, &unix.SockaddrInet4{Port: 0x1234}) })
 	n := f.next()
 	var sa [16]byte
-	if e := ReadRemote(int(n.TID), n.Args[1], sa[:]); e != 0 || sa[2] != 0x12 || sa[3] != 0x34 {
-		t.Errorf("read %v %x", e, sa)
+	members, err := NewMembers("")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if e := ReadRemote(int(n.TID), 8, sa[:]); e != unix.EFAULT {
-		t.Errorf("a bad address: %v", e)
-	}
-	thread, e := OpenThread(int(n.TID))
+	thread, e := members.Thread(int(n.TID))
 	if e != 0 {
 		t.Fatal(e)
 	}
-	defer CloseFD(thread)
-	p, e := GetFD(thread, int(n.Args[0]))
+	defer thread.Close()
+	if got, e := ReadMemory(thread.Mem, n.Args[1], sa[:]); got != len(sa) || e != 0 || sa[2] != 0x12 || sa[3] != 0x34 {
+		t.Errorf("read %d %v %x", got, e, sa)
+	}
+	if _, e := ReadMemory(thread.Mem, 8, sa[:]); e != unix.EFAULT {
+		t.Errorf("a bad address: %v", e)
+	}
+	if _, e := ReadMemory(thread.Mem, 1<<63, sa[:]); e != unix.EFAULT {
+		t.Errorf("an address of the kernel: %v", e)
+	}
+	p, e := GetFD(thread.PidFD, int(n.Args[0]))
 	if e != 0 {
 		t.Fatal(e)
 	}
@@ -181,7 +187,7 @@ func TestNotifiedMemoryAndDescriptor(t *testing.T) {
 	if b, _ := SocketCookie(sock); a == 0 || a != b {
 		t.Errorf("cookies %d and %d", a, b)
 	}
-	if _, e := GetFD(thread, 1<<20); e != unix.EBADF {
+	if _, e := GetFD(thread.PidFD, 1<<20); e != unix.EBADF {
 		t.Errorf("no such descriptor: %v", e)
 	}
 	f.on.Reply(n.ID, 0, 0)
@@ -191,20 +197,25 @@ func TestNotifiedMemoryAndDescriptor(t *testing.T) {
 	if !ok {
 		t.Fatal("no inode")
 	}
-	found, ok := FindSocket([]int{os.Getpid()}, inode, 4096)
+	found, ok := members.FindSocket(inode)
 	if !ok {
 		t.Fatal("the search found nothing")
 	}
 	CloseFD(found)
 }
 
-func TestWriteRemote(t *testing.T) {
+func TestWriteMemory(t *testing.T) {
+	mem, err := unix.Open("/proc/self/mem", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer CloseFD(mem)
 	b := make([]byte, 8)
 	v := []RemoteVec{{Addr: addressOf(&b[0]), Len: 3}, {Addr: addressOf(&b[5]), Len: 3}}
-	if n, e := WriteRemoteV(os.Getpid(), v, []byte("abcdef")); n != 6 || e != 0 || string(b) != "abc\x00\x00def" {
+	if n, e := WriteMemoryV(mem, v, []byte("abcdef")); n != 6 || e != 0 || string(b) != "abc\x00\x00def" {
 		t.Errorf("%d %v %q", n, e, b)
 	}
-	if e := WriteRemote(os.Getpid(), 8, b); e != unix.EFAULT {
+	if _, e := WriteMemory(mem, 8, b); e != unix.EFAULT {
 		t.Errorf("a bad address: %v", e)
 	}
 }

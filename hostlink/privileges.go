@@ -23,6 +23,10 @@ var ErrCgo = errors.New("privileges of all threads can only be dropped by a prog
 // SECBIT_NO_CAP_AMBIENT_RAISE, each with its lock (linux/securebits.h).
 const secureBits = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<6 | 1<<7
 
+// parentBits are secureBits without the last: a process that starts others may
+// hand capabilities on as ambient ones.
+const parentBits = secureBits &^ (1<<6 | 1<<7)
+
 // DropPrivileges gives up every capability but keep, for good and in every
 // thread: the bounding set shrinks to keep, the permitted, effective and
 // inheritable sets become keep, the ambient set becomes empty, user 0 loses its
@@ -32,7 +36,13 @@ const secureBits = 1<<0 | 1<<1 | 1<<2 | 1<<3 | 1<<6 | 1<<7
 // Capabilities belong to threads and the Go runtime has several, so each call
 // is made by all of them (syscall.AllThreadsSyscall); with cgo the runtime does
 // not know all threads, and the error is ErrCgo before anything has changed.
-func DropPrivileges(keep ...Capability) error {
+func DropPrivileges(keep ...Capability) error { return drop(secureBits, keep) }
+
+// LimitPrivileges is DropPrivileges for a process that starts others: it may hand
+// capabilities of keep on to them (syscall.SysProcAttr.AmbientCaps).
+func LimitPrivileges(keep ...Capability) error { return drop(parentBits, keep) }
+
+func drop(bits uintptr, keep []Capability) error {
 	var mask uint64
 	for _, c := range keep {
 		if c < 0 || c > unix.CAP_LAST_CAP {
@@ -54,7 +64,7 @@ func DropPrivileges(keep ...Capability) error {
 		return err
 	}
 	if setpcap {
-		if err := shrinkBounding(mask); err != nil {
+		if err := shrinkBounding(bits, mask); err != nil {
 			return err
 		}
 	}
@@ -74,8 +84,8 @@ func hasEffective(c Capability) (bool, error) {
 	return data[c/32].Effective&(1<<(c%32)) != 0, nil
 }
 
-func shrinkBounding(mask uint64) error {
-	if err := allThreads("PR_SET_SECUREBITS", unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, secureBits); err != nil {
+func shrinkBounding(bits uintptr, mask uint64) error {
+	if err := allThreads("PR_SET_SECUREBITS", unix.SYS_PRCTL, unix.PR_SET_SECUREBITS, bits); err != nil {
 		return err
 	}
 	for c := range uintptr(64) {

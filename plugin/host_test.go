@@ -21,7 +21,7 @@ import (
 // as they do in production.
 func TestMain(m *testing.M) {
 	switch {
-	case len(os.Args) > 1 && os.Args[1] == "engine":
+	case len(os.Args) > 1 && os.Args[1] == "holder":
 		if err := standIn(os.Args[3]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

@@ -54,7 +54,7 @@ func startEngine(s Sandbox, cfg engine.Config) (err error) {
 	// was replaced meanwhile.
 	cmd := &exec.Cmd{
 		Path:       "/proc/self/exe",
-		Args:       []string{"tcpcni", "engine", "--config", s.configPath(), "--ready-fd", fmt.Sprint(readyFD)},
+		Args:       []string{"tcpcni", "holder", "--config", s.configPath(), "--ready-fd", fmt.Sprint(readyFD)},
 		Env:        []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", StateEnv + "=" + s.stateDir()},
 		Dir:        "/",
 		Stdout:     log,

@@ -1,53 +1,48 @@
 package main
 
 import (
-	"fmt"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/tcpcni/tcpcni/engine"
-	"github.com/tcpcni/tcpcni/plugin"
 )
 
 func engineCommand() *cobra.Command {
-	var config string
-	var readyFD int
+	var config int
+	var from engine.Inherited
 	cmd := &cobra.Command{
-		Use:    "engine --config FILE",
-		Short:  "Serve one sandbox (started by the CNI plugin)",
+		Use:    "engine --config-fd N --holder-fd N ...",
+		Short:  "Serve one sandbox (started by its holder)",
 		Hidden: true,
 		Args:   cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			cfg, err := engine.LoadConfig(config)
+			f := os.NewFile(uintptr(config), "--config-fd")
+			cfg, err := engine.ReadConfig(f, f.Name())
+			_ = f.Close()
 			if err != nil {
-				return fmt.Errorf("--config: %w", err)
+				return err
 			}
-			if readyFD >= 0 {
-				unix.CloseOnExec(readyFD)
-			}
-			return engine.Run(cfg, func() { sayReady(readyFD) })
+			return engine.RunHeld(cfg, from)
 		},
 	}
-	cmd.Flags().StringVar(&config, "config", "", "the engine's configuration")
-	cmd.Flags().IntVar(&readyFD, "ready-fd", -1, "descriptor to write to when the sandbox is served")
-	_ = cmd.MarkFlagRequired("config")
+	for _, d := range []struct {
+		name     string
+		to       *int
+		required bool
+		use      string
+	}{
+		{"config-fd", &config, true, "descriptor to read the configuration from"},
+		{"holder-fd", &from.Holder, true, "descriptor to ask the holder on"},
+		{"control-fd", &from.Control, true, "descriptor that listens for clients"},
+		{"uplink-fd", &from.Uplink, true, "descriptor of the uplink"},
+		{"inner-fd", &from.Inner, false, "descriptor of the interface in the sandbox"},
+		{"pcap-fd", &from.Pcap, false, "descriptor of the capture file"},
+	} {
+		cmd.Flags().IntVar(d.to, d.name, -1, d.use)
+		if d.required {
+			_ = cmd.MarkFlagRequired(d.name)
+		}
+	}
 	return cmd
-}
-
-// sayReady tells the plugin, once, that the sandbox is served. A plugin that is
-// gone, killed in the middle of ADD, takes the engine along: nobody else may
-// know of it.
-func sayReady(fd int) {
-	if fd < 0 {
-		return
-	}
-	f := os.NewFile(uintptr(fd), "ready")
-	if _, err := f.WriteString(plugin.Ready); err != nil {
-		slog.Error("the plugin that started this engine is gone", "error", err)
-		os.Exit(exitPlainFailed)
-	}
-	_ = f.Close()
 }

@@ -104,7 +104,7 @@ func rootCommand(level *slog.LevelVar) *cobra.Command {
 	}
 	root.AddCommand(
 		runCommand(), execCommand(), ssCommand(), listCommand(),
-		engineCommand(), shimCommand(), versionCommand(),
+		holderCommand(), engineCommand(), shimCommand(), versionCommand(),
 		installCommand(), uninstallCommand(),
 		runcCommand(), brokerCommand(), profileCommand(),
 	)

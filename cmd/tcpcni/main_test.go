@@ -34,6 +34,7 @@ func TestExitCodesOfWrongCommandLines(t *testing.T) {
 		{"nonsense", exitPlainFailed},
 		{"ss a b", exitPlainFailed},
 		{"engine", exitPlainFailed},
+		{"holder", exitPlainFailed},
 	} {
 		root := rootCommand(new(slog.LevelVar))
 		root.SetArgs(strings.Fields(c.args))

@@ -84,6 +84,7 @@ const (
 
 // Capabilities: capabilities(7).
 const (
+	CAP_DAC_OVERRIDE     = unix.CAP_DAC_OVERRIDE
 	CAP_NET_ADMIN        = unix.CAP_NET_ADMIN
 	CAP_NET_RAW          = unix.CAP_NET_RAW
 	CAP_NET_BIND_SERVICE = unix.CAP_NET_BIND_SERVICE
@@ -93,11 +94,19 @@ const (
 // Errors of calls that hostlink makes.
 const (
 	EAGAIN     = unix.EAGAIN
+	EBADMSG    = unix.EBADMSG
 	ECONNRESET = unix.ECONNRESET
+	EFAULT     = unix.EFAULT
+	EINVAL     = unix.EINVAL
+	EIO        = unix.EIO
 	EMFILE     = unix.EMFILE
+	EMSGSIZE   = unix.EMSGSIZE
 	ENFILE     = unix.ENFILE
 	ENOBUFS    = unix.ENOBUFS
+	ENODEV     = unix.ENODEV
 	ENOENT     = unix.ENOENT
+	EPERM      = unix.EPERM
+	EPIPE      = unix.EPIPE
 	ESRCH      = unix.ESRCH
 )
 

@@ -1,0 +1,40 @@
+package holder
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/tcpcni/tcpcni/cmd/tcpcni/ocilisten"
+	"github.com/tcpcni/tcpcni/engine"
+)
+
+// ociSocket is the name of the socket that container runtimes hand seccomp
+// listeners to, in the sandbox's directory.
+const ociSocket = "listener.sock"
+
+// listenOCI takes listeners of container runtimes for this sandbox. The engine
+// gets them over its control socket, as from everybody else: while it is being
+// started anew they wait there.
+func (h *Holder) listenOCI(dir string) (*ocilisten.Listener, error) {
+	l, err := ocilisten.Listen(filepath.Join(dir, ociSocket))
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		err := l.Serve(context.Background(), func(_ *specs.ContainerProcessState, listener *os.File) error {
+			c, err := engine.Dial(h.cfg.ControlPath)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = c.Close() }()
+			return c.Attach(listener)
+		})
+		if err != nil {
+			h.log.Error("seccomp agent", "error", err)
+		}
+	}()
+	return l, nil
+}
