@@ -82,7 +82,7 @@ func TestPrivilegesAreGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const ptraceOnly = "CapEff:\t0000000000080000"
+	const ptraceOnly = "CapEff:\t0000000000080002"
 	if !strings.Contains(string(text), ptraceOnly) {
 		t.Errorf("want %q in\n%s", ptraceOnly, text)
 	}
