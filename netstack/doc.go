@@ -40,6 +40,22 @@
 //	socket ── route ── builder ── neighbour ─┬─ (cut, checksum) ── Sink
 //	                                         └─ loopback
 //
+// Packets of somebody else pass from one stack to another, through a Forwarder:
+//
+//	Input ── … ── no socket ── Forwarder.Packet ─ ─ ─ Forward ── outlet ── Sink
+//	SYN ── no listener ── tcp.Pending ─ ─ ─ ConnectFrom ── socket
+//
+// A transparent link leads to one host for which the stack is everybody else.
+// TCP to any address ends in its sockets, which answer from that address; the
+// rest is offered. So an engine with one stack that faces a host and one that
+// faces its network is a bump on the wire: connections end and begin anew, other
+// packets stay as they are, TTL and identification included. A datagram that
+// came in fragments is offered whole and leaves in fragments no larger than
+// those; a checksum that the sender left to its network card stays unfinished
+// until a link, or emit, finishes it. What does not fit is EMSGSIZE of Forward,
+// and Reject tells the sender. UDP that the link merged into one frame (GSO) does
+// not come here: hostlink does not ask for it and cuts what comes unasked.
+//
 // On the way out a frame is put together once, in memory that is used again for
 // the next: headers in TxFrame.Buf, payload as the slices that the socket has.
 // A path remembers its neighbour, so a segment needs no lookup; records that
@@ -57,12 +73,15 @@
 //
 // # Policy
 //
-// The configuration is static. Router advertisements and redirects are ignored,
-// there is no forwarding, source routes are dropped. Both families have a weak
+// The configuration is static. Router advertisements and redirects are ignored
+// and never offered, the stack itself forwards nothing, source routes are
+// dropped. Both families have a weak
 // host model, except for link-local addresses. The stack does not probe for
 // duplicates of its addresses, which somebody else assigned; it announces them
 // when a link is added, reports its solicited-node groups (MLD), and defends
-// the addresses. It joins no other groups; multicast can be sent.
+// the addresses. It joins no other groups; multicast can be sent. With a
+// Forwarder it hears all groups on behalf of whoever stands behind that, and its
+// own sockets get what they would get without.
 //
 // Whoever is on the link can lie. A neighbour is learned from an answer that was
 // asked for, or from a question to this stack by somebody of the link's own
@@ -71,13 +90,24 @@
 // that a socket has under way, and a path MTU never falls below 552 (IPv6:
 // 1280).
 //
+// The host behind a transparent link speaks for itself alone: frames from its
+// MAC, packets from its addresses, ARP and neighbour discovery about them. It
+// asks for anybody and is told the link's own MAC, except for its own addresses,
+// so that duplicate address detection finds them free. It cannot advertise
+// routes, redirect or query groups. Packets without a source, as for DHCP or
+// MLD before an address is there, do not pass: its addresses were assigned. ICMP
+// errors about TCP are never forwarded, as the connections that they are about
+// end here.
+//
 // # Bounds
 //
 // What others can make the stack keep is bounded, and the bound is next to the
 // thing: neighbours and packets that wait for them (neigh.go), fragments
 // (reasm.go), path MTUs (pmtu.go), looped packets (loop.go), extension headers
-// and options (wire). What they can make it send is bounded by rates
-// (icmpout.go).
+// and options (wire), SYNs that wait for a verdict (tcp.MaxPending) and for the
+// end of the handshake after it (tcp.MaxEmbryos). What they can make it send is
+// bounded by rates (icmpout.go). A forwarded packet is not kept, unless its
+// neighbour must be found first.
 //
 // # Names
 //

@@ -57,6 +57,7 @@ type outgoing struct {
 //
 //	EMSGSIZE       it does not fit and must not be cut; p.MTU says what fits
 //	ENETUNREACH    there is no route
+//	ENODEV         the stack has no link p.Link
 //	EADDRNOTAVAIL  the source is not an address of this stack
 //	EINVAL         not one whole IP packet with the checksum where p says, TCP,
 //	               more than 512 bytes of headers, or to an address that cannot
