@@ -153,7 +153,9 @@ func TestSchemaAgrees(t *testing.T) {
 	each(bad, false, false)
 	each(beyond, false, true)
 
-	bridge := func(members ...string) string { return conf(append([]string{"uplink", `"bridge"`, "bridge", `"br0"`}, members...)...) }
+	bridge := func(members ...string) string {
+		return conf(append([]string{"uplink", `"bridge"`, "bridge", `"br0"`}, members...)...)
+	}
 	chained := func(members ...string) string {
 		return conf(append([]string{"uplink", `"chained"`, "ipam", "", "mtu", ""}, members...)...)
 	}
