@@ -32,7 +32,8 @@ type splice struct {
 	dirty   bool          // stands in inline.dirty
 	waits   bool          // stands in inline.waiting
 	slot    int           // in inline.all
-	until   time.Duration // when a reset waits no longer for what came before it
+	left    int           // bytes that a reset waits for
+	until   time.Duration // when it waits no longer
 }
 
 // An end is one of the two connections of a splice. What happens to it is
@@ -47,10 +48,10 @@ type end interface {
 	resume()
 	// closeWrite ends the stream towards the peer after what was written.
 	closeWrite()
-	// drained reports whether the peer has everything that was written.
-	drained() bool
-	// unread reports whether bytes wait that the other end did not take.
-	unread() bool
+	// unsent is how many bytes were written that the peer does not have yet.
+	unsent() int
+	// unread is how many bytes wait that the other end did not take.
+	unread() int
 	// abort ends the connection by RST.
 	abort()
 	// leave gives the connection up: it has failed, or ends by itself.
@@ -178,11 +179,12 @@ func (s *splice) passEnd(from *endState, x end) {
 	}
 }
 
-// resetPatience is how long a reset waits for the bytes that came before it:
-// they were acknowledged to their sender, who believes them delivered. maxWaiting
-// bounds the connections that wait; more of them are reset at once.
+// resetPatience is how long a reset waits for the bytes that came before it
+// while none of them arrives: they were acknowledged to their sender, who may
+// believe them delivered. maxWaiting bounds the connections that wait; more of
+// them are reset at once.
 const (
-	resetPatience = 10 * time.Second
+	resetPatience = 2 * time.Second
 	maxWaiting    = 1024
 )
 
@@ -190,19 +192,19 @@ const (
 // received before the failure of the one called gone has arrived there.
 func (s *splice) passReset(gone, x end) {
 	in := &s.eng.inline
-	if s.until == 0 {
-		s.until = s.eng.now + resetPatience
+	left := gone.unread() + x.unsent()
+	if s.until == 0 || left < s.left {
+		s.left, s.until = left, s.eng.now+resetPatience
 	}
-	late := s.eng.now >= s.until || !s.waits && len(in.waiting) >= maxWaiting
-	if !late && (gone.unread() || !x.drained()) {
-		if !s.waits {
-			s.waits = true
-			in.waiting = append(in.waiting, s)
-		}
+	if left == 0 || s.eng.now >= s.until || !s.waits && len(in.waiting) >= maxWaiting {
+		x.abort()
+		s.finish()
 		return
 	}
-	x.abort()
-	s.finish()
+	if !s.waits {
+		s.waits = true
+		in.waiting = append(in.waiting, s)
+	}
 }
 
 // finish lets both connections go, which end by themselves or have ended.

@@ -48,6 +48,9 @@ func (x *kernelEnd) act() {
 	}
 	x.urgent = x.urgent || mask&hostlink.Pri != 0
 	x.rdhup = x.rdhup || mask&(hostlink.RdHup|hostlink.Hup|hostlink.Err) != 0
+	if mask&hostlink.Err != 0 {
+		x.fail(x.pendingError())
+	}
 	if mask&^uint32(hostlink.Out) != 0 {
 		x.readable = true
 		x.resume()
@@ -78,7 +81,7 @@ func (x *kernelEnd) pendingError() errno.Errno {
 func (x *kernelEnd) resume() {
 	s := x.splice
 	buf := s.eng.datagram[:]
-	for s.joined && !s.over && x.readable && !x.failed && !x.ended {
+	for s.joined && !s.over && x.readable && !x.ended {
 		room := min(s.other(x).room(), len(buf))
 		if room <= 0 {
 			return
@@ -91,9 +94,10 @@ func (x *kernelEnd) resume() {
 		case e == abi.EAGAIN:
 			x.readable = false
 		case e != 0:
+			x.readable = false
 			x.fail(errno.Errno(e))
 		case n == 0:
-			x.readable, x.ended = false, true
+			x.readable, x.ended = false, !x.failed
 			s.mark()
 		default:
 			s.other(x).write(buf[:n], false)
@@ -118,8 +122,9 @@ func (x *kernelEnd) resumeUrgent() bool {
 	return true
 }
 
+// fail notes that the connection is gone. What the kernel has received before
+// that can still be read.
 func (x *kernelEnd) fail(e errno.Errno) {
-	x.readable = false
 	if !x.failed {
 		x.failed, x.why = true, e
 		x.splice.mark()
@@ -127,7 +132,7 @@ func (x *kernelEnd) fail(e errno.Errno) {
 }
 
 func (x *kernelEnd) write(p []byte, urgent bool) int {
-	if x.failed || x.blocked || x.shut {
+	if x.room() == 0 {
 		return 0
 	}
 	extra := 0
@@ -153,10 +158,18 @@ func (x *kernelEnd) room() int {
 	return len(x.splice.eng.datagram)
 }
 
-func (x *kernelEnd) closeWrite()      { hostlink.ShutdownFD(x.fd, abi.SHUT_WR) }
-func (x *kernelEnd) drained() bool    { return x.fd < 0 || hostlink.QueuedOut(x.fd) == 0 }
-func (x *kernelEnd) unread() bool     { return x.readable && !x.failed }
+func (x *kernelEnd) closeWrite() { hostlink.ShutdownFD(x.fd, abi.SHUT_WR) }
+func (x *kernelEnd) unsent() int { return hostlink.QueuedOut(x.fd) }
+
 func (x *kernelEnd) state() *endState { return &x.endState }
+
+// unread counts what is in the kernel's queue.
+func (x *kernelEnd) unread() int {
+	if !x.readable {
+		return 0
+	}
+	return hostlink.QueuedIn(x.fd)
+}
 
 func (x *kernelEnd) abort() { x.close(hostlink.ResetKernel) }
 func (x *kernelEnd) leave() { x.close(hostlink.CloseFD) }

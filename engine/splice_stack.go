@@ -86,14 +86,14 @@ func (x *stackEnd) write(p []byte, urgent bool) int {
 func (x *stackEnd) room() int        { return x.sock.SendSpace() }
 func (x *stackEnd) resume()          { x.sock.Resume() }
 func (x *stackEnd) closeWrite()      { x.sock.CloseWrite() }
-func (x *stackEnd) unread() bool     { return x.sock.Unread() > 0 }
+func (x *stackEnd) unread() int      { return x.sock.Unread() }
 func (x *stackEnd) abort()           { x.sock.Abort() }
 func (x *stackEnd) state() *endState { return &x.endState }
 
-func (x *stackEnd) drained() bool {
+func (x *stackEnd) unsent() int {
 	var in sockopt.TCPInfo
 	x.sock.Info(&in)
-	return in.NotSentBytes == 0 && inFlight(&in) == 0
+	return int(in.NotSentBytes) + inFlight(&in)
 }
 
 func (x *stackEnd) leave() { x.discard() }

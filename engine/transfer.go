@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // copyBelow is the size in bytes under which what was read from E is copied into
@@ -27,7 +28,8 @@ func (s *stream) transfer(mask uint32) {
 	// An error on E means that the program closed with bytes unread. What it
 	// wrote before goes out first, as far as the window allows: the RST waits
 	// until the stack has been flushed.
-	if mask&hostlink.Err != 0 {
+	// SO_LINGER with a time of 0 does not wait for a window to open.
+	if mask&hostlink.Err != 0 || s.hup && !s.wrShut && s.tcp.Options().Linger == (sockopt.LingerSetting{On: true}) {
 		s.abortDue = true
 		s.mark()
 		return
