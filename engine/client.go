@@ -33,6 +33,11 @@ func Dial(controlPath string) (*Client, error) {
 // Close ends the conversation.
 func (c *Client) Close() error { return c.conn.Close() }
 
+// Owner returns the number of the process that the control socket belongs to: the
+// engine's holder, or the engine where it has none. The kernel says so, not the
+// engine, whose word an attacker may have.
+func (c *Client) Owner() (int, error) { return c.conn.Peer() }
+
 // Status asks how the engine does.
 func (c *Client) Status() (Status, error) {
 	r, err := c.ask(request{Op: opStatus}, -1)

@@ -48,6 +48,7 @@ type Config struct {
 	Pcap        string            `json:"pcap,omitempty"`     // file that gets a copy of every frame of the uplink
 	Impair      string            `json:"impair,omitempty"`   // see hostlink.ParseImpairment
 	MaxSockets  int               `json:"maxSockets,omitempty"`
+	Memory      int64             `json:"memory,omitempty"` // limit of the cgroup of holder and engine in bytes; 0: none
 
 	SocketOptions []SocketRule `json:"socketOptions,omitempty"` // values that TCP sockets start with
 	Bandwidth     *Bandwidth   `json:"bandwidth,omitempty"`     // of the uplink; nil is no limit
@@ -121,6 +122,9 @@ func (c *Config) Validate() error {
 		if err := c.Bandwidth.Validate(); err != nil {
 			return fmt.Errorf("bandwidth.%w", err)
 		}
+	}
+	if c.Memory < 0 {
+		return fmt.Errorf("memory: %d, accepted is 0 (for no limit) or a number of bytes", c.Memory)
 	}
 	return nil
 }

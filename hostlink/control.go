@@ -98,6 +98,16 @@ func DialControl(path string, patience time.Duration) (*ControlConn, error) {
 // FD is the descriptor to poll.
 func (c *ControlConn) FD() int { return c.fd }
 
+// Peer returns the number of the process that made the socket which DialControl
+// connected to, as the kernel has noted it.
+func (c *ControlConn) Peer() (int, error) {
+	cred, err := unix.GetsockoptUcred(c.fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, os.NewSyscallError("SO_PEERCRED", err)
+	}
+	return int(cred.Pid), nil
+}
+
 // Close ends the connection and closes descriptors that nobody took.
 func (c *ControlConn) Close() error {
 	for _, fd := range c.fds {

@@ -249,6 +249,7 @@ func engineConfig(c *Config, s Sandbox, rec *Record, p *plan) engine.Config {
 
 		SocketOptions: c.SocketOptions,
 		Bandwidth:     c.Bandwidth,
+		Memory:        c.Memory,
 	}
 	if rec.Uplink == UplinkChained {
 		cfg.Uplink = engine.LinkSpec{Kind: engine.LinkPacket, Ifname: rec.Device, NetNS: s.netNSPath()}

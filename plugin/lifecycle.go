@@ -1,7 +1,8 @@
 package plugin
 
-// The engine's process: one for each attachment, started by ADD and ended by
-// DEL.
+// The engine's holder: one for each attachment, started by ADD and ended by DEL.
+// It starts the engine, and another when that dies. Where "engine" is said here,
+// the process is the holder.
 
 import (
 	"bytes"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/tcpcni/tcpcni/engine"
+	"github.com/tcpcni/tcpcni/hostlink/cgroup"
 	"github.com/tcpcni/tcpcni/hostlink/process"
 )
 
@@ -68,8 +70,9 @@ func startEngine(s Sandbox, cfg engine.Config) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = cmd.Process.Kill()
+			_ = cmd.Process.Kill() // its engine dies with it
 			_ = cmd.Wait()
+			err = errors.Join(err, cgroup.Remove(s.Dir))
 		}
 	}()
 	id, err := process.Identify(cmd.Process.Pid)
@@ -116,12 +119,16 @@ func (s Sandbox) lastWords() string {
 	return ": " + strings.Join(all[max(0, len(all)-lines):], " | ")
 }
 
-// stopEngine ends the engine: by its control socket, then by SIGTERM, then by
-// SIGKILL. No engine is no error.
+// stopEngine ends the holder, with it the engine, and what is left of both: by
+// the control socket, then by SIGTERM, then by SIGKILL. No engine is no error.
 func (s Sandbox) stopEngine() error {
+	return errors.Join(s.stopHolder(), cgroup.Remove(s.Dir))
+}
+
+func (s Sandbox) stopHolder() error {
 	id, err := s.Engine()
 	if err != nil {
-		// The record is missing or broken: an engine that listens can say who it is.
+		// The record is missing or broken: who listens can still be found.
 		id = s.askIdentity()
 	}
 	h, err := process.Open(id)
@@ -148,12 +155,18 @@ func (s Sandbox) askStop() {
 	}
 }
 
+// askIdentity identifies the process that listens for clients.
 func (s Sandbox) askIdentity() process.ID {
-	st, err := s.Status()
+	c, err := engine.Dial(s.ControlPath())
 	if err != nil {
 		return process.ID{}
 	}
-	id, _ := process.Identify(st.PID)
+	defer func() { _ = c.Close() }()
+	pid, err := c.Owner()
+	if err != nil {
+		return process.ID{}
+	}
+	id, _ := process.Identify(pid)
 	return id
 }
 

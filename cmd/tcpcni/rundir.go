@@ -166,7 +166,13 @@ func (d *runDir) collect() error {
 		// It died before ADD: nothing but files was made.
 		return os.RemoveAll(d.path(""))
 	}
-	if err := process.KillNetNS(st.NetNS); err != nil {
+	// The engine is in the namespace, too. It closes the programs' connections
+	// in order; DEL ends it.
+	var own []int
+	if id, err := d.sandbox(st.IfName).Engine(); err == nil {
+		own = process.Family(id)
+	}
+	if err := process.KillNetNS(st.NetNS, own...); err != nil {
 		return err
 	}
 	if err := d.delete(st); err != nil {

@@ -68,8 +68,9 @@ func (id ID) Alive() bool {
 }
 
 type stat struct {
-	state byte
-	start uint64
+	state  byte
+	parent int
+	start  uint64
 }
 
 func startTime(pid int) (uint64, error) {
@@ -85,7 +86,7 @@ func readStat(pid int) (stat, error) {
 	// The name in field 2 may hold spaces and parentheses: count from its end.
 	end := bytes.LastIndexByte(b, ')')
 	fields := bytes.Fields(b[end+1:])
-	const stateField, startField = 0, 19 // 3 and 22 of the page, which counts from 1 and the name as 2
+	const stateField, parentField, startField = 0, 1, 19 // 3, 4 and 22 of the page, which counts from 1 and the name as 2
 	if end < 0 || len(fields) <= startField {
 		return stat{}, fmt.Errorf("process %d: malformed stat", pid)
 	}
@@ -93,5 +94,33 @@ func readStat(pid int) (stat, error) {
 	if err != nil {
 		return stat{}, fmt.Errorf("process %d: malformed start time: %w", pid, err)
 	}
-	return stat{fields[stateField][0], start}, nil
+	parent, err := strconv.Atoi(string(fields[parentField]))
+	if err != nil {
+		return stat{}, fmt.Errorf("process %d: malformed parent: %w", pid, err)
+	}
+	return stat{fields[stateField][0], parent, start}, nil
+}
+
+// Family returns the process numbers of id and of its descendants, none when it
+// has ended.
+func Family(id ID) []int {
+	if !id.Alive() {
+		return nil
+	}
+	children := map[int][]int{}
+	dirs, _ := os.ReadDir("/proc")
+	for _, d := range dirs {
+		pid, err := strconv.Atoi(d.Name())
+		if err != nil {
+			continue
+		}
+		if s, err := readStat(pid); err == nil {
+			children[s.parent] = append(children[s.parent], pid)
+		}
+	}
+	family := []int{id.PID}
+	for i := 0; i < len(family); i++ {
+		family = append(family, children[family[i]]...)
+	}
+	return family
 }

@@ -105,6 +105,11 @@ func (w *watch) members() []int {
 		if err != nil || !os.SameFile(space, theirs) {
 			continue
 		}
+		// The engine is there as well; the sockets that it has the kernel make
+		// show in the tables.
+		if line, _ := os.ReadFile(dir + "/cmdline"); strings.HasPrefix(string(line), "tcpcni\x00engine") {
+			continue
+		}
 		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
 			found = append(found, pid)
 		}

@@ -32,6 +32,7 @@ import (
 	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/engine/rpc"
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/cgroup"
 )
 
 // Memory of the process: it allocates little, and seldom.
@@ -123,6 +124,9 @@ func open(configPath string, ready func() error) (h *Holder, err error) {
 	}()
 	if _, err := hostlink.RaiseNoFile(); err != nil {
 		return nil, err
+	}
+	if err := cgroup.Enter(filepath.Dir(configPath), cfg.Memory); err != nil {
+		h.log.Warn("no control group of its own, or one without its limits", "error", err)
 	}
 	// An engine's keeper becomes this process's child when the engine dies.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {

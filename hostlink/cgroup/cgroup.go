@@ -1,0 +1,189 @@
+// Package cgroup gives a sandbox's holder and engine control groups of their own:
+// cgroups(7), Documentation/admin-guide/cgroup-v2.rst. They then do not end with
+// the service that has started them, and their memory can be limited.
+//
+// A group is called tcpcni/NAME. It is made below the root of each hierarchy that
+// matters: the one of version 2, or of version 1 those of memory and of systemd's
+// name. Where the control groups cannot be changed, as in a container without
+// delegation, there is none.
+package cgroup
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpcni/tcpcni/hostlink/process"
+)
+
+// root is where the hierarchies are mounted; a variable for tests.
+var root = "/sys/fs/cgroup"
+
+// parent is the group that all others are in.
+const parent = "tcpcni"
+
+// A hierarchy is a mounted tree of groups.
+type hierarchy struct {
+	path  string
+	limit string // file of the memory limit; "": this one limits no memory
+	v2    bool
+}
+
+// hierarchies lists those that matter and are there.
+func hierarchies() []hierarchy {
+	var st unix.Statfs_t
+	if unix.Statfs(root, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
+		return []hierarchy{{root, "memory.max", true}}
+	}
+	var all []hierarchy
+	for _, h := range []hierarchy{
+		{filepath.Join(root, "memory"), "memory.limit_in_bytes", false},
+		{filepath.Join(root, "systemd"), "", false},
+		{filepath.Join(root, "unified"), "", true},
+	} {
+		if _, err := os.Stat(filepath.Join(h.path, "cgroup.procs")); err == nil {
+			all = append(all, h)
+		}
+	}
+	return all
+}
+
+// name is the group's name for the sandbox in directory dir. Directories of the
+// same name elsewhere have another.
+func name(dir string) string {
+	sum := sha256.Sum256([]byte(dir))
+	return filepath.Base(dir) + "-" + hex.EncodeToString(sum[:4])
+}
+
+func (h *hierarchy) group(dir string) string { return filepath.Join(h.path, parent, name(dir)) }
+
+// Enter moves the calling process into the group of the sandbox in directory dir
+// and limits its memory to that many bytes; 0 is no limit. It goes as far as it
+// can, also with an error.
+func Enter(dir string, memory int64) error {
+	all := hierarchies()
+	if len(all) == 0 {
+		return fmt.Errorf("%s: no control groups", root)
+	}
+	var errs []error
+	limited := memory == 0
+	for i := range all {
+		h := &all[i]
+		if err := h.enter(dir); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if h.limit == "" || memory == 0 {
+			continue
+		}
+		if err := h.setLimit(dir, memory); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		limited = true
+	}
+	if !limited {
+		errs = append(errs, fmt.Errorf("memory is not limited to %d bytes", memory))
+	}
+	return errors.Join(errs...)
+}
+
+// enter makes the group. Its parent may be removed by a DEL at this moment.
+func (h *hierarchy) enter(dir string) (err error) {
+	const tries = 5
+	group := h.group(dir)
+	for range tries {
+		if err = os.MkdirAll(group, 0o755); err != nil {
+			continue
+		}
+		if err = write(filepath.Join(group, "cgroup.procs"), "0"); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return err
+}
+
+// setLimit has the controller of memory passed down to the group first, where
+// that is to be asked for.
+func (h *hierarchy) setLimit(dir string, memory int64) error {
+	if h.v2 {
+		for _, at := range []string{h.path, filepath.Join(h.path, parent)} {
+			if err := write(filepath.Join(at, "cgroup.subtree_control"), "+memory"); err != nil {
+				return err
+			}
+		}
+	}
+	return write(filepath.Join(h.group(dir), h.limit), strconv.FormatInt(memory, 10))
+}
+
+// write writes to a file of a group, which is there or not, and is never made.
+func write(path, text string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// removePatience bounds the wait for killed processes to be gone.
+const removePatience = 2 * time.Second
+
+// Remove kills what is left in the group of the sandbox in directory dir and
+// removes the group. No group is no error.
+func Remove(dir string) error {
+	var errs []error
+	for _, h := range hierarchies() {
+		if err := h.remove(dir); err != nil {
+			errs = append(errs, err)
+		}
+		// The last one takes the parent along; it is not empty for the others.
+		_ = unix.Rmdir(filepath.Join(h.path, parent))
+	}
+	return errors.Join(errs...)
+}
+
+func (h *hierarchy) remove(dir string) error {
+	group := h.group(dir)
+	const pause = 5 * time.Millisecond
+	for end := time.Now().Add(removePatience); ; time.Sleep(pause) {
+		err := unix.Rmdir(group)
+		switch {
+		case err == nil || errors.Is(err, fs.ErrNotExist):
+			return nil
+		case time.Now().After(end):
+			return fmt.Errorf("control group %s: %w", group, err)
+		}
+		killAll(filepath.Join(group, "cgroup.procs"))
+	}
+}
+
+func killAll(procs string) {
+	text, err := os.ReadFile(procs)
+	if err != nil {
+		return
+	}
+	for _, field := range strings.Fields(string(text)) {
+		pid, err := strconv.Atoi(field)
+		if err != nil {
+			continue
+		}
+		id, err := process.Identify(pid)
+		if err != nil {
+			continue
+		}
+		if h, err := process.Open(id); err == nil {
+			_ = h.Signal(unix.SIGKILL)
+			_ = h.Close()
+		}
+	}
+}
