@@ -28,7 +28,8 @@ type helper interface {
 	// closesOnExec reports whether descriptor fd of a thread is close-on-exec.
 	closesOnExec(tid uint32, fd int) bool
 	// find searches the threads that it has handed out for the socket with that
-	// inode. The caller owns the descriptor.
+	// inode, and while an engine takes over from another every task of the
+	// sandbox. The caller owns the descriptor.
 	find(inode uint64) (fd int, ok bool)
 	// iface looks an interface of the sandbox up; addr is its first IPv4 address,
 	// invalid when it has none. ENODEV: there is no such interface.

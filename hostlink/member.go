@@ -26,6 +26,7 @@ type Members struct {
 	owner    uint64 // inode of the user namespace that owns it, 0: unknown
 	seen     []int  // threads that were handed out, a ring of maxSeen
 	next     int
+	index    map[uint64]spot // of sockets by inode, see Survey; nil: there was none
 }
 
 // maxSeen bounds the threads whose descriptors a search looks through.
@@ -153,6 +154,9 @@ const searchLimit = 4096
 // FindSocket looks through the threads that were handed out for one that has the
 // socket with the given inode open, and returns a descriptor for it.
 func (m *Members) FindSocket(inode uint64) (int, bool) {
+	if fd, ok := m.surveyed(inode); ok {
+		return fd, true
+	}
 	want := "socket:[" + strconv.FormatUint(inode, 10) + "]"
 	limit := searchLimit
 	for i := 0; i < len(m.seen) && limit > 0; i++ {

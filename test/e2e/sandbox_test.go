@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // A sandbox is a running pod: a program that waits keeps it, others join it.
@@ -136,12 +135,6 @@ func (s *sandbox) engine() int {
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	must(s.h.t, err)
 	return pid
-}
-
-// kill ends the engine without a warning.
-func (s *sandbox) killEngine() {
-	s.h.t.Helper()
-	must(s.h.t, syscall.Kill(s.engine(), syscall.SIGKILL))
 }
 
 // descendants lists the children of a process and theirs.

@@ -100,8 +100,14 @@ func (d *descriptors) add(fd int) string {
 // that says what they are.
 type keeper struct {
 	process
-	journal int
+	journal  int
+	lifeline *rpc.Conn // it ends with this
+	tries    int       // engines that have begun to adopt what is in it
 }
+
+// maxTries bounds the engines that die while they adopt: whatever is in the
+// keeper may be what kills them.
+const maxTries = 3
 
 // end ends the keeper, and with it everything that nobody has taken out of it.
 func (k *keeper) end() {
@@ -110,20 +116,28 @@ func (k *keeper) end() {
 	}
 	k.signal(unix.SIGKILL)
 	_ = k.wait()
+	k.lifeline.End() // whoever serves it closes it
 	hostlink.CloseFD(k.pidfd)
 	hostlink.CloseFD(k.journal)
 }
 
 // engineDied clears up after an engine. Its keeper is what the next engine
-// inherits. One that was not adopted until now is given up: whatever is in it may
-// be what killed this engine.
+// inherits, unless it died before it had adopted what its predecessor left: then
+// the next one tries that again.
 func (h *Holder) engineDied() {
-	h.asks.End() // whoever serves it closes it
+	if h.keeper == nil {
+		h.asks.End() // else the keeper's lifeline
+	}
 	h.asks = nil
 	hostlink.CloseFD(h.engine.pidfd)
 	h.engine = nil
-	h.legacy.end()
-	h.legacy, h.keeper = h.keeper, nil
+	if h.legacy != nil && h.legacy.tries < maxTries {
+		h.keeper.end()
+	} else {
+		h.legacy.end()
+		h.legacy = h.keeper
+	}
+	h.keeper = nil
 	if h.stopping {
 		h.legacy.end()
 		h.legacy = nil

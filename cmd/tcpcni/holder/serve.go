@@ -126,6 +126,7 @@ var answers = map[uint32]func(h *Holder, q, a *rpc.Message) unix.Errno{
 	rpc.OpAdopted: func(h *Holder, _, _ *rpc.Message) unix.Errno {
 		h.legacy.end()
 		h.legacy = nil
+		h.members.EndSurvey()
 		return 0
 	},
 	rpc.OpListenKernel: func(h *Holder, q, a *rpc.Message) unix.Errno { return h.kernelSocket(q, a, hostlink.ListenKernel) },
@@ -191,6 +192,8 @@ func (h *Holder) bequeath(q, a *rpc.Message) unix.Errno {
 	case i == n && h.legacy != nil:
 		a.Args[0] = rpc.InheritLegacy
 		give = []int{h.legacy.pidfd, h.legacy.journal}
+		h.legacy.tries++
+		h.members.Survey() // the engine will ask for many sockets
 	default:
 		return unix.ENOENT
 	}
@@ -218,7 +221,7 @@ func (h *Holder) takeKeeper(q, _ *rpc.Message) unix.Errno {
 	if e != 0 {
 		return e
 	}
-	h.keeper = &keeper{process{pid, pidfd}, q.FDs[0]}
+	h.keeper = &keeper{process: process{pid, pidfd}, journal: q.FDs[0], lifeline: h.asks}
 	q.FDs = nil
 	return 0
 }
