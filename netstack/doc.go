@@ -105,7 +105,8 @@
 // thing: neighbours and packets that wait for them (neigh.go), fragments
 // (reasm.go), path MTUs (pmtu.go), looped packets (loop.go), extension headers
 // and options (wire), SYNs that wait for a verdict (tcp.MaxPending) and for the
-// end of the handshake after it (tcp.MaxEmbryos). What they can make it send is
+// end of the handshake after it (tcp.MaxEmbryos; before that many, ports that are
+// known to be open answer by SYN cookies). What they can make it send is
 // bounded by rates (icmpout.go). A forwarded packet is not kept, unless its
 // neighbour must be found first.
 //

@@ -72,6 +72,7 @@ func (c *conn) established() {
 	}
 	if c.flags&flagOffered != 0 {
 		c.hatched()
+		c.l.open.note(c.path.Src, c.lport, c.now())
 		c.l.counters.PassiveOpens++
 	}
 	if c.flags&(flagActive|flagOffered) != 0 {

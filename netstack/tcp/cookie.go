@@ -124,19 +124,36 @@ func (o *synOptions) stamp(now uint32) uint32 {
 // cookieInput takes a segment that may be the third step of a handshake whose
 // second was a cookie. It returns false when it cannot be.
 func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
+	h, settled := l.readCookie(lst, k, rx)
+	if h == nil {
+		return settled
+	}
+	h.openedAt -= lst.s.opts.DeferAccept // how long it has waited, nobody knows
+	lst.half++
+	l.half[k] = h
+	h.complete(rx)
+	if l.half[k] == h {
+		l.dropHalf(h) // no room to accept it: the peer will send again
+	}
+	return true
+}
+
+// readCookie makes the record, in no table, of a handshake whose third step is
+// rx. Without one, settled tells whether rx goes unanswered all the same.
+func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled bool) {
 	in, now := &rx.Header, l.net.Now()
 	const cannot = wire.TCPSyn | wire.TCPRst
 	if !lst.cookies || now-lst.cookieAt > cookieAges*cookiePeriod || in.Flags&cannot != 0 {
-		return false
+		return nil, false
 	}
 	mss, ok := l.checkCookie(&k, in.Ack-1, in.Seq-1)
 	if !ok {
 		l.counters.SyncookiesFailed++
-		return len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack-1, in.Seq-1)
+		return nil, len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack-1, in.Seq-1)
 	}
 	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
 	if err != nil {
-		return true
+		return nil, true
 	}
 	syn := wire.TCP{Seq: in.Seq - 1, MSS: cookieMSS[mss], WScale: -1}
 	if in.HasTS && l.tun.Timestamps {
@@ -147,15 +164,8 @@ func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
 			syn.WScale = shift
 		}
 	}
-	h := l.newHalf(lst, k, path, &syn)
+	h = l.newHalf(lst, k, path, &syn)
 	h.cookie, h.iss = true, in.Ack-1
-	h.openedAt -= lst.s.opts.DeferAccept // how long it has waited, nobody knows
 	l.counters.SyncookiesRecv++
-	lst.half++
-	l.half[k] = h
-	h.complete(rx)
-	if l.half[k] == h {
-		l.dropHalf(h) // no room to accept it: the peer will send again
-	}
-	return true
+	return h, true
 }

@@ -13,13 +13,14 @@ import (
 // MaxEmbryos is how many accepted offers of one layer wait for their handshake.
 // One more, and one of them, drawn at random, ends with ETIMEDOUT: under a flood
 // the oldest would be everybody whose round trip is longer than the flood takes
-// to fill the table, where a draw lets some of each through.
+// to fill the table, where a draw lets some of each through. Long before that
+// cookies take over for ports that are known to be open (offercookie.go).
 const MaxEmbryos = 4096
 
 // Accept makes s the socket of the connection: fresh from NewSocket of Domain,
 // its owner set, its options as they are to hold from the SYN-ACK on (window
 // scale by the receive buffer, MSS, congestion control, keep-alive, TTL). The
-// next Flush sends the SYN-ACK; EventConnected comes with the peer's
+// next Flush sends the SYN-ACK, unless a cookie was; EventConnected comes with the peer's
 // acknowledgement (text that rides on it may be delivered first), EventError
 // when the peer resets (ECONNRESET), never answers or has to make room for
 // others (ETIMEDOUT). Text may be written at once and leaves after the
@@ -47,11 +48,15 @@ func (p *Pending) Accept(s *Socket) error {
 	if w := l.waits.byTuple[p.key]; w != nil {
 		l.dropTimeWait(w)
 	}
+	l.counters.OfferAccepts++
+	if p.half != nil {
+		l.newConn(s, path, p.key.lport, p.key.rport).completed(p.half, &p.third)
+		return nil
+	}
 	if len(l.embryos) >= MaxEmbryos {
 		l.counters.EmbryoDrops++
 		l.embryos[l.net.Rand32()%uint32(len(l.embryos))].fail(errno.ETIMEDOUT)
 	}
-	l.counters.OfferAccepts++
 	l.newConn(s, path, p.key.lport, p.key.rport).answerSYN(&p.syn, p.floor)
 	return nil
 }

@@ -42,7 +42,10 @@ type Layer struct {
 
 	offer   func(*Pending) bool // nil: SYNs without a listener are refused
 	pending pendingTable
-	embryos []*conn // accepted offers in SYN-RECEIVED
+	embryos []*conn   // accepted offers in SYN-RECEIVED
+	open    openPorts // where they were completed lately
+
+	cookieLst [2]*listener // for offers, of each domain; nil: not needed yet
 
 	timers  timerHeap
 	dirty   []*conn   // connections that owe output

@@ -189,7 +189,7 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 	lst := l.findListener(&k, rx.Dst, rx.Link)
 	switch {
 	case lst == nil:
-		if !l.offered(k, rx, floor) {
+		if !l.offered(k, rx, floor) && !l.offerCookie(k, rx) {
 			l.refuse(rx)
 		}
 		return

@@ -39,7 +39,9 @@ type Pending struct {
 	tos     uint8
 	waiting bool // stands in the table
 	syn     wire.TCP
-	floor   uint32 // our sequence number must be above it, unless it is 0; see listenInput
+	half    *halfOpen // Valid iff a cookie answered the SYN: the handshake is complete
+	third   wire.TCP  // then its third step
+	floor   uint32    // our sequence number must be above it, unless it is 0; see listenInput
 	expires time.Duration
 
 	older, newer *Pending
@@ -104,14 +106,26 @@ func (l *Layer) offered(k tuple, rx *Rx, floor uint32) bool {
 	if l.offer == nil || rx.Header.Flags&control != wire.TCPSyn {
 		return false
 	}
+	if floor == 0 && l.answerByCookie(k, rx) {
+		return true
+	}
+	return l.show(l.newPending(k, rx, floor))
+}
+
+// newPending makes room for the SYN rx.
+func (l *Layer) newPending(k tuple, rx *Rx, floor uint32) *Pending {
 	for len(l.pending.byTuple) >= MaxPending {
 		l.counters.OfferOverflows++
 		l.gone(l.pending.oldest)
 	}
-	p := &Pending{
+	return &Pending{
 		l: l, key: k, src: rx.Src, dst: rx.Dst, link: rx.Link, ttl: rx.TTL, tos: rx.TOS,
 		syn: rx.Header, floor: floor, expires: l.net.Now() + PendingTime,
 	}
+}
+
+// show enters p and offers it.
+func (l *Layer) show(p *Pending) bool {
 	l.counters.Offers++
 	l.pending.link(p)
 	if l.offer(p) {
@@ -184,8 +198,8 @@ func (p *Pending) Domain() int {
 	return afInet6
 }
 
-// Header is the SYN: its options, sequence number and window. It must not be
-// changed.
+// Header is the SYN: its options, sequence number and window; of one that was
+// answered by a cookie, as far as that remembers. It must not be changed.
 func (p *Pending) Header() *wire.TCP { return &p.syn }
 
 // TTL is the hop limit of the SYN.
@@ -200,19 +214,33 @@ func (p *Pending) Waiting() bool { return p.waiting }
 // Refuse answers by RST: ECONNREFUSED for the peer.
 func (p *Pending) Refuse() {
 	if p.verdict() {
-		p.l.refuse(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: p.syn})
+		p.l.open.forget(p.dst, p.key.lport)
+		p.reset()
 	}
 }
 
-// Unreachable answers by an ICMP error that comes from Local: ENETUNREACH,
+// Unreachable answers, unless a cookie was sent, by an ICMP error that comes from Local: ENETUNREACH,
 // EHOSTUNREACH, EACCES (administratively prohibited); any other e counts as
 // EHOSTUNREACH. A peer that is connecting gives up on it, as for an error from a
 // router. When the rate for ICMP errors is used up, nothing is sent and the peer
 // asks again.
 func (p *Pending) Unreachable(e errno.Errno) {
-	if p.verdict() {
+	switch {
+	case !p.verdict():
+	case p.half != nil:
+		p.reset() // for its peer it is a connection
+	default:
 		p.l.net.Unreachable(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: p.syn, TTL: p.ttl, TOS: p.tos}, e)
 	}
+}
+
+// reset answers what came last by RST.
+func (p *Pending) reset() {
+	h := p.syn
+	if p.half != nil {
+		h = p.third
+	}
+	p.l.refuse(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: h})
 }
 
 // Drop forgets the SYN without an answer: the peer repeats it and is offered

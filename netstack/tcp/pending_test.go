@@ -398,3 +398,100 @@ func (n lender) Route(src, dst netip.Addr, link int) (Path, error) {
 	}
 	return p, err
 }
+
+// offerFlood is a layer with a completed connection to port 80 and so many open
+// handshakes that cookies are sent.
+func offerFlood(t *testing.T) *offering {
+	o := newOffering(t)
+	o.syn(900, 10)
+	o.accept(o.got[0], nil)
+	h := o.s.out[0].h
+	o.in(900, wire.TCP{Seq: 11, Ack: h.Seq + 1, Flags: wire.TCPAck, Window: 1000, HasTS: true, TSVal: 6, TSEcr: h.TSVal})
+	for i := range cookieEmbryos {
+		if out := o.syn(uint16(1000+i), 10); len(out) != 0 {
+			t.Fatalf("SYN %d was answered", i)
+		}
+		o.accept(o.got[1+i], nil)
+	}
+	o.got = nil
+	return o
+}
+
+// TestOfferCookie: under a flood the SYN-ACK comes first, and the offer with the
+// proof that the peer is there.
+func TestOfferCookie(t *testing.T) {
+	o := offerFlood(t)
+	out := o.syn(5000, 10)
+	if len(out) != 1 || out[0].h.Flags != wire.TCPSyn|wire.TCPAck || len(o.got) != 0 || o.l.PendingLen() != 0 {
+		t.Fatalf("%+v, %d offers", out, len(o.got))
+	}
+	h := out[0].h
+	third := wire.TCP{Seq: 11, Ack: h.Seq + 1, Flags: wire.TCPAck, Window: 500, HasTS: true, TSVal: 6, TSEcr: h.TSVal}
+	bad := third
+	bad.Ack += 77
+	if out := o.in(5000, bad); len(out) != 1 || out[0].h.Flags&wire.TCPRst == 0 {
+		t.Errorf("a wrong cookie: %+v", out)
+	}
+	if out := o.in(5000, third); len(out) != 0 || len(o.got) != 1 {
+		t.Fatalf("%+v, %d offers", out, len(o.got))
+	}
+	if syn := o.got[0].Header(); syn.Seq != 10 || syn.MSS != 1400 || syn.WScale != 7 || !syn.SACKPermitted {
+		t.Errorf("%+v", syn)
+	}
+	o.in(5000, third)
+	s, w := o.accept(o.got[0], nil)
+	if s.State() != StateEstablished || w.events&EventConnected == 0 || s.conn.sndWnd != 500<<7 || s.conn.mss != 1400-tsOptionLen {
+		t.Errorf("%v, events %b, window %d, MSS %d", s.State(), w.events, s.conn.sndWnd, s.conn.mss)
+	}
+	s.Write([]byte("hello"))
+	o.s.out = nil
+	o.l.Flush()
+	if len(o.s.out) != 1 || o.s.out[0].len != 5 || o.s.out[0].h.Seq != h.Seq+1 || o.s.out[0].h.Ack != 11 {
+		t.Errorf("%+v", o.s.out)
+	}
+	if n := len(o.l.embryos); n != cookieEmbryos {
+		t.Errorf("%d embryos", n)
+	}
+	// A port that nobody is known to listen on is asked for as ever.
+	o.got = nil
+	o.l.Input(&Rx{Src: testRemote, Dst: testLocal, Link: 1, Header: wire.TCP{SrcPort: 1, DstPort: 81, Flags: wire.TCPSyn, WScale: -1}})
+	if len(o.got) != 1 {
+		t.Error("an unknown port was answered by a cookie")
+	}
+}
+
+// TestOfferCookieRefused: the promise was too much. The peer hears it, and the
+// next one is asked for first.
+func TestOfferCookieRefused(t *testing.T) {
+	for _, verdict := range []func(*Pending){(*Pending).Refuse, func(p *Pending) { p.Unreachable(errno.EHOSTUNREACH) }} {
+		o := offerFlood(t)
+		h := o.syn(5000, 10)[0].h
+		o.in(5000, wire.TCP{Seq: 11, Ack: h.Seq + 1, Flags: wire.TCPAck, HasTS: true, TSVal: 6, TSEcr: h.TSVal})
+		o.s.out = nil
+		verdict(o.got[0])
+		if len(o.s.out) != 1 || o.s.out[0].h.Flags != wire.TCPRst || o.s.out[0].h.Seq != h.Seq+1 {
+			t.Errorf("%+v", o.s.out)
+		}
+	}
+	o := offerFlood(t)
+	o.l.open.forget(testLocal, 80)
+	if out := o.syn(5001, 10); len(out) != 0 || len(o.got) != 1 {
+		t.Errorf("%+v", out)
+	}
+}
+
+func TestOpenPortsAreBounded(t *testing.T) {
+	var list openPorts
+	for i := range 3 * maxOpen {
+		list.note(testLocal, uint16(i), time.Duration(i))
+		list.note(testLocal, 0, time.Duration(i))
+	}
+	if len(list) != maxOpen || list.find(testLocal, 0) == nil || list.find(testLocal, 1) != nil || list.find(testLocal, 3*maxOpen-1) == nil {
+		t.Errorf("%d entries", len(list))
+	}
+	list.forget(testLocal, 0)
+	list.forget(testRemote, 5)
+	if len(list) != maxOpen-1 || list.find(testLocal, 0) != nil {
+		t.Errorf("%d entries", len(list))
+	}
+}
