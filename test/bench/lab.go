@@ -28,13 +28,17 @@ const (
 	kernelClient = "kernel-client"
 	kernelServer = "kernel-server"
 	sandboxHost  = "sandbox-host"
+	inlineHost   = "inline-host"
 )
 
-// The two sides of the comparison.
+// The sides of the comparison.
 const (
 	kernelSide  = "kernel"
-	sandboxSide = "sandbox"
+	sandboxSide = "sandbox" // the server's socket calls are intercepted
+	inlineSide  = "inline"  // the server has the sockets of the sandbox's kernel
 )
+
+var sides = []string{kernelSide, sandboxSide, inlineSide}
 
 const (
 	port = 5201
@@ -69,14 +73,13 @@ func newLab(ctx context.Context, o *options) (*lab, error) {
 			return l, err
 		}
 	}
-	if o.only != sandboxSide {
-		if err := l.startKernelSide(); err != nil {
-			return l, fmt.Errorf("kernel side: %w", err)
+	starts := map[string]func() error{kernelSide: l.startKernelSide, sandboxSide: l.startSandboxSide, inlineSide: l.startInlineSide}
+	for _, side := range sides {
+		if o.only != "" && o.only != side {
+			continue
 		}
-	}
-	if o.only != kernelSide {
-		if err := l.startSandboxSide(); err != nil {
-			return l, fmt.Errorf("sandbox side: %w", err)
+		if err := starts[side](); err != nil {
+			return l, fmt.Errorf("%s side: %w", side, err)
 		}
 	}
 	return l, nil
@@ -94,7 +97,7 @@ func collectDead() {
 		if err != nil || syscall.Kill(pid, 0) != syscall.ESRCH {
 			continue
 		}
-		for _, ns := range []string{kernelClient, kernelServer, sandboxHost} {
+		for _, ns := range []string{kernelClient, kernelServer, sandboxHost, inlineHost} {
 			_ = hostlink.DeleteNetNS(filepath.Join(dir, ns))
 		}
 		_ = os.RemoveAll(dir)
@@ -214,31 +217,60 @@ func addressUp(ifname, cidr string) error {
 // startSandboxSide runs the same server in a sandbox whose host is the client's
 // namespace.
 func (l *lab) startSandboxSide() error {
-	command, err := filepath.Abs(l.o.command)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(command); err != nil {
-		return fmt.Errorf("-tcpcni: %w", err)
-	}
-	host, err := l.namespace(sandboxHost)
-	if err != nil {
-		return err
-	}
-	conf := filepath.Join(l.dir, "bench.conflist")
-	text := fmt.Sprintf(`{"cniVersion":"1.1.0","name":"bench","plugins":[{"type":"tcpcni","uplink":"ptp","mtu":%d,"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"10.87.0.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}`,
-		l.o.mtu, filepath.Join(l.dir, "ipam"))
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return err
-	}
-	env := append(os.Environ(), "TCPCNI_STATE="+l.state())
-	err = l.start(host, env, command, "run", "--name", "bench", "--conf", conf, "--",
-		filepath.Join(l.dir, "server"), fmt.Sprint(port))
+	host, err := l.sandbox(sandboxHost, sandboxSide, "10.87.0", filepath.Join(l.dir, "server"), fmt.Sprint(port))
 	if err != nil {
 		return err
 	}
 	l.client[sandboxSide], l.server[sandboxSide] = host, "10.87.0.2"
 	return l.reach(sandboxSide)
+}
+
+// startInlineSide runs the server on the kernel's sockets in the namespace of a
+// sandbox whose own program only waits.
+func (l *lab) startInlineSide() error {
+	pid := filepath.Join(l.dir, "waiting")
+	host, err := l.sandbox(inlineHost, inlineSide, "10.89.0", "sh", "-c", "echo $$ >"+pid+".new; mv "+pid+".new "+pid+"; exec sleep infinity")
+	if err != nil {
+		return err
+	}
+	var text []byte
+	for end := time.Now().Add(patience); time.Now().Before(end) && l.ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		if text, err = os.ReadFile(pid); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		return err
+	}
+	inside := "/proc/" + strings.TrimSpace(string(text)) + "/ns/net"
+	if err := l.start(inside, nil, filepath.Join(l.dir, "server"), fmt.Sprint(port), congestion); err != nil {
+		return err
+	}
+	l.client[inlineSide], l.server[inlineSide] = host, "10.89.0.2"
+	return l.reach(inlineSide)
+}
+
+// sandbox runs a program in a sandbox of a new host, whose path it returns; net
+// are the first three numbers of its network.
+func (l *lab) sandbox(hostName, name, net string, program ...string) (host string, err error) {
+	command, err := filepath.Abs(l.o.command)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(command); err != nil {
+		return "", fmt.Errorf("-tcpcni: %w", err)
+	}
+	if host, err = l.namespace(hostName); err != nil {
+		return "", err
+	}
+	conf := filepath.Join(l.dir, name+".conflist")
+	text := fmt.Sprintf(`{"cniVersion":"1.1.0","name":"%s","plugins":[{"type":"tcpcni","uplink":"ptp","mtu":%d,"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"%s.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}`,
+		name, l.o.mtu, filepath.Join(l.dir, "ipam"), net)
+	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
+		return "", err
+	}
+	env := append(os.Environ(), "TCPCNI_STATE="+l.state())
+	return host, l.start(host, env, command, append([]string{"run", "--name", name, "--conf", conf, "--"}, program...)...)
 }
 
 func (l *lab) state() string { return filepath.Join(l.dir, "state") }

@@ -1,7 +1,8 @@
-// Command bench compares the sandbox path with the kernel's own TCP. One client
-// and one server program, both plain C, run first on two kernels' sockets with
-// a veth pair between them and then with the server inside a sandbox, by turns,
-// round after round; what counts is the median and its ratio to the kernel's.
+// Command bench compares the sandbox path and the inline path with the kernel's
+// own TCP. One client and one server program, both plain C, run on two kernels'
+// sockets with a veth pair between them, with the server inside a sandbox, and
+// with the server on the sockets of a sandbox's kernel, by turns, round after
+// round; what counts is the median and its ratio to the kernel's.
 //
 // Everything happens in network namespaces of its own, with cubic on the
 // kernel's side. The numbers mean something on a machine that does nothing else:
@@ -36,7 +37,7 @@ type options struct {
 func parseOptions() (*options, error) {
 	o := new(options)
 	flag.StringVar(&o.command, "tcpcni", "bin/tcpcni", "the command under test")
-	flag.StringVar(&o.only, "only", "", "measure one side: kernel or sandbox")
+	flag.StringVar(&o.only, "only", "", "measure one side: kernel, sandbox or inline")
 	flag.StringVar(&o.tests, "tests", "", "measure what matches one of these comma-separated prefixes, such as up,rr-1,memory (default everything)")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds, at least 1; each measures everything once on each side")
 	flag.DurationVar(&o.duration, "time", 2*time.Second, "length of one measurement, at least 10ms")
@@ -51,7 +52,7 @@ func parseOptions() (*options, error) {
 		value    any
 		accepted string
 	}{
-		{slices.Contains([]string{"", kernelSide, sandboxSide}, o.only), "-only", o.only, "kernel, sandbox"},
+		{o.only == "" || slices.Contains(sides, o.only), "-only", o.only, strings.Join(sides, ", ")},
 		{o.rounds >= 1, "-rounds", o.rounds, "1 and more"},
 		{o.duration >= 10*time.Millisecond, "-time", o.duration, "10ms and more"},
 		{o.mtu >= 1280 && o.mtu <= 65521, "-mtu", o.mtu, "1280 to 65521"},
@@ -105,7 +106,7 @@ func bench(ctx context.Context, o *options) (missed int, err error) {
 	}
 	r := newReport(o)
 	// The memory first, while the machine is quiet and the engines are young.
-	if o.only != kernelSide && o.wants("memory") {
+	if l.server[sandboxSide] != "" && o.wants("memory") {
 		if err := l.memory(r); err != nil {
 			return 0, err
 		}

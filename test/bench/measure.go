@@ -17,7 +17,7 @@ type test struct {
 	count int
 	unit  string
 	scale float64 // from the client's number to the unit
-	floor float64 // of the ratio to the kernel; 0 is none
+	floor float64 // of the sandbox's ratio to the kernel; 0 is none
 }
 
 const (
@@ -53,7 +53,7 @@ func (l *lab) speed(r *report) error {
 			if !l.o.wants(t.name) {
 				continue
 			}
-			for _, side := range []string{kernelSide, sandboxSide} {
+			for _, side := range sides {
 				if l.server[side] == "" {
 					continue
 				}
@@ -97,9 +97,9 @@ func (l *lab) memory(r *report) error {
 	return nil
 }
 
-// enginePID finds the engine of the lab's only sandbox.
+// enginePID finds the engine of the sandbox whose server is intercepted.
 func (l *lab) enginePID() (int, error) {
-	files, err := filepath.Glob(filepath.Join(l.state(), "sandboxes", "*", "engine.pid"))
+	files, err := filepath.Glob(filepath.Join(l.state(), "sandboxes", "*"+sandboxSide+"*", "engine.pid"))
 	if err != nil || len(files) != 1 {
 		return 0, fmt.Errorf("engine.pid: found %v, %v", files, err)
 	}

@@ -34,6 +34,7 @@ type result struct {
 	Median map[string]float64   `json:"median"`
 	Ratio  float64              `json:"ratio,omitempty"` // sandbox to kernel; 0 unless both were measured
 	Floor  float64              `json:"floor,omitempty"`
+	Inline float64              `json:"inlineRatio,omitempty"` // inline path to kernel
 }
 
 func newReport(o *options) *report {
@@ -60,6 +61,9 @@ func (r *report) add(name, side string, value float64) {
 	if k, s := res.Median[kernelSide], res.Median[sandboxSide]; k > 0 && s > 0 {
 		res.Ratio = s / k
 	}
+	if k, s := res.Median[kernelSide], res.Median[inlineSide]; k > 0 && s > 0 {
+		res.Inline = s / k
+	}
 }
 
 func median(v []float64) float64 {
@@ -81,8 +85,8 @@ func verdict(limited, ok bool) string {
 	return "MISSED"
 }
 
-// rows returns the lines of the table: what, kernel, sandbox, ratio, limit,
-// verdict.
+// rows returns the lines of the table: what, kernel, the path under test, ratio,
+// limit, verdict.
 func (r *report) rows() [][]string {
 	number := func(v float64) string {
 		switch {
@@ -110,8 +114,12 @@ func (r *report) rows() [][]string {
 		if t.floor > 0 {
 			limit = fmt.Sprintf("≥ %.2f", t.floor)
 		}
-		rows = append(rows, []string{t.what + ", " + t.unit, number(res.Median[kernelSide]), number(res.Median[sandboxSide]),
+		kernel := number(res.Median[kernelSide])
+		rows = append(rows, []string{t.what + ", " + t.unit, kernel, number(res.Median[sandboxSide]),
 			ratio(res.Ratio), limit, verdict(t.floor > 0 && res.Ratio > 0, res.Ratio >= t.floor)})
+		if len(res.Rounds[inlineSide]) > 0 {
+			rows = append(rows, []string{"the same inline", kernel, number(res.Median[inlineSide]), ratio(res.Inline), "", ""})
+		}
 	}
 	if r.IdleRSS > 0 {
 		rows = append(rows,
@@ -137,7 +145,7 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "Linux %s, %d processors, load %s before, MTU %d, medians of %d rounds of %gs\n\n", r.Kernel, r.CPUs, r.Load, r.MTU, r.Rounds, r.Seconds)
 	t := tabwriter.NewWriter(w, 0, 0, 1, ' ', tabwriter.Debug)
 	line := func(cells ...string) { fmt.Fprintf(t, "| %s\t\n", strings.Join(cells, "\t ")) }
-	line("measured", "kernel", "sandbox", "ratio", "limit", "")
+	line("measured", "kernel", "tcpcni", "ratio", "limit", "")
 	line("---", "---", "---", "---", "---", "---")
 	for _, row := range r.rows() {
 		line(row...)
