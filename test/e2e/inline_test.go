@@ -301,6 +301,62 @@ for addr in sys.argv[1:]:
 	}
 }
 
+// A peer that vanishes without a word is found by the engine's own keep-alive on
+// its side, whatever the program has asked of its kernel.
+func TestInlineDeadPeer(t *testing.T) {
+	h := newHost(t)
+	pod := h.plain(`"tunables":{"tcp_keepalive_time":"1","tcp_keepalive_intvl":"1","tcp_keepalive_probes":"2"},`)
+	far := routed(h, "1500")
+	const wait = `
+import errno, socket, sys
+if sys.argv[1] == 'listen':
+    l = socket.socket()
+    l.bind(('0.0.0.0', 7000))
+    l.listen(1)
+    print('ready')
+    s, _ = l.accept()
+else:
+    s = socket.create_connection((sys.argv[1], 7000))
+print('connected')
+try:
+    print(s.recv(1))
+except OSError as e:
+    print(errno.errorcode[e.errno])
+`
+	far.start(python(wait, "listen")...).line("ready")
+	c := pod.start(python(wait, "192.0.2.2")...)
+	c.line("connected")
+	sh(t, "ip", "-n", far.name, "link", "set", "near", "down")
+	if got := c.ok(); got != "connected\nECONNRESET\n" {
+		t.Errorf("the program sees %q", got)
+	}
+}
+
+// Connections to somebody who never answers go when their time is over, also
+// when the program has stopped waiting.
+func TestInlineGivenUp(t *testing.T) {
+	h := newHost(t)
+	pod := h.plain(`"tunables":{"tcp_syn_retries":"1"},`)
+	beyond(h, "1500") // it knows no way back
+	h.sh("sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
+	const try = `
+import socket
+for i in range(20):
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex(('192.0.2.2', 7000 + i))
+    socks = globals().setdefault('socks', []) + [s]
+print('asked')
+`
+	pod.start(python(try)...).line("asked")
+	eventually(t, "that the connections are under way", func() bool {
+		return pod.status().Inline.Out == 20
+	})
+	eventually(t, "the end of every attempt", func() bool {
+		return pod.status().Inline.Connections == 0
+	})
+}
+
 // Intercepted and plain programs of one sandbox, each on its own port, are one
 // pod to the network; to each other they are there under the pod's addresses and
 // on loopback.
