@@ -77,7 +77,7 @@ type forwarding struct {
 // offer shows the packet s.in to the forwarder. It reports whether that settles
 // it.
 func (s *Stack) offer() bool {
-	if s.forwarder == nil || s.in.link == nil || s.in.proto == wire.ProtoTCP {
+	if s.forwarder == nil || s.in.link == nil || staysHere(s.in.proto, s.in.body) {
 		return false
 	}
 	p := &s.forward.p
@@ -95,6 +95,20 @@ func (s *Stack) offerPacket(p *ForwardPacket) bool {
 	}
 	s.counters.Forward.Taken++
 	return true
+}
+
+// staysHere reports whether a segment is never for somebody else: TCP, which
+// ends here, and what changes the configuration of a host.
+func staysHere(proto uint8, segment []byte) bool {
+	switch proto {
+	case wire.ProtoTCP:
+		return true
+	case wire.ProtoICMP4:
+		return len(segment) == 0 || segment[0] == wire.ICMP4Redirect || segment[0] == wire.ICMP4RouterAdvert || segment[0] == wire.ICMP4RouterSolicit
+	case wire.ProtoICMP6:
+		return len(segment) == 0 || segment[0] >= wire.ICMP6RouterSolicit && segment[0] <= wire.ICMP6Redirect
+	}
+	return false
 }
 
 // describe makes p of s.in; false: the packet cannot travel.

@@ -28,8 +28,6 @@ func (s *Stack) inputICMP4(b []byte) {
 	case wire.ICMP4Unreachable, wire.ICMP4TimeExceeded, wire.ICMP4ParamProblem:
 		c.InErrorMsgs++
 		s.inputError4(&h, body)
-	case wire.ICMP4Redirect, wire.ICMP4RouterAdvert, wire.ICMP4RouterSolicit:
-		c.InOthers++
 	default:
 		c.InOthers++
 		s.offer()

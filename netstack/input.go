@@ -98,6 +98,7 @@ func (s *Stack) dispatch(proto uint8, b []byte, c *IPCounters) bool {
 		c.InDelivers++
 		return s.fromPeer(proto, b)
 	case in.foreign:
+		c.InDelivers++
 		return s.offer()
 	}
 	return s.deliver(proto, b, c) || s.offer()
