@@ -70,9 +70,6 @@ func prepareVerb(args *skel.CmdArgs) (*Config, Sandbox, error) {
 	if err != nil {
 		return nil, Sandbox{}, invalid(err)
 	}
-	if c.MTU == 0 {
-		c.MTU = DefaultMTU
-	}
 	dir, err := StateDir()
 	if err != nil {
 		return nil, Sandbox{}, types.NewError(types.ErrInvalidEnvironmentVariables, err.Error(), "")
@@ -106,6 +103,9 @@ func attach(c *Config, s Sandbox, args *skel.CmdArgs) (r *current.Result, err er
 	defer func() { err = u.run(err) }()
 
 	l, err := layOut(&u, c, s, args)
+	if err == nil {
+		err = c.gotIPs(l.result)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -207,7 +207,12 @@ func (c *Config) gotIPs(r *current.Result) error {
 			got, _ := netip.AddrFromSlice(ip.Address.IP)
 			return got.Unmap() == want
 		}) {
-			return fmt.Errorf("ips: %s: accepted: addresses that the IPAM plugin %q gives when it is asked; it gave %s", want, c.IPAMType, addresses(r))
+			from := fmt.Sprintf("the IPAM plugin %q", c.IPAMType)
+			if c.Uplink == UplinkChained {
+				from = "the plugin before"
+			}
+			return failed(types.ErrInvalidNetworkConfig, "other addresses than the runtime asks for",
+				fmt.Errorf("ips: %s: accepted: an address that %s gives when it is asked; it gave %s", want, from, addresses(r)))
 		}
 	}
 	return nil
