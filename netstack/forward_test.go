@@ -377,6 +377,9 @@ func TestReject(t *testing.T) {
 		b, r := newInner(t)
 		b.send(ask)
 		r.got[0].MTU = 1234
+		if e == errno.EACCES {
+			r.got[0].Link = 0
+		}
 		b.s.Reject(&r.got[0], e)
 		p := b.one("reject", b.out.log)
 		m := p.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4)
@@ -390,6 +393,13 @@ func TestReject(t *testing.T) {
 		if m6.TypeCode != layers.CreateICMPv6TypeCode(want[2], want[3]) || !bytes.Equal(m6.Payload[4:], packetOf(ask6)) || (be16(m6.Payload[2:]) == 1300) != (e == errno.EMSGSIZE) {
 			t.Errorf("%v: %v", e, m6)
 		}
+	}
+	out, or := newOuter(t)
+	out.send(build(eth4(), ip4(17, "10.87.0.1", "10.87.0.2"), udpHdr(1, 9), raw("x")))
+	or.got[0].Link = 0
+	out.s.Reject(&or.got[0], errno.EHOSTUNREACH)
+	if m := out.one("reject", out.out.log).Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4); m.TypeCode != layers.CreateICMPv4TypeCode(3, 1) {
+		t.Error(m)
 	}
 	b, r := newInner(t)
 	quote := build(ip4(17, "8.8.8.8", "10.87.0.1"), udpHdr(1, 2), raw("x"))

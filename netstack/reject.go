@@ -6,6 +6,7 @@ package netstack
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/netstack/wire"
@@ -28,12 +29,18 @@ var refusals = map[errno.Errno]refusal{
 // (fragmentation needed or packet too big, p.MTU), ENETUNREACH, EHOSTUNREACH,
 // EACCES (administratively prohibited), ECONNREFUSED (port unreachable); others
 // count as EHOSTUNREACH. Nothing is sent about ICMP errors and group packets, and
-// no more than the rate for ICMP errors allows.
+// no more than the rate for ICMP errors allows. p.Link may be 0, as Forward of
+// another stack wants it: the error leaves by the way to the sender.
 func (s *Stack) Reject(p *ForwardPacket, why errno.Errno) {
-	l := s.link(p.Link)
 	var h outgoing
-	if l == nil || h.read(p) != 0 {
+	if h.read(p) != 0 {
 		return
+	}
+	l := s.link(p.Link)
+	if l == nil {
+		if l = s.linkTo(h.src, h.dst); l == nil {
+			return
+		}
 	}
 	s.counters.Forward.Rejects++
 	body, proto := h.unfrag, p.Data[6]
@@ -49,6 +56,15 @@ func (s *Stack) Reject(p *ForwardPacket, why errno.Errno) {
 	s.in.isError = errorMessage(proto, s.in.body)
 	s.refuse(why, p.MTU)
 	s.in = was
+}
+
+// linkTo is the link by which packets from src to dst leave; nil: none.
+func (s *Stack) linkTo(dst, src netip.Addr) *link {
+	if s.transparent != nil {
+		return s.transparent
+	}
+	w, _ := s.route(src, dst, 0)
+	return w.link
 }
 
 // refuse answers the packet s.in.
