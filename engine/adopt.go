@@ -17,6 +17,8 @@ package engine
 // nobody anything. So the engine serves only after that.
 
 import (
+	"net/netip"
+
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
@@ -38,8 +40,11 @@ type adoption struct {
 	calls     []call    // to be executed again
 	listeners []*stream // bound, to listen again once every socket is bound
 	attempts  []*stream // to connect again
-	lost      int       // connections
+	lost      []tie     // connections
 }
+
+// A tie is the two ends of a connection.
+type tie struct{ local, peer netip.AddrPort }
 
 // adopt takes over what can be taken over. Nothing in a legacy is an error: what
 // makes no sense is left to end with the keeper. The calls of the result are for
@@ -66,7 +71,7 @@ func (e *engine) adopt(l legacy) *adoption {
 	for _, s := range a.attempts {
 		s.restoreAttempt()
 	}
-	e.log.Info("took over", "sockets", e.socks.live, "connections lost", a.lost, "calls", len(a.calls))
+	e.log.Info("took over", "sockets", e.socks.live, "connections lost", len(a.lost), "calls", len(a.calls))
 	return a
 }
 
@@ -100,7 +105,7 @@ func (a *adoption) restore(x *relic, fd int) {
 	s.stream = s
 	s.tcp = a.stack.NewTCP(s.domain, s)
 	if x.phase == phaseConnected {
-		a.lost++
+		a.lost = append(a.lost, tie{x.at, x.peer})
 		s.mourn()
 		return
 	}
@@ -260,8 +265,8 @@ func (a *adoption) note(list []hostlink.Notification) {
 }
 
 // reissue does what has to wait until the keeper is dead: it opens the kernel's
-// listeners on the ports of intercepted ones, and executes the calls that were
-// under way.
+// listeners on the ports of intercepted ones, executes the calls that were under
+// way, and tells the peers of lost connections.
 func (a *adoption) reissue() {
 	for _, s := range a.listeners {
 		if s.phase == phaseListening {
@@ -278,7 +283,10 @@ func (a *adoption) reissue() {
 		}
 		c.forget()
 	}
-	a.calls = nil
+	for _, t := range a.lost {
+		a.stack.TCP().Disown(t.local, t.peer)
+	}
+	a.calls, a.lost = nil, nil
 }
 
 // recall keeps a socket without an E under its cookie.

@@ -49,8 +49,8 @@ const (
 	slotFilled  = 36 // uint32, bytes
 	slotBacklog = 40 // int32
 	slotOptions = 44 // uint32, their number
-	slotLocal   = 48 // address of bind(2)
-	slotPeer    = 72 // address of connect(2)
+	slotLocal   = 48 // address of bind(2), or of the connection
+	slotPeer    = 72 // address of connect(2), or of the connection's peer
 )
 
 // Offsets within an address: 16 bytes, a port, a form.
@@ -157,9 +157,13 @@ func (s *sock) record() {
 	binary.NativeEndian.PutUint64(b[slotCookie:], s.cookie)
 	binary.NativeEndian.PutUint64(b[slotInode:], s.inode)
 	binary.NativeEndian.PutUint32(b[slotUID:], s.uid)
+	local, peer := s.at, s.peer
+	if st := s.stream; st != nil && st.phase == phaseConnected {
+		local, peer = st.tcp.LocalAddr(), st.tcp.RemoteAddr()
+	}
 	binary.NativeEndian.PutUint32(b[slotOptions:], uint32(j.putOptions(s)))
-	putAddr(b[slotLocal:], s.at)
-	putAddr(b[slotPeer:], s.peer)
+	putAddr(b[slotLocal:], local)
+	putAddr(b[slotPeer:], peer)
 	j.mem.Publish(at+slotValid, 1)
 }
 

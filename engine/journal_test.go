@@ -219,8 +219,8 @@ func TestAdoptConnection(t *testing.T) {
 		t.Fatal(e)
 	}
 	e, a := succeed(t, old)
-	if a.lost != 1 {
-		t.Errorf("%d connections lost", a.lost)
+	if len(a.lost) != 1 {
+		t.Errorf("%d connections lost", len(a.lost))
 	}
 	var b [16]byte
 	if n, no := hostlink.Recv(p, b[:], 0); no != 0 || string(b[:n]) != "before" {

@@ -33,9 +33,11 @@ func TestEngineKilledServerInside(t *testing.T) {
 	p, got := curl(t, h, "http://"+pod.v4+"/file")
 	eventually(t, "the transfer under way", func() bool { return got.size() > 1<<20 })
 	pod.crash()
+	if p.wait() == 0 {
+		t.Errorf("curl is content with %d bytes of %d", got.size(), file.size)
+	}
 	h.start("curl", "-sS", "--fail", "http://"+pod.v4+"/hello").ok()
 	// The servers see their connections end, and stop in order when asked.
 	web.signal(syscall.SIGQUIT)
 	web.wait()
-	p.stop()
 }

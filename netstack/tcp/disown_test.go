@@ -1,0 +1,54 @@
+package tcp
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+func TestDisown(t *testing.T) {
+	local, remote := netip.AddrPortFrom(testLocal, 80), netip.AddrPortFrom(testRemote, 5000)
+	for name, c := range map[string]struct {
+		local, remote netip.AddrPort
+		sent          int
+	}{
+		"a peer":               {local, remote, 1},
+		"an address of others": {remote, remote, 0},
+		"a peer in this stack": {local, local, 0},
+		"no port":              {local, netip.AddrPortFrom(testRemote, 0), 0},
+		"no way":               {local, netip.MustParseAddrPort("203.0.113.1:1"), 0},
+		"nothing":              {netip.AddrPort{}, netip.AddrPort{}, 0},
+	} {
+		s := newScript(t, nil)
+		s.l.Disown(c.local, c.remote)
+		if len(s.out) != c.sent {
+			t.Fatalf("%s: %d segments, want %d", name, len(s.out), c.sent)
+		}
+		if c.sent == 0 {
+			continue
+		}
+		if h := s.out[0].h; h.Flags != wire.TCPSyn || h.SrcPort != 80 || h.DstPort != 5000 {
+			t.Errorf("%s: %+v", name, h)
+		}
+	}
+}
+
+// Both ends of a connection in one story: the peer's answer to what Disown sends
+// brings the reset.
+func TestDisownedPeerIsReset(t *testing.T) {
+	s := newScript(t, nil)
+	s.l.Disown(netip.AddrPortFrom(testLocal, 80), netip.AddrPortFrom(testRemote, 5000))
+	probe := s.out[0].h
+	// The peer stands at 1000 and expects 2000.
+	rx := Rx{Src: testRemote, Dst: testLocal, Header: wire.TCP{
+		SrcPort: probe.DstPort, DstPort: probe.SrcPort, Seq: 1000, Ack: 2000, Flags: wire.TCPAck, WScale: -1,
+	}}
+	s.l.Input(&rx)
+	if len(s.out) != 2 {
+		t.Fatalf("%d segments, want the reset", len(s.out))
+	}
+	if h := s.out[1].h; h.Flags != wire.TCPRst || h.Seq != 2000 {
+		t.Errorf("answer: %+v, want a RST at 2000", h)
+	}
+}
