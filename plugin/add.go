@@ -43,9 +43,9 @@ func cmdAdd(args *skel.CmdArgs) error {
 	}
 	r, err := attach(c, s, args)
 	if err != nil {
-		return errors.Join(err, lock.Remove())
+		return errors.Join(err, s.unlock(lock))
 	}
-	return errors.Join(types.PrintResult(r, c.CNIVersion), lock.Unlock())
+	return errors.Join(types.PrintResult(r, c.CNIVersion), s.unlock(lock))
 }
 
 // checkPlace checks what the plugin's place in its list asks for: a plugin before

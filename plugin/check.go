@@ -34,7 +34,7 @@ func cmdCheck(args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer func() { _ = s.unlock(lock) }()
 	rec, err := s.Record()
 	if err != nil {
 		return types.NewError(types.ErrUnknownContainer, "no record of the attachment", err.Error())

@@ -31,10 +31,7 @@ func cmdDel(args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
-	if err := detach(c, s, args); err != nil {
-		return errors.Join(err, lock.Unlock())
-	}
-	return lock.Remove()
+	return errors.Join(detach(c, s, args), s.unlock(lock))
 }
 
 // detach goes through every step whatever becomes of the others. The record

@@ -51,7 +51,7 @@ func collect(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer func() { _ = s.unlock(lock) }()
 	rec, err := s.Record()
 	if err != nil || rec.Network != c.Name {
 		return nil //nolint:nilerr // gone meanwhile, or another network's
@@ -67,7 +67,7 @@ func collect(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	if err := detach(c, s, &skel.CmdArgs{Netns: rec.NetNS, StdinData: args.StdinData}); err != nil {
 		return fmt.Errorf("attachment %s of %s: %w", s.IfName, s.ContainerID, err)
 	}
-	return lock.Remove()
+	return nil
 }
 
 func setenv(vars map[string]string) (restore func(), err error) {

@@ -59,7 +59,7 @@ func (s Sandbox) removeUnrecorded() error {
 	if err != nil {
 		return nil //nolint:nilerr // somebody is at it
 	}
-	defer func() { _ = lock.Unlock() }()
+	defer func() { _ = s.unlock(lock) }()
 	if _, err := s.Record(); !errors.Is(err, os.ErrNotExist) {
 		return nil //nolint:nilerr // one that cannot be read is for a person to look at
 	}
@@ -67,7 +67,7 @@ func (s Sandbox) removeUnrecorded() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(s.Dir), lock.Remove())
+	return os.RemoveAll(s.Dir)
 }
 
 // collectLocks removes locks that a killed verb left: those that nobody holds, of

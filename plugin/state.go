@@ -138,6 +138,15 @@ func (s Sandbox) lock() (*process.FileLock, error) {
 	return process.Lock(ctx, s.lockPath())
 }
 
+// unlock gives the attachment's lock back. Its file stays with the attachment and
+// goes with it.
+func (s Sandbox) unlock(l *process.FileLock) error {
+	if _, err := os.Stat(s.Dir); errors.Is(err, os.ErrNotExist) {
+		return l.Remove()
+	}
+	return l.Unlock()
+}
+
 // lockPath is beside the directory. A container ID cannot start with a dot, so no
 // attachment has this name.
 func (s Sandbox) lockPath() string {

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -318,7 +319,29 @@ func TestCheckFindsDamage(t *testing.T) {
 		damage func(h *host, c container)
 		says   string
 	}{
-		"eth0 gone":     {func(h *host, c container) { h.run(c.netNS, "ip", "link", "del", "eth0") }, "eth0"},
+		"eth0 gone":  {func(h *host, c container) { h.run(c.netNS, "ip", "link", "del", "eth0") }, "eth0"},
+		"eth0's mtu": {func(h *host, c container) { h.run(c.netNS, "ip", "link", "set", "eth0", "mtu", "1400") }, "mtu is 1400"},
+		"eth0's mac": {func(h *host, c container) {
+			h.run(c.netNS, "ip", "link", "set", "eth0", "address", "02:00:00:00:00:01")
+		}, "address is 02:00:00:00:00:01"},
+		"one more route": {func(h *host, c container) { h.run(c.netNS, "ip", "route", "add", "192.0.2.0/24", "via", "10.87.0.1") }, "192.0.2.0/24 that ADD did not make"},
+		"another route": {func(h *host, c container) {
+			h.run(c.netNS, "ip", "route", "change", "default", "via", "10.87.0.1", "mtu", "1400")
+		}, "0.0.0.0/0"},
+		"one more address": {func(h *host, c container) { h.run(c.netNS, "ip", "addr", "add", "192.0.2.1/32", "dev", "eth0") }, "192.0.2.1/32, which ADD did not give"},
+		"no gateway": {func(h *host, _ container) {
+			h.run(h.netNS, "ip", "addr", "del", "10.87.0.1/32", "dev", uplinkName("box", "eth0"))
+		}, "10.87.0.1/32 is missing"},
+		"no masquerading": {func(h *host, _ container) {
+			h.run(h.netNS, "nft", "flush", "chain", "inet", "cni_plugins_masquerade", "masq_checks")
+		}, "masquerading"},
+		"engine hangs": {func(h *host, c container) {
+			id, err := SandboxAt(h.state, c.id, "eth0").Engine()
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			h.run(h.netNS, "kill", "-STOP", fmt.Sprint(id.PID))
+		}, "does not answer"},
 		"eth0 down":     {func(h *host, c container) { h.run(c.netNS, "ip", "link", "set", "eth0", "down") }, "down"},
 		"no address":    {func(h *host, c container) { h.run(c.netNS, "ip", "addr", "del", "fd87::2/64", "dev", "eth0") }, "fd87::2/64 is missing"},
 		"no route":      {func(h *host, c container) { h.run(c.netNS, "ip", "route", "del", "default") }, "0.0.0.0/0 is missing"},
@@ -338,10 +361,12 @@ func TestCheckFindsDamage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			c := h.container("box")
-			text := h.must("ADD", c, testConf())
+			conf := testConf("ipMasq", "true")
+			text := h.must("ADD", c, conf)
+			h.must("CHECK", c, withResult(conf, text))
 			d.damage(h, c)
-			h.fails("CHECK", c, withResult(testConf(), text), d.says)
-			h.must("DEL", c, testConf())
+			h.fails("CHECK", c, withResult(conf, text), d.says)
+			h.must("DEL", c, conf)
 			h.bare(c)
 		})
 	}
