@@ -162,9 +162,18 @@ func (h *host) remove() {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
 	}
 	sh(h.t, "ip", "netns", "del", h.name)
+	for _, at := range h.mounts() { // a test that failed may leave one
+		_ = syscall.Unmount(at, syscall.MNT_DETACH)
+	}
 	if err := os.RemoveAll(h.state); err != nil {
 		h.t.Error(err)
 	}
+}
+
+// mounts lists the namespaces that are bound to files of the host's state.
+func (h *host) mounts() []string {
+	found, _ := filepath.Glob(h.state + "/sandboxes/*/netns")
+	return found
 }
 
 // processes lists the processes that were started with the host's state
