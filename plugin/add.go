@@ -156,6 +156,9 @@ func layOut(u *undo, c *Config, s Sandbox, args *skel.CmdArgs) (*layout, error) 
 	if err != nil {
 		return nil, err
 	}
+	if err := c.gotIPs(r); err != nil {
+		return nil, failed(types.ErrInvalidNetworkConfig, "addresses that were not given", err)
+	}
 	p, err := makePlan(c, r, mtuFor(c))
 	if err != nil {
 		return nil, failed(types.ErrInvalidNetworkConfig, "addresses that cannot be used", err)

@@ -80,6 +80,7 @@ func TestFailedAddLeavesNothing(t *testing.T) {
 		{"IPAM's result", testConf(), func(h *host, _ container) {
 			h.write("result", `{"cniVersion":"1.1.0","ips":[{"address":"10.0.0.2/24"}]}`, 0o644)
 		}, []string{"10.0.0.2/24", "gateway"}, nil},
+		{"an address that was asked for", testConf("runtimeConfig", `{"ips":["10.87.0.99/24"]}`), func(*host, container) {}, []string{"10.87.0.99", "10.87.0.2/24"}, nil},
 		{"a route that cannot be", testConf(), func(h *host, _ container) {
 			h.write("result", strings.Replace(dual, `"0.0.0.0/0"`, `"192.0.2.0/24","gw":"203.0.113.1"`, 1), 0o644)
 		}, []string{"192.0.2.0/24"}, nil},
