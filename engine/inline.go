@@ -105,6 +105,10 @@ func (e *engine) offeredOut(p *tcp.Pending) bool {
 	}
 	e.inline.stats.Out++
 	x := s.dials(e.stack, p.Domain())
+	// The container's marking of its traffic stays (RFC 2474); the lowest bits
+	// belong to each connection's own congestion signals.
+	o := x.sock.Options()
+	o.TOS, o.TClass = p.TOS()&^3, p.TOS()&^3
 	x.started(e.connectFar(x, p.Remote(), p.Local()))
 	return true
 }

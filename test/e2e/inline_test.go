@@ -503,6 +503,30 @@ func TestInlineWireIsTheEngines(t *testing.T) {
 	}
 }
 
+// A container's marking of its packets is on the wire.
+func TestInlineTrafficClass(t *testing.T) {
+	const mark = `
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET)
+s.setsockopt(*((41, 67) if ':' in sys.argv[1] else (0, 1)), 0xb8)
+s.connect((sys.argv[1], 80))
+s.sendall(b'GET /hello HTTP/1.0\r\n\r\n')
+while s.recv(1000):
+    pass
+`
+	h := newHost(t)
+	pcap := t.TempDir() + "/uplink.pcap"
+	pod := h.plain(`"pcap":"` + pcap + `",`)
+	nginx(t, h, t.TempDir(), 0)
+	for addr, want := range map[string]string{hostV4: "tos 0xb8", hostV6: "class 0xb8"} {
+		pod.start(python(mark, addr)...).ok()
+		text := h.sh("tcpdump", "-n", "-v", "-r", pcap, "host", addr, "and", "tcp", "dst", "port", "80")
+		if n := strings.Count(text, want); n < 4 {
+			t.Errorf("%d packets to %s have %s:\n%s", n, addr, want, text)
+		}
+	}
+}
+
 // A pod cannot speak for somebody else.
 func TestInlineSpoofedSources(t *testing.T) {
 	const send = `
