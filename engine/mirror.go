@@ -23,6 +23,10 @@ const (
 	mirrorBatch = 64
 )
 
+// mirrorMask is edge-triggered: a connection that cannot be taken (EMFILE) does
+// not keep the loop busy, and is taken with the next.
+const mirrorMask = hostlink.In | hostlink.Edge
+
 // mirrors are the kernel's listeners that stand for intercepted ones.
 type mirrors struct {
 	byAddr map[netip.AddrPort]*mirror
@@ -96,7 +100,7 @@ func (e *engine) openMirror(at netip.AddrPort) *mirror {
 	}
 	ms.gen = (ms.gen + 1) & genMask
 	m := &mirror{at: at, fd: fd, gen: ms.gen}
-	if e.poll.Add(fd, hostlink.In, tag(kindMirror, m.gen, fd)) != nil {
+	if e.poll.Add(fd, mirrorMask, tag(kindMirror, m.gen, fd)) != nil {
 		hostlink.CloseFD(fd)
 		return nil
 	}
@@ -143,6 +147,7 @@ func (e *engine) mirrorReady(gen uint32, fd int, _ uint32) {
 		}
 		e.mirrored(conn, from, m.at)
 	}
+	_ = e.poll.Modify(fd, mirrorMask, tag(kindMirror, gen, fd)) // there may be more
 }
 
 // mirrored joins a connection that the kernel has accepted.

@@ -5,8 +5,11 @@ package hostlink
 // those for intercepted programs.
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,20 +81,31 @@ func kernelSocket(a netip.Addr) (int, error) {
 // AcceptKernel takes a connection off a listener of ListenKernel, with the
 // address that it came from. ErrAgain: none waits.
 func AcceptKernel(fd int) (conn int, from netip.AddrPort, err error) {
-	conn, sa, err := unix.Accept4(fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
-	switch {
-	case err == unix.EAGAIN, err == unix.EINTR, err == unix.ECONNABORTED:
+	var sa unix.RawSockaddrInet6 // the larger of the two
+	size := uint32(unsafe.Sizeof(sa))
+	// Not unix.Accept4, which asks for the protocol by a call that the engine's
+	// filter does not know.
+	n, _, e := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)),
+		unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0)
+	switch e {
+	case 0:
+		return int(n), addrPortOf(&sa), nil
+	case unix.EAGAIN, unix.EINTR, unix.ECONNABORTED:
 		return -1, from, ErrAgain
-	case err != nil:
-		return -1, from, err
 	}
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		from = netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
-		from = netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	return -1, from, os.NewSyscallError("accept4", e)
+}
+
+func addrPortOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	port := func(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
+	switch sa.Family {
+	case unix.AF_INET:
+		v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(v4.Addr), port(&v4.Port))
+	case unix.AF_INET6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), port(&sa.Port))
 	}
-	return conn, from, nil
+	return netip.AddrPort{}
 }
 
 // ResetKernel closes a TCP socket of the kernel by RST: socket(7), SO_LINGER
