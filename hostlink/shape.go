@@ -54,11 +54,9 @@ type shaper struct {
 	bytes   int     // of memory in line
 	room    int     // bytes that line may hold
 	free    []*held
+	spare   int // bytes of memory in free
 	dropped uint64
 }
-
-// maxSpare bounds the frames whose memory is kept for others.
-const maxSpare = 64
 
 func newShaper(r Rate) shaper {
 	s := shaper{bucket: newBucket(r)}
@@ -80,10 +78,13 @@ func (s *shaper) enter(n int) *held {
 		s.dropped++
 		return nil
 	}
-	h := new(held)
+	var h *held
 	if last := len(s.free) - 1; last >= 0 {
 		h = s.free[last]
 		s.free = s.free[:last]
+		s.spare -= cap(h.room)
+	} else {
+		h = new(held)
 	}
 	if cap(h.room) < VnetRoom+n {
 		h.room = make([]byte, VnetRoom+n)
@@ -114,8 +115,10 @@ func (s *shaper) leave(now time.Duration) *held {
 	return h
 }
 
+// give keeps a frame's memory for another, up to what the line may hold.
 func (s *shaper) give(h *held) {
-	if len(s.free) < maxSpare {
+	if s.spare+cap(h.room) <= s.room {
+		s.spare += cap(h.room)
 		s.free = append(s.free, h)
 	}
 }

@@ -403,3 +403,34 @@ func TestShapedTCP(t *testing.T) {
 		})
 	}
 }
+
+// A queue that has found its size needs no memory for what passes through it.
+func TestShapeDoesNotAllocate(t *testing.T) {
+	clock, inner := &testClock{at: time.Hour}, &sink{}
+	m := Shape(inner, Rate{}, Rate{BitsPerSecond: 100_000_000, Burst: 8 * 3000}, clock.now)
+	f := plainFrame(1500)
+	turn := func() {
+		for range 1000 {
+			m.Transmit(f)
+		}
+		for at, ok := m.Deadline(); ok; at, ok = m.Deadline() {
+			clock.at = max(clock.at, at)
+			m.Tick()
+		}
+	}
+	turn()
+	if n := testing.AllocsPerRun(20, turn); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if inner.frames == 0 || m.Stats().TxDropped == 0 {
+		t.Errorf("%d frames, %+v", inner.frames, m.Stats())
+	}
+}
+
+// A sink counts what is sent.
+type sink struct {
+	pipeLink
+	frames int
+}
+
+func (s *sink) Transmit(*TxFrame) { s.frames++ }

@@ -183,3 +183,15 @@ func TestMACOrder(t *testing.T) {
 		}
 	}
 }
+
+// containerd marshals structs without names of their own.
+func TestCapabilitiesOfContainerd(t *testing.T) {
+	c, err := ParseConfig([]byte(conf("runtimeConfig", `{"bandwidth":{"IngressRate":8000,"IngressBurst":16000,"EgressRate":0,"EgressBurst":0},
+		"dns":{"Servers":["10.0.0.1"],"Searches":["a.test"],"Options":null},"`+capAnnotations+`":null}`)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Bandwidth == nil || *c.Bandwidth != (engine.Bandwidth{IngressRate: 8000, IngressBurst: 16000}) || len(c.DNS.Nameservers) != 1 || len(c.DNS.Search) != 1 {
+		t.Fatalf("%+v, %+v", c.Bandwidth, c.DNS)
+	}
+}

@@ -93,7 +93,7 @@ var keys = []key{
 		}},
 	{name: "capabilities", shape: object("an object of capabilities and true or false", capabilityFlags()...).
 		is("what the runtime is to pass in runtimeConfig")},
-	{name: "runtimeConfig", perPod: true, shape: object("an object of capabilities", capabilities...).is("what the runtime says about this attachment"),
+	{name: "runtimeConfig", perPod: true, shape: runtimeConfigShape(),
 		read: func(c *Config, _ string, raw json.RawMessage) error { c.runtimeConfig = raw; return nil }},
 	{name: "args", perPod: true, shape: object(`an object with "cni"`, argsKeys...).open().is("what the user says about this attachment, by who is to read it"),
 		read: func(c *Config, _ string, raw json.RawMessage) error { c.args = raw; return nil }},

@@ -36,8 +36,8 @@ var capabilities = []key{
 	{name: "ipRanges", shape: shape{kind: aList, accepted: "a list"}.is("ranges for the IPAM plugin, which checks them")},
 	{name: "portMappings", shape: listOf("a list of port mappings", portMappingShape()).
 		is("ports of the host; the plugin portmap behind this one in the list maps them")},
-	{name: "bandwidth", shape: bandwidthShape("bits per second, and bits that may come at once"), read: readBandwidth},
-	{name: "dns", shape: dnsShape("servers", "searches").is("DNS settings for the result"), read: readRuntimeDNS},
+	{name: "bandwidth", shape: bandwidthShape("bits per second, and bits that may come at once").asGoWrites(), read: readBandwidth},
+	{name: "dns", shape: dnsShape("servers", "searches").asGoWrites().is("DNS settings for the result"), read: readRuntimeDNS},
 	{name: capAnnotations, shape: shape{kind: anObject, accepted: "an object of strings", rest: &shape{kind: aString, accepted: "a string"}}.
 		is("annotations of the pod"),
 		read: into(func(c *Config) *map[string]string { return &c.annotations })},
@@ -45,6 +45,15 @@ var capabilities = []key{
 	{name: "aliases", shape: refused("the plugin registers no names")},
 	{name: "deviceID", shape: refused("the sandbox's interface is a TAP and takes no device of the host")},
 	{name: "cgroupPath", shape: refused("the engine has a cgroup of its own")},
+}
+
+// runtimeConfigShape lets a capability be null.
+func runtimeConfigShape() shape {
+	list := slices.Clone(capabilities)
+	for i := range list {
+		list[i].shape = list[i].shape.orNull()
+	}
+	return object("an object of capabilities", list...).is("what the runtime says about this attachment")
 }
 
 // capabilityFlags are the members of capabilities: which of those the operator
@@ -110,7 +119,7 @@ func readMembers(c *Config, field string, raw json.RawMessage, keys []key) error
 	for _, m := range list {
 		k := find(keys, m.key)
 		switch {
-		case k == nil:
+		case k == nil, kindOf(m.value) == aNull:
 		case k.read != nil:
 			err = k.read(c, field+"."+m.key, m.value)
 		case k.shape.members != nil && k.shape.kind == anObject && k.shape.rest != nil:
@@ -242,7 +251,13 @@ func portMappingShape() shape {
 			}
 			return nil
 		})},
-	).must("containerPort")
+	).checked(func(field string, raw json.RawMessage) error {
+		var m struct{ ContainerPort int }
+		if json.Unmarshal(raw, &m) != nil || m.ContainerPort == 0 {
+			return &FieldError{field + ".containerPort", "missing", "an integer from 1 to 65535"}
+		}
+		return nil
+	}).asGoWrites()
 }
 
 // dnsShape is that of DNS settings, whose lists have other names in the

@@ -235,6 +235,42 @@ func (s shape) open() shape {
 	return s
 }
 
+// orNull lets null stand for an absent value, as programs written in Go write it.
+func (s shape) orNull() shape {
+	inner := s
+	return shape{accepted: s.accepted, about: s.about, either: []*shape{{kind: aNull}, &inner}}
+}
+
+// asGoWrites is an object that a runtime makes: runtimes written in Go write the
+// names of a struct's fields, with a capital, and null for what is not there
+// (containerd does both).
+func (s shape) asGoWrites() shape {
+	var list []key
+	for _, k := range s.members {
+		k.shape = k.shape.orNull()
+		capital := k
+		capital.name = strings.ToUpper(k.name[:1]) + k.name[1:]
+		list = append(list, k, capital)
+	}
+	s.members = list
+	check := s.check
+	return s.checked(func(field string, raw json.RawMessage) error {
+		list, err := members(raw)
+		if err != nil {
+			return within(field, err)
+		}
+		for i, m := range list {
+			if slices.ContainsFunc(list[:i], func(o member) bool { return strings.EqualFold(o.key, m.key) }) {
+				return &FieldError{field + "." + m.key, abbreviate(m.value), "a key that comes once, with a capital or without"}
+			}
+		}
+		if check != nil {
+			return check(field, raw)
+		}
+		return nil
+	})
+}
+
 // must names the members that an object has to have.
 func (s shape) must(names ...string) shape {
 	s.needs = names

@@ -117,7 +117,8 @@ func TestBandwidth(t *testing.T) {
 	r := newRuntime(h, allCapabilities+`"bandwidth":{"ingressRate":1000},`)
 	a := r.container("a")
 	const size, rate = 4 << 20, 64_000_000
-	caps := map[string]any{"bandwidth": map[string]any{"ingressRate": rate, "ingressBurst": 800_000, "egressRate": rate, "egressBurst": 800_000}}
+	// As containerd has it: a struct whose fields have no other names.
+	caps := map[string]any{"bandwidth": struct{ IngressRate, IngressBurst, EgressRate, EgressBurst uint64 }{rate, 800_000, rate, 800_000}}
 	_, err := r.addWith(a, caps)
 	must(t, err)
 	cfg, err := engine.LoadConfig(plugin.SandboxAt(h.state, "a", "eth0").Dir + "/config.json")
