@@ -104,6 +104,7 @@ func serve(addresses []string) error {
 		if err != nil {
 			return err
 		}
+		fmt.Println("serves", a)
 		go func() { failed <- server.Serve(l) }()
 	}
 	return <-failed

@@ -1,7 +1,9 @@
 package suite
 
 import (
+	"bufio"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 )
@@ -109,4 +111,60 @@ func (s *space) service(name, kind string, port, target int) {
 func (s *space) onNode(node string, command ...string) string {
 	s.t.Helper()
 	return must(s.t, "docker", append([]string{"exec", node}, command...)...)
+}
+
+// sandbox is the name that tcpcni has for a pod: its runtime's identifier.
+func (s *space) sandbox(pod, node string) string {
+	s.t.Helper()
+	ip := s.ip(pod)
+	for line := range strings.Lines(s.onNode(node, "/opt/cni/bin/tcpcni", "list")) {
+		if f := strings.Fields(line); len(f) > 1 && slices.Contains(strings.Split(f[1], ","), ip) {
+			return f[0]
+		}
+	}
+	s.t.Fatalf("no sandbox of %s has the address %s", node, ip)
+	return ""
+}
+
+// socketsOf is tcpcni ss for a pod.
+func (s *space) socketsOf(pod, node string, flags ...string) string {
+	s.t.Helper()
+	return s.onNode(node, append(append([]string{"/opt/cni/bin/tcpcni", "ss"}, flags...), s.sandbox(pod, node))...)
+}
+
+// background starts a program and returns what ends it.
+func (s *space) background(name string, args ...string) (stop func()) {
+	s.t.Helper()
+	cmd := exec.Command(name, args...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	return func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
+
+// portForward forwards a free port of the laboratory to a pod's until the test
+// ends, and returns its address.
+func (s *space) portForward(pod string, port int) string {
+	s.t.Helper()
+	cmd := exec.Command("kubectl", "-n", s.name, "port-forward", "--address=127.0.0.1", "pod/"+pod, fmt.Sprintf(":%d", port))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	f := strings.Fields(line) // Forwarding from ADDRESS -> PORT
+	if err != nil || len(f) < 3 {
+		s.t.Fatalf("kubectl port-forward said %q, %v", line, err)
+	}
+	return f[2]
 }
