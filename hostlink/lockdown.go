@@ -85,7 +85,8 @@ var engineRequests = []uint32{
 // Options of level SOL_SOCKET. SO_PEERPIDFD, SO_PASSPIDFD and SO_PASSCRED are
 // not among them: they would give descriptors of processes.
 var (
-	engineGetOptions = []uint32{unix.SO_DOMAIN, unix.SO_TYPE, unix.SO_COOKIE, unix.SO_ERROR, unix.SO_TYPE, unix.SO_DOMAIN, unix.SO_PEERCRED, unix.SO_SNDBUF, unix.SO_RCVBUF}
+	engineGetOptions = []uint32{unix.SO_COOKIE, unix.SO_ERROR, unix.SO_TYPE, unix.SO_DOMAIN, unix.SO_PEERCRED, unix.SO_SNDBUF, unix.SO_RCVBUF,
+		unix.SO_PROTOCOL} // package unix asks for it where a call returns an Internet address
 	engineSetOptions = []uint32{
 		unix.SO_SNDBUF, unix.SO_RCVBUF, unix.SO_RCVLOWAT,
 		unix.SO_RCVTIMEO, unix.SO_SNDTIMEO, unix.SO_RCVTIMEO_NEW, unix.SO_SNDTIMEO_NEW,

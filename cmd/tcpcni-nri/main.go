@@ -161,7 +161,7 @@ func (p *interceptor) adjust(pod *api.PodSandbox, c *api.Container) (*api.Contai
 		return nil, err
 	}
 	adjust := new(api.ContainerAdjustment)
-	adjust.SetLinuxSeccompPolicy(api.FromOCILinuxSeccomp(merged))
+	adjust.SetLinuxSeccompPolicy(api.FromOCILinuxSeccomp(oci.WithoutErrnos(merged)))
 	slog.Info("container uses the engine", "pod", pod.GetNamespace()+"/"+pod.GetName(), "container", c.GetName(), "listener", listener)
 	return adjust, nil
 }
@@ -209,7 +209,15 @@ func fromNRI(l *api.LinuxSeccomp) *specs.LinuxSeccomp {
 	p := &specs.LinuxSeccomp{
 		DefaultAction: specs.LinuxSeccompAction(l.GetDefaultAction()),
 		ListenerPath:  l.GetListenerPath(), ListenerMetadata: l.GetListenerMetadata(),
-		Syscalls: api.ToOCILinuxSyscalls(l.GetSyscalls()),
+	}
+	// Not by api.ToOCILinuxSyscalls, see oci.WithoutErrnos.
+	for _, c := range l.GetSyscalls() {
+		r := specs.LinuxSyscall{Names: c.GetNames(), Action: specs.LinuxSeccompAction(c.GetAction()), Args: api.ToOCILinuxSeccompArgs(c.GetArgs())}
+		if e := c.GetErrnoRet(); e != nil {
+			v := uint(e.GetValue())
+			r.ErrnoRet = &v
+		}
+		p.Syscalls = append(p.Syscalls, r)
 	}
 	if e := l.GetDefaultErrno(); e != nil {
 		v := uint(e.GetValue())
