@@ -2,9 +2,9 @@
 // that a shell cannot ask.
 //
 //	probe serve ADDRESS...        HTTP on each address: / answers with the host
-//	                              name, /peer with who asks, /tcp with the kernel's TCP sockets of this
-//	                              network namespace, /congestion with the option
-//	                              of the connection that asks, /exit ends it
+//	                              name, /peer with who asks, /tcp with the kernel's
+//	                              TCP sockets that this process has, /congestion
+//	                              with the option of the connection that asks
 //	probe get URL                 prints what the URL answers
 //	probe api PATH                asks the cluster's API server as the pod's
 //	                              service account and prints the status
@@ -17,11 +17,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -76,13 +78,8 @@ func serve(addresses []string) error {
 	})
 	mux.HandleFunc("/peer", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, r.RemoteAddr) })
 	mux.HandleFunc("/tcp", func(w http.ResponseWriter, r *http.Request) {
-		for _, f := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
-			b, err := os.ReadFile(f)
-			if err != nil && !os.IsNotExist(err) {
-				http.Error(w, err.Error(), http.StatusInternalServerError)
-				return
-			}
-			w.Write(b)
+		if err := kernelSockets(w); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 	})
 	mux.HandleFunc("/congestion", func(w http.ResponseWriter, r *http.Request) {
@@ -93,7 +90,6 @@ func serve(addresses []string) error {
 		}
 		fmt.Fprintln(w, name)
 	})
-	mux.HandleFunc("/exit", func(http.ResponseWriter, *http.Request) { os.Exit(3) })
 	server := &http.Server{
 		Handler:     mux,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
@@ -108,6 +104,37 @@ func serve(addresses []string) error {
 		go func() { failed <- server.Serve(l) }()
 	}
 	return <-failed
+}
+
+// kernelSockets prints the lines of the kernel's tables that describe a
+// descriptor of this process, by the socket's inode.
+func kernelSockets(w io.Writer) error {
+	own := map[string]bool{}
+	fds, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		return err
+	}
+	for _, fd := range fds {
+		to, _ := os.Readlink(fd)
+		if inode, ok := strings.CutPrefix(to, "socket:["); ok {
+			own[strings.TrimSuffix(inode, "]")] = true
+		}
+	}
+	if len(own) == 0 {
+		return errors.New("no descriptor of a socket in /proc/self/fd")
+	}
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		b, err := os.ReadFile(table)
+		if err != nil && !os.IsNotExist(err) {
+			return err
+		}
+		for line := range strings.Lines(string(b)) {
+			if f := strings.Fields(line); len(f) > 9 && own[f[9]] {
+				io.WriteString(w, line)
+			}
+		}
+	}
+	return nil
 }
 
 func get(url string) error {

@@ -92,7 +92,9 @@ type space struct {
 // described before when the test failed.
 func newSpace(t *testing.T) *space {
 	t.Helper()
-	s := &space{t: t, name: strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(t.Name()))}
+	// The time tells namespaces of several runs on one cluster apart.
+	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
+	s := &space{t: t, name: fmt.Sprintf("%.40s-%x", name, time.Now().UnixMilli()&0xffffff)}
 	must(t, "kubectl", "create", "namespace", s.name)
 	t.Cleanup(func() {
 		if t.Failed() {
