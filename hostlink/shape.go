@@ -74,7 +74,7 @@ func (s *shaper) passes(bytes int, now time.Duration) bool {
 // enter makes room for a frame of n bytes at the end of the line; nil: it is
 // full, and the frame is dropped.
 func (s *shaper) enter(n int) *held {
-	if s.bytes+n > s.room {
+	if s.bytes+VnetRoom+n > s.room {
 		s.dropped++
 		return nil
 	}
@@ -96,7 +96,7 @@ func (s *shaper) enter(n int) *held {
 		s.line, s.head = s.line[:kept], 0
 	}
 	s.line = append(s.line, h)
-	s.bytes += n
+	s.bytes += len(h.room)
 	return h
 }
 
@@ -110,7 +110,7 @@ func (s *shaper) leave(now time.Duration) *held {
 	if s.head++; s.empty() {
 		s.line, s.head = s.line[:0], 0
 	}
-	s.bytes -= len(h.room) - VnetRoom
+	s.bytes -= len(h.room)
 	s.take(h.bytes, now)
 	return h
 }
@@ -156,7 +156,7 @@ func (m *ShapedLink) Transmit(f *TxFrame) {
 		m.inner.Transmit(f)
 		return
 	}
-	if !whole && (!m.tx.holds(size) || m.tx.bytes+n > m.tx.room) {
+	if !whole && (!m.tx.holds(size) || m.tx.bytes+VnetRoom+n > m.tx.room) {
 		m.stage = gather(m.stage[:0], f)
 		m.cutInto(&m.tx, m.stage, int(f.GSOSize))
 		m.drain(now)
@@ -253,7 +253,7 @@ func (m *ShapedLink) receive(f *RxFrame, now time.Duration) bool {
 		m.rx.take(size, now)
 		return true
 	}
-	if !whole && (!m.rx.holds(size) || m.rx.bytes+len(f.Data) > m.rx.room) {
+	if !whole && (!m.rx.holds(size) || m.rx.bytes+VnetRoom+len(f.Data) > m.rx.room) {
 		m.cutInto(&m.rx, f.Data, int(f.GSOSize))
 		return false
 	}
