@@ -50,6 +50,9 @@ func (s *stream) shutdown(p, how int) {
 		s.rdShut = true
 		s.tcp.CloseRead()
 	}
+	if how == abi.SHUT_WR && !s.rdShut && !s.wrShut {
+		s.seal(p)
+	}
 	if how != abi.SHUT_RD {
 		s.wrShut = true
 	}

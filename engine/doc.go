@@ -60,10 +60,9 @@
 //     waiting for it gets a new file behind the calling process's descriptor:
 //     duplicates and epoll sets keep the old one (revive.go).
 //   - When the engine dies, connections end with ECONNRESET and everything else
-//     goes on in the next engine (adopt.go). A program that had shut down writing
-//     sees an end of file instead, as after any reset (reset.go). Datagrams that
-//     waited for a socket without a peer are lost. A socket whose failed connect
-//     was not asked about yet is an AF_UNIX socket to the next engine.
+//     goes on in the next engine (adopt.go). Datagrams that waited for a socket
+//     without a peer are lost. A socket whose failed connect was not asked about
+//     yet is an AF_UNIX socket to the next engine.
 //   - UDP: an ICMP error shows to recv and read as an empty datagram, to the
 //     calls that take an address as the error. send and write without a peer
 //     succeed and leave EDESTADDRREQ for SO_ERROR and the next sendto. FIONREAD

@@ -4,6 +4,12 @@ package engine
 // ("connection reset"). Closing one end of an AF_UNIX pair that holds unread
 // bytes gives the other end ECONNRESET after it has read what was queued for it;
 // closing an empty one gives it an end of file.
+//
+// Once the program has shut down writing nothing can be put there any more. So
+// shutdown puts a byte in front of the end, the seal: it stays in E until both
+// directions have ended well, and the program that waits for an answer hears of a
+// failure also then, or of the engine's death. The seal is sent as urgent data,
+// which marks its place: another thread may be writing.
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
@@ -51,8 +57,8 @@ func (s *stream) takeError(p int) errno.Errno {
 }
 
 // plant puts an unread byte into E through P'. It fails when the program has
-// shut down writing; then the program sees an end of file, and the error in
-// SO_ERROR only.
+// shut down writing and E could not be sealed: then the program sees an end of
+// file, and the error in SO_ERROR only.
 func (s *stream) plant() {
 	p, ok := s.grab()
 	if !ok {
@@ -60,4 +66,46 @@ func (s *stream) plant() {
 	}
 	_, _ = hostlink.Send(p, filler[:1], 0)
 	hostlink.CloseFD(p)
+}
+
+// seal puts the seal into E through P'. An urgent byte that the stack has not had
+// yet would lose its mark by it, and goes first.
+func (s *stream) seal(p int) {
+	var b [1]byte
+	if _, e := hostlink.Recv(s.fd, b[:], abi.MSG_OOB|abi.MSG_PEEK); e == 0 {
+		return
+	}
+	n, e := hostlink.Send(p, filler[:1], abi.MSG_OOB)
+	s.sealed = e == 0 && n == 1
+}
+
+// atSeal reports whether the seal is all that is left in E. What another thread
+// has written behind it is worth more than the seal.
+func (s *stream) atSeal() bool {
+	if !hostlink.AtMark(s.fd) {
+		return false
+	}
+	if hostlink.QueuedIn(s.fd) == 1 {
+		return true
+	}
+	s.unseal()
+	return false
+}
+
+// unseal takes the seal away: the program is to see the end of file.
+func (s *stream) unseal() {
+	if s.sealed && s.fd >= 0 {
+		var b [1]byte
+		_, _ = hostlink.Recv(s.fd, b[:], abi.MSG_OOB)
+	}
+	s.sealed = false
+}
+
+// fromProgram is how many bytes of the program are in E.
+func (s *stream) fromProgram() int {
+	n := hostlink.QueuedIn(s.fd)
+	if s.sealed {
+		n--
+	}
+	return n
 }

@@ -76,7 +76,7 @@ func tcpInfo(t *tcp.Socket, s *stream) SocketInfo {
 	if s != nil {
 		info.UID, info.Inode = s.uid, s.inode
 		if s.fd >= 0 {
-			info.SendQ += hostlink.QueuedIn(s.fd)
+			info.SendQ += s.fromProgram()
 		}
 	}
 	if t.State() == tcp.StateListen {
@@ -121,7 +121,7 @@ func (s *stream) queuedOut() (unacked, unsent int) {
 	s.tcp.Info(&in)
 	unsent = int(in.NotSentBytes)
 	if s.fd >= 0 && s.phase == phaseConnected {
-		unsent += hostlink.QueuedIn(s.fd)
+		unsent += s.fromProgram()
 	}
 	return inFlight(&in) + unsent, unsent
 }

@@ -42,6 +42,7 @@ type stream struct {
 	ended      bool // E reported that the program sends no more
 	hup        bool // E reported a hang-up
 	wrShut     bool // the program has shut down writing
+	sealed     bool // the last byte in E is the seal, see reset.go
 	rdShut     bool // the program has shut down reading
 	finQueued  bool // the stack was told that the program sends no more
 	eofSent    bool // the program was told that the peer sends no more
@@ -170,6 +171,7 @@ func (s *stream) gone() {
 // connection is left to finish by itself and the program's questions are
 // answered from memory.
 func (s *stream) retire() {
+	s.unseal()
 	s.entomb()
 	s.phase = phaseEnded
 }

@@ -46,6 +46,11 @@ func (s *stream) pump() {
 		if space <= 0 {
 			return // EventWritable will follow
 		}
+		if s.sealed && s.atSeal() {
+			s.readable = false
+			s.endOfOutput()
+			return
+		}
 		if s.urgent && s.pumpUrgent() {
 			continue
 		}

@@ -80,6 +80,9 @@ what, host = sys.argv[1:]
 s = socket.create_connection((host, 7000))
 print('ready', flush=True)
 if what == 'recv': report(what, lambda: s.recv(10))
+if what == 'half':
+    s.shutdown(socket.SHUT_WR)
+    report(what, lambda: s.recv(10))
 if what == 'send':
     def fill():
         while True: s.send(b'x' * 100000)
@@ -103,7 +106,7 @@ func TestEngineKilledBlockedCalls(t *testing.T) {
 	// A listener that never reads.
 	h.start("/usr/bin/python3", "-uc", "import socket, time; s = socket.socket(); s.bind(('', 7000)); s.listen(); print('ready'); time.sleep(1000)").line("ready")
 	programs := map[string]*proc{}
-	for _, call := range []string{"recv", "send", "poll", "epoll", "error"} {
+	for _, call := range []string{"recv", "half", "send", "poll", "epoll", "error"} {
 		programs[call] = pod.start("/usr/bin/python3", "-c", blocked, call, hostV4)
 		programs[call].line("ready")
 	}
@@ -122,6 +125,72 @@ func TestEngineKilledBlockedCalls(t *testing.T) {
 	}
 	pod.stop()
 	h.bare()
+}
+
+// halfClosed says how a connection ends whose program has shut down writing.
+const halfClosed = `
+import socket, sys
+host, urgent = sys.argv[1:]
+s = socket.create_connection((host, 7000))
+s.sendall(b'ask' * 1000)
+if urgent == 'urgent': s.send(b'!', socket.MSG_OOB)
+s.shutdown(socket.SHUT_WR)
+got = b''
+try:
+    while True:
+        b = s.recv(1 << 16)
+        if not b: break
+        got += b
+    print('end after', len(got))
+except OSError as e:
+    print(e.strerror, 'after', len(got))
+`
+
+// answers reads to the end of file, answers, and ends the connection as told.
+const answers = `
+import socket, struct, sys
+l = socket.socket(); l.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); l.bind(('', 7000)); l.listen()
+print('ready', flush=True)
+while True:
+    c, peer = l.accept()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+    n = 0
+    while True:
+        b = c.recv(1 << 16)
+        if not b: break
+        n += len(b)
+    print('got', n, flush=True)
+    c.sendall(b'x' * 100000)
+    if sys.argv[1] == 'reset':
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        input() # once everything has arrived
+    c.close()
+`
+
+func TestHalfClosedConnectionEnds(t *testing.T) {
+	h := newHost(t)
+	pod := h.pod()
+	for _, how := range []string{"close", "reset"} {
+		for _, urgent := range []string{"plain", "urgent"} {
+			r, w, err := os.Pipe()
+			must(t, err)
+			srv := h.startWith(plumbing{stdin: r}, "/usr/bin/python3", "-c", answers, how)
+			_ = r.Close()
+			srv.line("ready")
+			p := pod.start("/usr/bin/python3", "-c", halfClosed, hostV4, urgent)
+			srv.line(map[string]string{"plain": "got 3000\n", "urgent": "got 3001\n"}[urgent])
+			_, _ = w.WriteString("\n")
+			_ = w.Close()
+			want := "end after 100000\n"
+			if how == "reset" {
+				want = "Connection reset by peer after "
+			}
+			if out := p.ok(); !strings.HasPrefix(out, want) {
+				t.Errorf("%s, %s: %q, want %q", how, urgent, out, want)
+			}
+			srv.stop()
+		}
+	}
 }
 
 // waiting sits in a call that has nothing to do with a connection and must not
