@@ -48,7 +48,8 @@ var loopbacks = [...]netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IP
 
 // mirror shows a socket that has begun to listen.
 func (s *stream) mirror() {
-	if s.eng.inline.stack == nil || s.shown != nil {
+	// One that is bound to an interface is not there on loopback.
+	if s.eng.inline.stack == nil || s.shown != nil || s.tcp.Options().BindToIf != 0 {
 		return
 	}
 	for _, a := range loopbacks {
@@ -174,6 +175,9 @@ func (e *engine) mirrored(conn int, from, to netip.AddrPort) {
 // offeredLoopback takes the SYN of an intercepted program to the sandbox itself:
 // there may be a plain program that listens on the kernel's side.
 func (e *engine) offeredLoopback(p *tcp.Pending) bool {
+	if e.mirrors.byAddr[p.Local()] != nil {
+		return false // it would come back: the listener does not want loopback
+	}
 	fd, err := e.helper.dialKernel(p.Local())
 	if err != nil {
 		return false

@@ -145,6 +145,7 @@ func (s *splice) accept() {
 	}
 	s.asked = x
 	if p.Accept(x.sock) != nil {
+		p.Drop() // unless it has gone by itself
 		s.dialled.abort()
 		s.finish()
 	}

@@ -1,8 +1,10 @@
 package e2e
 
 import (
+	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tcpcni/tcpcni/engine"
@@ -355,6 +357,96 @@ print('asked')
 	eventually(t, "the end of every attempt", func() bool {
 		return pod.status().Inline.Connections == 0
 	})
+}
+
+// An engine that died takes plain connections with it and nothing else.
+func TestInlineNewEngine(t *testing.T) {
+	h := newHost(t)
+	pod := h.plain("")
+	const serve = `
+import socket
+l = socket.socket()
+l.bind(('10.87.0.1', 7000))
+l.listen(8)
+print('ready')
+held = []
+while True:
+    s, _ = l.accept()
+    s.sendall(b'hello')
+    held.append(s)
+`
+	const ask = `
+import errno, socket, sys
+s = socket.create_connection(('10.87.0.1', 7000))
+print(s.recv(5).decode())
+sys.stdout.flush()
+if len(sys.argv) > 1:
+    sys.stdin.readline()
+    try:
+        while True:
+            s.send(b'x')
+            s.recv(1)
+    except OSError as e:
+        print(errno.errorcode[e.errno])
+`
+	h.start(python(serve)...).line("ready")
+	in, word, err := os.Pipe()
+	must(t, err)
+	defer func() { _, _ = in.Close(), word.Close() }()
+	c := pod.startWith(plumbing{stdin: in}, python(ask, "wait")...)
+	c.line("hello")
+	dead := pod.status().PID
+	must(t, syscall.Kill(dead, syscall.SIGKILL))
+	eventually(t, "another engine", func() bool {
+		c, err := engine.Dial(h.state + "/sandboxes/" + pod.c.id + "-eth0/control.sock")
+		if err != nil {
+			return false
+		}
+		defer func() { _ = c.Close() }()
+		st, err := c.Status()
+		return err == nil && st.PID != dead
+	})
+	_, err = word.WriteString("go on\n")
+	must(t, err)
+	if got := c.ok(); got != "hello\nECONNRESET\n" {
+		t.Errorf("the program sees %q", got)
+	}
+	if got := pod.start(python(ask)...).ok(); got != "hello\n" {
+		t.Errorf("a new connection: %q", got)
+	}
+}
+
+// A listener that is bound to the interface is not there on loopback, neither
+// for its own kind nor for plain programs, and nothing goes round in circles.
+func TestInlineMirrorOfABoundListener(t *testing.T) {
+	h := newHost(t)
+	pod := h.plain("")
+	const listen = `
+import socket, sys
+l = socket.socket()
+l.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'eth0')
+l.bind(('0.0.0.0', 8005))
+l.listen(8)
+print('listening')
+l.accept()
+`
+	const ask = `
+import errno, socket
+s = socket.socket()
+try:
+    s.connect(('127.0.0.1', 8005))
+    s.recv(1)
+except OSError as e:
+    print(errno.errorcode[e.errno])
+`
+	pod.intercepted(python(listen)...).line("listening")
+	if got := pod.intercepted(python(ask)...).ok(); got != "ECONNREFUSED\n" {
+		t.Errorf("an intercepted program: %q", got)
+	}
+	if got := pod.start(python(ask)...).ok(); got != "ECONNREFUSED\n" {
+		t.Errorf("a plain program: %q", got)
+	}
+	eventually(t, "the end of every connection", func() bool { return pod.status().Inline.Connections == 0 })
 }
 
 // Intercepted and plain programs of one sandbox, each on its own port, are one
