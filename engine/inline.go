@@ -18,8 +18,8 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
-// Bounds of the inline path. Beyond them a SYN is dropped, as a full queue of
-// listen(2) would; its sender tries again.
+// Bounds of the inline path, of which Config.MaxSockets is another. Beyond them a
+// SYN is dropped, as a full queue of listen(2) would; its sender tries again.
 const (
 	maxSplices = 16384
 	maxDialled = 2048 // of which do not stand yet
@@ -29,6 +29,7 @@ const (
 type inline struct {
 	stack   *netstack.Stack // towards the sandbox's kernel; nil: there is none
 	all     []*splice
+	max     int       // of all
 	open    int       // of all, those that do not stand yet
 	dirty   []*splice // have something to act upon
 	spare   []*splice // memory for the next dirty
@@ -62,7 +63,7 @@ func (e *engine) openInner(p *port) error {
 		return fmt.Errorf("inner: %w", err)
 	}
 	p.stack = s
-	e.inline.stack = s
+	e.inline.stack, e.inline.max = s, min(maxSplices, e.cfg.MaxSockets)
 	s.TCP().SetOffer(e.offeredOut)
 	s.SetForwarder(forwarder{s, e.stack, &e.inline.stats.PacketsOut})
 	e.stack.TCP().SetOffer(e.offeredIn)
@@ -182,7 +183,7 @@ func zoned(a netip.AddrPort, link string) netip.AddrPort {
 }
 
 // full reports whether no connection more is taken.
-func (in *inline) full() bool { return len(in.all) >= maxSplices || in.open >= maxDialled }
+func (in *inline) full() bool { return len(in.all) >= in.max || in.open >= maxDialled }
 
 // add enters a splice that does not stand yet.
 func (in *inline) add(s *splice) {
