@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
+	"math/rand"
 	"net"
 	"os"
 	"path/filepath"
@@ -338,6 +340,7 @@ func TestEngineKilledForkedWorkers(t *testing.T) {
 	h := newHost(t)
 	pod := h.pod()
 	web := nginx(t, pod, file.folder(t), 0)
+	before := descriptors(t, pod.engine())
 	for range 5 {
 		h.start("curl", "-sS", "--fail", "--retry", "5", "--retry-all-errors", "http://"+pod.v4+"/hello").ok()
 		pod.crash()
@@ -350,6 +353,7 @@ func TestEngineKilledForkedWorkers(t *testing.T) {
 	if len(keepers) != 1 {
 		t.Errorf("keepers: %v, want one", keepers)
 	}
+	eventually(t, "a holder with as many descriptors as before", func() bool { return descriptors(t, pod.engine()) == before })
 	web.signal(syscall.SIGQUIT)
 	web.wait()
 	pod.stop()
@@ -357,6 +361,76 @@ func TestEngineKilledForkedWorkers(t *testing.T) {
 	for _, pid := range keepers {
 		eventually(t, "the end of the keeper", func() bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
 	}
+}
+
+// descriptors counts the open files of a process.
+func descriptors(t *testing.T, pid int) int {
+	t.Helper()
+	list, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	must(t, err)
+	return len(list)
+}
+
+// journal opens the journal of an engine.
+func journal(t *testing.T, pid int) *os.File {
+	t.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	must(t, err)
+	for _, link := range links {
+		if to, _ := os.Readlink(link); strings.HasPrefix(to, "/memfd:tcpcni-journal") {
+			f, err := os.OpenFile(link, os.O_RDWR, 0)
+			must(t, err)
+			return f
+		}
+	}
+	t.Fatal("the engine has no journal")
+	return nil
+}
+
+// Whatever an engine has left in its journal, the next one serves the sandbox.
+func TestEngineKilledWithASpoiledJournal(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	pod := h.pod()
+	h.start("/usr/bin/python3", "-uc", "import socket, time; s = socket.socket(); s.bind(('', 7000)); s.listen(); print('ready'); time.sleep(1000)").line("ready")
+	random := rand.New(rand.NewSource(1))
+	for name, spoil := range map[string]func(f *os.File, size int64) error{
+		"random": func(f *os.File, size int64) error {
+			b := make([]byte, 1<<20)
+			for at := int64(8); at < min(size, 8<<20); at += int64(len(b)) {
+				_, _ = random.Read(b)
+				if _, err := f.WriteAt(b, at); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"ones": func(f *os.File, size int64) error {
+			_, err := f.WriteAt(bytes.Repeat([]byte{1, 0, 0, 0}, int(min(size, 8<<20)/4)-2), 8)
+			return err
+		},
+		"no head": func(f *os.File, _ int64) error {
+			_, err := f.WriteAt(make([]byte, 4096), 0)
+			return err
+		},
+	} {
+		// The kernel holds who waits here, and nobody may answer it any more.
+		server := pod.start("/usr/bin/python3", "-c", waiting, "accept", hostV4)
+		server.line("ready")
+		f := journal(t, pod.enginePID())
+		st, err := f.Stat()
+		must(t, err)
+		must(t, spoil(f, st.Size()))
+		_ = f.Close()
+		pod.crash()
+		p := pod.start("/usr/bin/python3", "-c", "import socket, sys; socket.create_connection((sys.argv[1], 7000)); print('connected')", hostV4)
+		if out := p.ok(); out != "connected\n" {
+			t.Errorf("%s: %q", name, out)
+		}
+		server.stop()
+	}
+	pod.stop()
+	h.bare()
 }
 
 // clients makes connections without pause and counts what became of them.
