@@ -11,6 +11,7 @@ gcc libc6-dev libc-bin ca-certificates
 iproute2 nftables iptables util-linux procps iputils-ping iputils-tracepath traceroute tcpdump
 curl nginx-light redis-server redis-tools dnsmasq-base
 openssh-client openssh-server python3
+runc libseccomp-dev
 $*
 "
 

@@ -22,6 +22,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/tcpcni/tcpcni/hostlink"
 )
 
 // Bounds of a conversation. The state holds the container's annotations, of
@@ -79,7 +81,7 @@ func FromFile(f *os.File) (*Listener, error) {
 func (l *Listener) Close() error { return l.l.Close() }
 
 // Serve calls handle for each listener that comes, for several at a time. The
-// file is closed when handle returns: with nobody to serve it, the process's
+// file is closed when handle returns. When that is with an error, the process's
 // notified calls fail with ENOSYS. Serve returns nil when the context is over.
 func (l *Listener) Serve(ctx context.Context, handle func(*specs.ContainerProcessState, *os.File) error) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.l.Close() })
@@ -136,11 +138,12 @@ func serve(conn *net.UnixConn, handle func(*specs.ContainerProcessState, *os.Fil
 	if at < 0 || at >= len(files) || len(state.Fds) != len(files) {
 		return fmt.Errorf("container %q: fds: %q with %d descriptors: accepted: a name for each, %q among them", state.State.ID, state.Fds, len(files), specs.SeccompFdName)
 	}
-	if err := isNotify(files[at]); err != nil {
-		return fmt.Errorf("container %q: %w", state.State.ID, err)
+	if !hostlink.IsNotifier(int(files[at].Fd())) {
+		return fmt.Errorf("container %q: %s: accepted: a seccomp listener", state.State.ID, specs.SeccompFdName)
 	}
 	if err := handle(state, files[at]); err != nil {
-		return fmt.Errorf("container %q, process %d: %w", state.State.ID, state.Pid, err)
+		slog.Error("seccomp listener: refused", "container", state.State.ID, "process", state.Pid, "error", err)
+		refuse(files[at])
 	}
 	return nil
 }
@@ -209,14 +212,32 @@ func received(oob []byte) (files []*os.File) {
 	return files
 }
 
-// isNotify makes sure that a file is a seccomp listener.
-func isNotify(f *os.File) error {
-	what, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+// refuse answers the calls of a process that nobody serves with ENOSYS, for as
+// long as a runtime takes to set the process up. Closing the listener gives
+// ENOSYS, too, but only once the process itself has closed it, by execve: until
+// then a runtime's own calls would wait for ever. So they fail, and the
+// container does not start.
+func refuse(f *os.File) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return
 	}
-	if what != "anon_inode:seccomp notify" {
-		return fmt.Errorf("%s: %q: accepted: a seccomp listener", specs.SeccompFdName, what)
+	n := hostlink.NewNotifier(fd)
+	defer func() { _ = n.Close() }()
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		p := []unix.PollFd{{Fd: int32(n.FD()), Events: unix.POLLIN}}
+		if _, err := unix.Poll(p, int(time.Until(end)/time.Millisecond)); err != nil && err != unix.EINTR {
+			return
+		}
+		if p[0].Revents&unix.POLLIN == 0 {
+			if p[0].Revents != 0 {
+				return // no process is left under the filter
+			}
+			continue
+		}
+		var call hostlink.Notification
+		if n.Recv(&call) == 0 {
+			_ = n.Reply(call.ID, 0, unix.ENOSYS)
+		}
 	}
-	return nil
 }
