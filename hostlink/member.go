@@ -54,6 +54,7 @@ func NewMembers(path string) (*Members, error) {
 type Task struct {
 	PidFD  int    // of the thread; of its process before Linux 6.9
 	Mem    int    // its memory, for ReadMemory and WriteMemory
+	TGID   int    // its process
 	UID    uint32 // effective
 	Shared bool   // its memory is also its parent's (vfork(2)): when it executes a program, Mem will still be the parent's
 }
@@ -86,7 +87,7 @@ func (m *Members) Thread(tid int) (Task, unix.Errno) {
 		return t, e
 	}
 	t.PidFD, v.pidfd = v.pidfd, -1
-	t.UID = v.status.UID
+	t.TGID, t.UID = v.status.TGID, v.status.UID
 	t.Shared = v.sharesMemory(tid)
 	m.note(tid)
 	return t, 0

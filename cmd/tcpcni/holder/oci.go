@@ -2,6 +2,8 @@ package holder
 
 import (
 	"context"
+	"errors"
+	"net"
 	"os"
 	"path/filepath"
 
@@ -32,7 +34,7 @@ func (h *Holder) listenOCI(dir string) (*ocilisten.Listener, error) {
 			defer func() { _ = c.Close() }()
 			return c.Attach(listener)
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, net.ErrClosed) {
 			h.log.Error("seccomp agent", "error", err)
 		}
 	}()

@@ -70,8 +70,12 @@ var answers = map[uint32]func(h *Holder, q, a *rpc.Message) unix.Errno{
 		if e != 0 {
 			return e
 		}
+		if h.engine == nil || t.TGID == h.engine.pid { // it is in the sandbox as well
+			t.Close()
+			return unix.EPERM
+		}
 		a.Args[0] = uint64(t.UID)
-		a.Args[1] = flag(t.Shared)
+		a.Args[1] = truth(t.Shared)
 		a.FDs = []int{t.PidFD, t.Mem}
 		return 0
 	},
@@ -82,7 +86,7 @@ var answers = map[uint32]func(h *Holder, q, a *rpc.Message) unix.Errno{
 	},
 	rpc.OpClosesOnExec: func(h *Holder, q, a *rpc.Message) unix.Errno {
 		yes, e := h.members.ClosesOnExec(number(q.Args[0]), number(q.Args[1]))
-		a.Args[0] = flag(yes)
+		a.Args[0] = truth(yes)
 		return e
 	},
 	rpc.OpFind: func(h *Holder, q, a *rpc.Message) unix.Errno {
@@ -142,7 +146,7 @@ func number(v uint64) int {
 	return int(v)
 }
 
-func flag(b bool) uint64 {
+func truth(b bool) uint64 {
 	if b {
 		return 1
 	}

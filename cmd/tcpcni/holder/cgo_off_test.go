@@ -1,0 +1,5 @@
+//go:build !cgo
+
+package holder
+
+const withCgo = false
