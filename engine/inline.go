@@ -22,7 +22,7 @@ import (
 // SYN is dropped, as a full queue of listen(2) would; its sender tries again.
 const (
 	maxSplices = 16384
-	maxDialled = 2048 // of which do not stand yet
+	maxDialled = 4096 // of which the engine dials
 )
 
 // inline is the state of the inline path.
@@ -30,7 +30,7 @@ type inline struct {
 	stack   *netstack.Stack // towards the sandbox's kernel; nil: there is none
 	all     []*splice
 	max     int       // of all
-	open    int       // of all, those that do not stand yet
+	dialled int       // of all, those of which one end is being dialled
 	dirty   []*splice // have something to act upon
 	spare   []*splice // memory for the next dirty
 	waiting []*splice // hold a reset back
@@ -183,13 +183,14 @@ func zoned(a netip.AddrPort, link string) netip.AddrPort {
 }
 
 // full reports whether no connection more is taken.
-func (in *inline) full() bool { return len(in.all) >= in.max || in.open >= maxDialled }
+func (in *inline) full() bool { return len(in.all) >= in.max || in.dialled >= maxDialled }
 
-// add enters a splice that does not stand yet.
+// add enters a splice of which one end is to be dialled.
 func (in *inline) add(s *splice) {
+	s.dialling = true
 	s.slot = len(in.all)
 	in.all = append(in.all, s)
-	in.open++
+	in.dialled++
 }
 
 func (in *inline) remove(s *splice) {
@@ -198,15 +199,15 @@ func (in *inline) remove(s *splice) {
 	in.all[s.slot].slot = s.slot
 	in.all[last] = nil
 	in.all = in.all[:last]
-	if !s.joined {
-		in.open--
-	}
+	in.reached(s)
 }
 
-// join notes that a connection stands.
-func (in *inline) join(s *splice) {
-	s.joined = true
-	in.open--
+// reached notes that dialling has ended.
+func (in *inline) reached(s *splice) {
+	if s.dialling {
+		s.dialling = false
+		in.dialled--
+	}
 }
 
 // refuse answers a SYN with what became of its connection.

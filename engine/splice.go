@@ -21,19 +21,20 @@ import (
 // receive queue of the end that it came from, whose window closes; it is copied
 // a second time into that queue, and a third time when there is room again.
 type splice struct {
-	eng     *engine
-	asked   end // nil until its SYN was answered
-	dialled end
-	pending *tcp.Pending  // the SYN of who asked; nil once answered
-	gone    bool          // the SYN was forgotten before that
-	inward  bool          // it was asked for on the network's side
-	joined  bool          // both ends stand
-	over    bool          // nothing more will be done
-	dirty   bool          // stands in inline.dirty
-	waits   bool          // stands in inline.waiting
-	slot    int           // in inline.all
-	left    int           // bytes that a reset waits for
-	until   time.Duration // when it waits no longer
+	eng      *engine
+	asked    end // nil until its SYN was answered
+	dialled  end
+	pending  *tcp.Pending  // the SYN of who asked; nil once answered
+	gone     bool          // the SYN was forgotten before that
+	inward   bool          // it was asked for on the network's side
+	dialling bool          // the dialled end does not stand yet
+	joined   bool          // both ends stand
+	over     bool          // nothing more will be done
+	dirty    bool          // stands in inline.dirty
+	waits    bool          // stands in inline.waiting
+	slot     int           // in inline.all
+	left     int           // bytes that a reset waits for
+	until    time.Duration // when it waits no longer
 }
 
 // An end is one of the two connections of a splice. What happens to it is
@@ -106,6 +107,9 @@ func (s *splice) settle() {
 // open goes on with a connection that does not stand on both sides yet.
 func (s *splice) open() {
 	d := s.dialled.state()
+	if d.up {
+		s.eng.inline.reached(s)
+	}
 	switch {
 	case s.gone:
 		s.dialled.abort()
@@ -123,7 +127,7 @@ func (s *splice) open() {
 	case d.up && s.pending != nil:
 		s.accept()
 	case d.up && s.asked.state().up:
-		s.eng.inline.join(s)
+		s.joined = true
 		s.asked.resume()
 		s.dialled.resume()
 		s.proceed()
