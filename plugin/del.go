@@ -40,13 +40,14 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	rec := recordOrGuess(c, s, args)
 	_, missing := os.Stat(s.Dir)
 	err := errors.Join(
-		s.stopEngine(),
-		deleteInner(rec),
-		giveBack(s, rec),
-		hostlink.DeleteTAP(rec.Device, ""), // the host's routes go with it
-	)
+		failed(ErrEngine, "the engine of the attachment", errors.Join(s.stopStarting(), s.stopEngine())),
+		failed(ErrDevice, "the devices of the attachment", errors.Join(
+			deleteInner(rec),
+			giveBack(s, rec),
+			hostlink.DeleteTAP(rec.Device, ""), // the host's routes go with it
+		)))
 	if c.IPMasq || rec.IPMasq { // the configuration may have changed since ADD
-		err = errors.Join(err, tearDownMasq(c.Name, s, rec.Addrs))
+		err = errors.Join(err, failed(ErrDevice, "the masquerading of the attachment", tearDownMasq(c.Name, s, rec.Addrs)))
 	}
 	// The addresses are free for others only now that nothing answers for them.
 	// An ADD that found no IPAM plugin got none: no later DEL may fail for that.

@@ -14,6 +14,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/cgroup"
 	"github.com/tcpcni/tcpcni/hostlink/process"
 )
 
@@ -32,6 +33,7 @@ func collectOrphans(stateDir, network string) error {
 	return errors.Join(
 		collectDirs(stateDir),
 		collectProcesses(procs),
+		collectGroups(stateDir),
 		collectDevices(devices, stateDir, network),
 		collectLocks(stateDir),
 	)
@@ -63,7 +65,7 @@ func (s Sandbox) removeUnrecorded() error {
 	if _, err := s.Record(); !errors.Is(err, os.ErrNotExist) {
 		return nil //nolint:nilerr // one that cannot be read is for a person to look at
 	}
-	err = errors.Join(s.stopEngine(), hostlink.DeleteNetNS(s.netNSPath()))
+	err = errors.Join(s.stopStarting(), s.stopEngine(), hostlink.DeleteNetNS(s.netNSPath()))
 	if err != nil {
 		return err
 	}
@@ -113,12 +115,37 @@ func engineProcesses(stateDir string) ([]engineProcess, error) {
 	return list, nil
 }
 
+// stopStarting ends an engine whose ADD was killed before it wrote down which
+// process it had started. It would notice by itself, but may open devices until
+// then, and so make again what is being deleted.
+func (s Sandbox) stopStarting() error {
+	if _, err := s.Engine(); err == nil {
+		return nil
+	}
+	procs, err := engineProcesses(s.stateDir())
+	for _, p := range procs {
+		if p.dir == s.Dir {
+			err = errors.Join(err, process.Stop(p.id, termPatience))
+		}
+	}
+	return err
+}
+
 // collectProcesses ends those whose directory is gone.
 func collectProcesses(procs []engineProcess) (err error) {
 	for _, p := range procs {
 		if _, serr := os.Stat(p.dir); errors.Is(serr, os.ErrNotExist) {
 			err = errors.Join(err, process.Stop(p.id, termPatience))
 		}
+	}
+	return err
+}
+
+// collectGroups removes control groups whose directory is gone: of an ADD that was
+// killed while the holder started, so that DEL came before the group.
+func collectGroups(stateDir string) (err error) {
+	for _, dir := range cgroup.Orphans(filepath.Join(stateDir, sandboxesDir)) {
+		err = errors.Join(err, cgroup.Remove(dir))
 	}
 	return err
 }
@@ -156,9 +183,6 @@ func aliasPrefix(stateDir, network string) string {
 // alias was made by an ADD that was killed in that instant: nobody is attached to
 // it.
 func collectDevices(devices []netlink.Link, stateDir, network string) error {
-	if len(devices) == 0 {
-		return nil
-	}
 	owned := make(map[string]bool)
 	all, err := Sandboxes(stateDir)
 	if err != nil {

@@ -136,7 +136,7 @@ func write(path, text string) error {
 }
 
 // removePatience bounds the wait for killed processes to be gone.
-const removePatience = 2 * time.Second
+const removePatience = 10 * time.Second
 
 // Remove kills what is left in the group of the sandbox in directory dir and
 // removes the group. No group is no error.

@@ -77,9 +77,14 @@ func (h *Handle) TakeFile(fd int, name string) (*os.File, error) {
 	return os.NewFile(uintptr(own), name), nil
 }
 
+// killPatience bounds the wait for a killed process. One with a network device
+// open ends only when the kernel gets round to the device: a hundred that end at
+// once take seconds.
+const killPatience = 10 * time.Second
+
 // Stop ends the process: SIGTERM, and SIGKILL when it is still there after
-// grace. It returns when the process has ended, which at the latest is a second
-// after SIGKILL, or with an error.
+// grace. It returns when the process has ended, which at the latest is
+// killPatience after SIGKILL, or with an error.
 func Stop(id ID, grace time.Duration) error {
 	h, err := Open(id)
 	if err != nil {
@@ -89,7 +94,7 @@ func Stop(id ID, grace time.Duration) error {
 	for _, step := range []struct {
 		sig  unix.Signal
 		wait time.Duration
-	}{{unix.SIGTERM, grace}, {unix.SIGKILL, time.Second}} {
+	}{{unix.SIGTERM, grace}, {unix.SIGKILL, killPatience}} {
 		if err := h.Signal(step.sig); err != nil {
 			return nil //nolint:nilerr // it ended meanwhile
 		}
