@@ -17,8 +17,6 @@ package engine
 // nobody anything. So the engine serves only after that.
 
 import (
-	"net/netip"
-
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
@@ -40,11 +38,9 @@ type adoption struct {
 	calls     []call    // to be executed again
 	listeners []*stream // bound, to listen again once every socket is bound
 	attempts  []*stream // to connect again
-	lost      []tie     // connections
+	lost      int       // connections of programs
+	ties      [tieTables][]tie
 }
-
-// A tie is the two ends of a connection.
-type tie struct{ local, peer netip.AddrPort }
 
 // adopt takes over what can be taken over. Nothing in a legacy is an error: what
 // makes no sense is left to end with the keeper. The calls of the result are for
@@ -57,6 +53,9 @@ func (e *engine) adopt(l legacy) *adoption {
 		return a
 	}
 	a.note(r.calls())
+	for table := range a.ties {
+		a.ties[table] = r.ties(table)
+	}
 	for _, x := range r.relics() {
 		fd, ok := x.claim(l.keeper)
 		if ok && e.socks.find(x.cookie) == nil && !e.socks.full() {
@@ -71,7 +70,7 @@ func (e *engine) adopt(l legacy) *adoption {
 	for _, s := range a.attempts {
 		s.restoreAttempt()
 	}
-	e.log.Info("took over", "sockets", e.socks.live, "connections lost", len(a.lost), "calls", len(a.calls))
+	e.log.Info("took over", "sockets", e.socks.live, "connections lost", a.lost, "calls", len(a.calls))
 	return a
 }
 
@@ -105,7 +104,7 @@ func (a *adoption) restore(x *relic, fd int) {
 	s.stream = s
 	s.tcp = a.stack.NewTCP(s.domain, s)
 	if x.phase == phaseConnected {
-		a.lost = append(a.lost, tie{x.at, x.peer})
+		a.lost++
 		s.mourn()
 		return
 	}
@@ -283,10 +282,8 @@ func (a *adoption) reissue() {
 		}
 		c.forget()
 	}
-	for _, t := range a.lost {
-		a.stack.TCP().Disown(t.local, t.peer)
-	}
-	a.calls, a.lost = nil, nil
+	a.calls = nil
+	a.disown()
 }
 
 // recall keeps a socket without an E under its cookie.

@@ -54,6 +54,7 @@ func (e *engine) openInner(p *port) error {
 	cfg := netstack.Config{Profile: profile, Tunables: tun}
 	hostlink.Entropy(cfg.Seed[:])
 	s := netstack.New(cfg)
+	e.keepTies(s, innerTies)
 	s.Advance(e.now)
 	link, err := e.innerLink(p)
 	if err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/tcpcni/tcpcni/hostlink"
 )
 
-// Layout, in bytes. Three tables follow the head: calls that wait for an answer,
-// slots, and the options of each slot.
+// Layout, in bytes. Tables follow the head: calls that wait for an answer, the
+// connections of each stack (ties.go), slots, and the options of each slot.
 const (
 	journalMagic = 0x7463706a00000001 // the last digits are the version of the layout
 	journalHead  = 4096
@@ -49,8 +49,8 @@ const (
 	slotFilled  = 36 // uint32, bytes
 	slotBacklog = 40 // int32
 	slotOptions = 44 // uint32, their number
-	slotLocal   = 48 // address of bind(2), or of the connection
-	slotPeer    = 72 // address of connect(2), or of the connection's peer
+	slotLocal   = 48 // address of bind(2)
+	slotPeer    = 72 // address of connect(2)
 )
 
 // Offsets within an address: 16 bytes, a port, a form.
@@ -112,7 +112,7 @@ func journalSize(slots int) int { return slotAt(slots) + slots*optionsLen }
 
 func noteAt(n int) int { return journalHead + n*hostlink.NotificationLen }
 
-func slotAt(n int) int { return noteAt(maxNotes) + n*slotLen }
+func slotAt(n int) int { return tieAt(tieTables, 0) + n*slotLen }
 
 func optionsAt(slots, n int) int { return slotAt(slots) + n*optionsLen }
 
@@ -157,13 +157,9 @@ func (s *sock) record() {
 	binary.NativeEndian.PutUint64(b[slotCookie:], s.cookie)
 	binary.NativeEndian.PutUint64(b[slotInode:], s.inode)
 	binary.NativeEndian.PutUint32(b[slotUID:], s.uid)
-	local, peer := s.at, s.peer
-	if st := s.stream; st != nil && st.phase == phaseConnected {
-		local, peer = st.tcp.LocalAddr(), st.tcp.RemoteAddr()
-	}
 	binary.NativeEndian.PutUint32(b[slotOptions:], uint32(j.putOptions(s)))
-	putAddr(b[slotLocal:], local)
-	putAddr(b[slotPeer:], peer)
+	putAddr(b[slotLocal:], s.at)
+	putAddr(b[slotPeer:], s.peer)
 	j.mem.Publish(at+slotValid, 1)
 }
 

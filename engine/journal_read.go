@@ -121,12 +121,20 @@ func parseSlot(i int, b []byte) (x relic, options int, ok bool) {
 // parseAddr reads an address of a socket of the domain; invalid when there is
 // none.
 func parseAddr(b []byte, domain int) netip.AddrPort {
+	a := parseAnyAddr(b)
+	if domain == sockopt.AFInet && !a.Addr().Is4() {
+		return netip.AddrPort{}
+	}
+	return a
+}
+
+func parseAnyAddr(b []byte) netip.AddrPort {
 	port := binary.NativeEndian.Uint16(b[addrPort:])
 	a := netip.AddrFrom16([16]byte(b[:16]))
 	switch {
 	case b[addrForm] == formIPv4 && a.Is4In6():
 		return netip.AddrPortFrom(a.Unmap(), port)
-	case b[addrForm] == formIPv6 && domain == sockopt.AFInet6:
+	case b[addrForm] == formIPv6:
 		return netip.AddrPortFrom(a, port)
 	}
 	return netip.AddrPort{}

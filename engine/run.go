@@ -212,6 +212,7 @@ func (e *engine) makeStack() error {
 	hostlink.Entropy(cfg.Seed[:])
 	e.profile = profile
 	e.stack = netstack.New(cfg)
+	e.keepTies(e.stack, outerTies)
 	profile.Links = links{e.stack, e}
 	if e.defaults, err = NewDefaults(profile, e.cfg.SocketOptions); err != nil {
 		return fmt.Errorf("socketOptions%w", err)

@@ -59,6 +59,7 @@ func (c *conn) activeOpen() {
 func (c *conn) established() {
 	c.state = StateEstablished
 	c.flags |= flagEstablished
+	c.enter()
 	c.timers[timerRexmt] = 0
 	c.backoff, c.failingSince = 0, 0
 	if c.srtt == 0 && c.flags&flagSynTimeout != 0 {
@@ -164,6 +165,7 @@ func (c *conn) destroy() {
 	l, s := c.l, c.s
 	k := c.key()
 	delete(l.conns, k)
+	c.strike()
 	c.hatched()
 	if l.last == c {
 		l.last = nil

@@ -9,6 +9,34 @@ import (
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
+// A Ledger is told which connections stand, so that their peers can be told when
+// this stack ends without a word: see Disown.
+type Ledger interface {
+	// Enter notes a connection that was established. It returns the entry, or a
+	// negative number when there is no room.
+	Enter(local, peer netip.AddrPort) int32
+	// Strike takes an entry out: the connection is gone here, and the peer was
+	// told or knows.
+	Strike(entry int32)
+}
+
+// SetLedger sets who is told, before there is any connection.
+func (l *Layer) SetLedger(g Ledger) { l.ledger = g }
+
+// enter and strike keep the ledger of an established connection.
+func (c *conn) enter() {
+	if c.l.ledger != nil && c.entry == 0 {
+		c.entry = c.l.ledger.Enter(netip.AddrPortFrom(c.path.Src, c.lport), netip.AddrPortFrom(c.path.Dst, c.rport)) + 1
+	}
+}
+
+func (c *conn) strike() {
+	if c.entry > 0 {
+		c.l.ledger.Strike(c.entry - 1)
+	}
+	c.entry = 0
+}
+
 // Disown has the peer of a connection find out that it is gone, where the stack
 // that had it ended without a word. A SYN, whatever its number, makes the peer
 // say where it stands (RFC 5961 section 4.2); that belongs to no connection here
@@ -17,11 +45,11 @@ import (
 // is remembered and nothing repeated: a peer that misses it learns the same when
 // it sends.
 //
-// Nothing is sent where local is not an address of this stack, where remote is
-// one, or where there is a connection after all.
+// Nothing is sent where local is not an address that the stack may use, where
+// remote is one of its own, or where there is a connection after all.
 func (l *Layer) Disown(local, remote netip.AddrPort) {
 	src, dst := local.Addr().Unmap(), remote.Addr().Unmap()
-	if local.Port() == 0 || remote.Port() == 0 || !l.net.IsLocal(src) || l.net.IsLocal(dst) || dst.IsMulticast() {
+	if local.Port() == 0 || remote.Port() == 0 || l.net.IsLocal(dst) || dst.IsMulticast() {
 		return
 	}
 	if !l.tupleFree(makeTuple(src, dst.WithZone(""), local.Port(), remote.Port())) {

@@ -65,6 +65,7 @@ type Layer struct {
 	iov [][]byte // and its payload
 
 	counters Counters
+	ledger   Ledger // nil: nobody asks
 }
 
 // Counters count what a layer has seen, by the names of RFC 4022 and of Linux's

@@ -128,6 +128,7 @@ type conn struct {
 	bytesAcked, bytesRcvd uint64 // for struct tcp_info
 
 	heapIndex int32
+	entry     int32                    // in the ledger, counted from 1; 0: none
 	embryo    int32                    // place in Layer.embryos, from 1 on; 0: none
 	timers    [numTimers]time.Duration // 0: not armed
 }
