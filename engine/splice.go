@@ -17,9 +17,9 @@ import (
 // known, so a refusal stays a refusal.
 //
 // Bytes cross in the moment of their delivery: they are copied once, from the
-// frame into the other end's send queue. What has no room there stays in the
-// receive queue of the end that it came from, whose window closes; it is copied
-// a second time into that queue, and a third time when there is room again.
+// frame into the other end's send queue. What has no room there is copied into
+// the receive queue of the end that it came from, whose window closes, and a
+// second time when there is room again.
 type splice struct {
 	eng      *engine
 	asked    end // nil until its SYN was answered

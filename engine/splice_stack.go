@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"time"
+
 	"github.com/tcpcni/tcpcni/netstack"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -11,6 +13,7 @@ import (
 type stackEnd struct {
 	endState
 	splice *splice
+	stack  *netstack.Stack // of sock
 	sock   *tcp.Socket
 	events tcp.Events
 }
@@ -20,12 +23,30 @@ type stackEnd struct {
 // probes of one side do not reach the other.
 func (x *stackEnd) open(stack *netstack.Stack, domain int) {
 	x.discard()
+	x.stack = stack
 	x.sock = stack.NewTCP(domain, x)
 	o := x.sock.Options()
 	o.NoDelay = true
 	o.KeepAlive = true
 	o.Chosen.Add(sockopt.NoDelay) // neither is left to the rules of socketOptions
 	o.Chosen.Add(sockopt.KeepAlive)
+}
+
+// orphanProbe is how often a connection is looked at that a container's program
+// has ended on its side.
+const orphanProbe = 10 * time.Second
+
+// watchOrphan finds out when the sandbox's kernel forgets a connection that its
+// program has closed: it does so after tcp_fin_timeout without a word, and the
+// peer, which has not closed, would keep the splice until the keep-alive of the
+// tunables.
+func (x *stackEnd) watchOrphan() {
+	if x.stack != x.splice.eng.inline.stack {
+		return
+	}
+	o := x.sock.Options()
+	o.KeepIdle, o.KeepIntvl = min(o.KeepIdle, orphanProbe), min(o.KeepIntvl, orphanProbe)
+	x.sock.Changed(sockopt.KeepIdle)
 }
 
 // discard gives a socket up of which nobody needs to hear.
@@ -63,6 +84,7 @@ func (x *stackEnd) act() {
 	}
 	if ev&tcp.EventEOF != 0 {
 		x.ended = true
+		x.watchOrphan()
 	}
 	if ev&tcp.EventError != 0 {
 		x.failed, x.why = true, x.sock.Err()

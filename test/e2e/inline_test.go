@@ -334,6 +334,37 @@ except OSError as e:
 	}
 }
 
+// A program has closed, its peer does not: the pod's kernel forgets the
+// connection after tcp_fin_timeout, and so does the engine.
+func TestInlineOrphan(t *testing.T) {
+	h := newHost(t)
+	pod := h.plain("")
+	sh(t, "ip", "netns", "exec", pod.c.ns, "sysctl", "-q", "-w", "net.ipv4.tcp_fin_timeout=1")
+	const hold = `
+import errno, socket, time
+l = socket.socket()
+l.bind(('10.87.0.1', 7000))
+l.listen(8)
+print('ready')
+s, _ = l.accept()
+print('end', s.recv(1))
+try:
+    while True:
+        s.getpeername()
+        time.sleep(0.1)
+except OSError as e:
+    print(errno.errorcode[e.errno])
+`
+	peer := h.start(python(hold)...)
+	peer.line("ready")
+	pod.start(python("import socket; socket.create_connection(('10.87.0.1', 7000)).close()")...).ok()
+	peer.line("end b''")
+	peer.line("ENOTCONN")
+	if n := pod.status().Inline.Connections; n != 0 {
+		t.Errorf("%d connections are left", n)
+	}
+}
+
 // Connections to somebody who never answers go when their time is over, also
 // when the program has stopped waiting.
 func TestInlineGivenUp(t *testing.T) {
