@@ -100,12 +100,14 @@ func (s Sandbox) ControlPath() string { return filepath.Join(s.Dir, controlFile)
 // LogPath is where the engine's messages go.
 func (s Sandbox) LogPath() string { return filepath.Join(s.Dir, logFile) }
 
-// checkControlPath refuses a path that sockaddr_un has no room for (unix(7)),
+// checkControlPath refuses a socket path that sockaddr_un has no room for (unix(7)),
 // which a long TCPCNI_STATE may cause.
 func (s Sandbox) checkControlPath() error {
 	const longest = 107
-	if n := len(s.ControlPath()); n > longest {
-		return fmt.Errorf("%s: the control socket's path %q has %d bytes: accepted: up to %d; use a shorter directory", StateEnv, s.ControlPath(), n, longest)
+	for _, path := range []string{s.ControlPath(), s.ListenerPath()} {
+		if n := len(path); n > longest {
+			return fmt.Errorf("%s: the socket's path %q has %d bytes: accepted: up to %d; use a shorter directory", StateEnv, path, n, longest)
+		}
 	}
 	return nil
 }

@@ -5,23 +5,19 @@ import (
 	"errors"
 	"net"
 	"os"
-	"path/filepath"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/tcpcni/tcpcni/cmd/tcpcni/ocilisten"
 	"github.com/tcpcni/tcpcni/engine"
+	"github.com/tcpcni/tcpcni/plugin"
 )
-
-// ociSocket is the name of the socket that container runtimes hand seccomp
-// listeners to, in the sandbox's directory.
-const ociSocket = "listener.sock"
 
 // listenOCI takes listeners of container runtimes for this sandbox. The engine
 // gets them over its control socket, as from everybody else: while it is being
 // started anew they wait there.
 func (h *Holder) listenOCI(dir string) (*ocilisten.Listener, error) {
-	l, err := ocilisten.Listen(filepath.Join(dir, ociSocket))
+	l, err := ocilisten.Listen(plugin.ListenerAt(dir))
 	if err != nil {
 		return nil, err
 	}
