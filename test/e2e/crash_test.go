@@ -106,7 +106,7 @@ func TestEngineKilledBlockedCalls(t *testing.T) {
 	h := newHost(t)
 	pod := h.pod()
 	// A listener that never reads.
-	h.start("/usr/bin/python3", "-uc", "import socket, time; s = socket.socket(); s.bind(('', 7000)); s.listen(); print('ready'); time.sleep(1000)").line("ready")
+	h.start("/usr/bin/python3", "-uc", silent).line("ready")
 	programs := map[string]*proc{}
 	for _, call := range []string{"recv", "half", "send", "poll", "epoll", "error"} {
 		programs[call] = pod.start("/usr/bin/python3", "-c", blocked, call, hostV4)
@@ -127,6 +127,33 @@ func TestEngineKilledBlockedCalls(t *testing.T) {
 	}
 	pod.stop()
 	h.bare()
+}
+
+// silent accepts connections and says nothing.
+const silent = "import socket, time; s = socket.socket(); s.bind(('', 7000)); s.listen(); print('ready'); time.sleep(1000)"
+
+// The kernel's connections of a container that is not intercepted end in the
+// engine, too: both sides of each hear of its end though they only wait.
+func TestEngineKilledInlineConnections(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	pod := h.plain("")
+	h.start("/usr/bin/python3", "-uc", silent).line("ready")
+	pod.start("/usr/bin/python3", "-uc", silent).line("ready")
+	programs := map[string]*proc{
+		"out": pod.start("/usr/bin/python3", "-c", blocked, "recv", hostV4),
+		"in":  h.start("/usr/bin/python3", "-c", blocked, "recv", pod.v4),
+	}
+	for _, p := range programs {
+		p.line("ready")
+	}
+	before := pod.status().PID
+	must(t, syscall.Kill(before, syscall.SIGKILL))
+	for way, p := range programs {
+		if out := p.ok(); !strings.Contains(out, "\nrecv failed Connection reset by peer\nsocket returned") {
+			t.Errorf("%s: %q", way, out)
+		}
+	}
 }
 
 // halfClosed says how a connection ends whose program has shut down writing.
@@ -291,7 +318,7 @@ func TestEngineKilledSandboxGoesOn(t *testing.T) {
 	onlyTCPCNI(t)
 	h := newHost(t)
 	pod := h.pod()
-	h.start("/usr/bin/python3", "-uc", "import socket, time; s = socket.socket(); s.bind(('', 7000)); s.listen(); print('ready'); time.sleep(1000)").line("ready")
+	h.start("/usr/bin/python3", "-uc", silent).line("ready")
 	h.start("/usr/bin/python3", "-c", echo).line("ready")
 	// A port that does not answer yet.
 	h.sh("iptables", "-A", "INPUT", "-p", "tcp", "--dport", "7006", "-j", "DROP")
@@ -392,7 +419,7 @@ func TestEngineKilledWithASpoiledJournal(t *testing.T) {
 	onlyTCPCNI(t)
 	h := newHost(t)
 	pod := h.pod()
-	h.start("/usr/bin/python3", "-uc", "import socket, time; s = socket.socket(); s.bind(('', 7000)); s.listen(); print('ready'); time.sleep(1000)").line("ready")
+	h.start("/usr/bin/python3", "-uc", silent).line("ready")
 	random := rand.New(rand.NewSource(1))
 	for name, spoil := range map[string]func(f *os.File, size int64) error{
 		"random": func(f *os.File, size int64) error {
