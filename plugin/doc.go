@@ -21,6 +21,9 @@
 // gateway's address with the prefix of the subnet; the sandbox's neighbours are
 // on its link.
 //
+// With "uplink":"chained" it is the interface of the plugin before, see
+// chained.go.
+//
 // The engine gets the same addresses and routes as eth0. Everything that an
 // attachment left on the machine can be found again from the container ID, the
 // interface name and the state directory, so DEL works when the engine, the

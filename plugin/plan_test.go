@@ -104,6 +104,11 @@ func TestPlanErrors(t *testing.T) {
 		{"route with a gateway of the other family", UplinkPTP, 1500, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[{"dst":"0.0.0.0/0","gw":"fd00::1"}]}`, []string{"0.0.0.0/0", "fd00::1", "same family"}},
 		{"route without a gateway", UplinkBridge, 1500, `{"ips":[{"address":"10.0.0.2/24"}],"routes":[{"dst":"0.0.0.0/0"}]}`, []string{"0.0.0.0/0", "no gateway"}},
 		{"route in a table", UplinkPTP, 1500, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[{"dst":"0.0.0.0/0","table":7}]}`, []string{"0.0.0.0/0", "table"}},
+		{"route with an advmss", UplinkPTP, 1500, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[{"dst":"0.0.0.0/0","advmss":500}]}`, []string{"advmss", "500", "mtu"}},
+		{"route with a small MTU", UplinkPTP, 1500, `{"ips":[{"address":"fd00::2/64","gateway":"fd00::1"}],"routes":[{"dst":"::/0","mtu":1279}]}`, []string{"mtu", "1279", "1280"}},
+		{"route in the scope of the host", UplinkPTP, 1500, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[{"dst":"0.0.0.0/0","scope":254}]}`, []string{"scope", "254", "253"}},
+		{"route on the link with a gateway", UplinkPTP, 1500, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[{"dst":"10.1.0.0/16","gw":"10.0.0.1","scope":253}]}`, []string{"10.0.0.1", "scope 253"}},
+		{"route with a negative priority", UplinkPTP, 1500, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[{"dst":"0.0.0.0/0","priority":-1}]}`, []string{"priority", "-1"}},
 		{"IPv6 over a small MTU", UplinkPTP, 1279, `{"ips":[{"address":"fd00::2/64","gateway":"fd00::1"}]}`, []string{"mtu", "1279", "1280"}},
 	} {
 		_, err := makePlan(&Config{Name: "demo", Uplink: c.uplink, IsGateway: true, IPAMType: "x"}, result(t, c.text), c.mtu)
@@ -116,5 +121,36 @@ func TestPlanErrors(t *testing.T) {
 				t.Errorf("%s: the error does not say %q: %v", c.what, w, err)
 			}
 		}
+	}
+}
+
+// What routes may have beside a gateway reaches the kernel, and the engine as far
+// as it can make a difference there.
+func TestPlanRouteProperties(t *testing.T) {
+	c := &Config{Name: "demo", Uplink: UplinkPTP, IPAMType: "x"}
+	p, err := makePlan(c, result(t, `{"ips":[{"address":"10.0.0.2/24","gateway":"10.0.0.1"}],"routes":[
+{"dst":"0.0.0.0/0","priority":9,"gw":"10.0.0.8"},{"dst":"0.0.0.0/0","priority":3,"mtu":1300,"table":254,"scope":0},
+{"dst":"0.0.0.0/0","priority":3,"gw":"10.0.0.9"},{"dst":"10.1.0.0/16","scope":253}]}`), 1500)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kernel []string
+	for _, r := range p.routes {
+		kernel = append(kernel, fmt.Sprintf("%s %v %d %d", r.Dst, r.Gateway, r.MTU, r.Priority))
+	}
+	want := []string{
+		"10.0.0.1/32 invalid IP 0 0", "10.1.0.0/16 invalid IP 0 0", "10.0.0.0/24 10.0.0.1 0 0",
+		"0.0.0.0/0 10.0.0.8 0 9", "0.0.0.0/0 10.0.0.1 1300 3", "0.0.0.0/0 10.0.0.9 0 3",
+	}
+	if !slices.Equal(kernel, want) {
+		t.Errorf("routes: %q, want %q", kernel, want)
+	}
+	var engine []string
+	for _, r := range p.engineRoutes() {
+		engine = append(engine, fmt.Sprintf("%s %v %d", r.Dst, r.Gateway, r.MTU))
+	}
+	want = []string{"10.0.0.1/32 invalid IP 0", "10.1.0.0/16 invalid IP 0", "10.0.0.0/24 10.0.0.1 0", "0.0.0.0/0 10.0.0.1 1300"}
+	if !slices.Equal(engine, want) {
+		t.Errorf("the engine's routes: %q, want %q", engine, want)
 	}
 }
