@@ -221,22 +221,31 @@ func (h *host) serve(c container, url string, intercepted bool, port string) {
 // traffic flows both ways in super-segments, and DEL of the whole list leaves
 // nothing, whatever happened to the engine.
 func TestChainedBehindReference(t *testing.T) {
-	for name, x := range map[string]struct{ first, check string }{
-		// check is what the plugin says of a TAP in the sandbox.
-		"ptp":    {`{"type":"ptp","mtu":1400,"ipMasq":true,"ipMasqBackend":"nftables",IPAM}`, "not of type veth"},
-		"bridge": {`{"type":"bridge","bridge":"br-ref","isGateway":true,"ipMasq":true,"ipMasqBackend":"nftables","mtu":1400,IPAM}`, "not of type veth"},
+	for name, x := range map[string]struct {
+		first, check string   // what CHECK of the plugin says of a TAP in the sandbox
+		links        []string // that go after the test
+	}{
+		"ptp":     {`{"type":"ptp","mtu":1400,"ipMasq":true,"ipMasqBackend":"nftables",IPAM}`, "not of type veth", nil},
+		"bridge":  {`{"type":"bridge","bridge":"br-ref","isGateway":true,"ipMasq":true,"ipMasqBackend":"nftables","mtu":1400,IPAM}`, "not of type veth", []string{"br-ref"}},
+		"macvlan": {`{"type":"macvlan","master":"wan","mtu":1400,IPAM}`, "not of type macvlan", []string{"wan"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
 			r, leases := listRuntime(h, x.first+`,{"type":"tcpcni","uplink":"chained"}`)
 			bare := func() {
 				t.Helper()
-				if name == "bridge" {
-					h.sh("ip", "link", "del", "br-ref")
+				for _, l := range x.links {
+					h.sh("ip", "link", "del", l)
 				}
 				h.bare()
 				h.noLeases(leases)
 			}
+			wan := func() {
+				if name == "macvlan" {
+					h.wan("wan")
+				}
+			}
+			wan()
 			c := r.container("box")
 			_, err := r.add(c)
 			must(t, err)
@@ -256,6 +265,7 @@ func TestChainedBehindReference(t *testing.T) {
 			bare()
 
 			// The namespace goes before DEL.
+			wan()
 			gone := container{id: "gone", ns: h.name + "-gone"}
 			sh(t, "ip", "netns", "add", gone.ns)
 			_, err = r.add(gone)
@@ -267,6 +277,18 @@ func TestChainedBehindReference(t *testing.T) {
 			h.sh("nft", "flush", "ruleset")
 			bare()
 		})
+	}
+}
+
+// wan makes a cable whose near end is name and whose far end is the network's
+// gateway.
+func (h *host) wan(name string) {
+	h.t.Helper()
+	for _, args := range []string{
+		"link add " + name + " mtu 1400 type veth peer name far", "link set far mtu 1400 up", "link set " + name + " up",
+		"addr add 10.87.0.1/24 dev far", "addr add fd87::1/64 dev far nodad",
+	} {
+		h.sh(append([]string{"ip"}, strings.Fields(args)...)...)
 	}
 }
 
