@@ -51,7 +51,7 @@ func (e *engine) openInner(p *port) error {
 	// Between two ends of a virtual cable no segment is late: the kernel may use
 	// a port again at once.
 	tun.TwReuse = 1
-	cfg := netstack.Config{Profile: profile, Tunables: tun}
+	cfg := netstack.Config{Profile: profile, Tunables: tun, Pool: e.stack.Pool()}
 	hostlink.Entropy(cfg.Seed[:])
 	s := netstack.New(cfg)
 	e.keepTies(s, innerTies)

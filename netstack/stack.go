@@ -15,6 +15,7 @@ type Config struct {
 	Seed     [32]byte          // entropy for ports, sequence numbers and identifications; equal seeds and inputs give equal outputs
 	Profile  *sockopt.Profile  // nil: linux
 	Tunables *sockopt.Tunables // nil: those of Profile
+	Pool     *buf.Pool         // memory for payload, shared with other stacks of the same driver, and so are the bounds on it; nil: its own
 }
 
 // A Stack is one host's TCP/IP. It is not safe for concurrent use: one event
@@ -25,7 +26,7 @@ type Stack struct {
 	secret  [32]byte
 	profile *sockopt.Profile
 	tun     *sockopt.Tunables
-	pool    buf.Pool
+	pool    *buf.Pool
 
 	links  []*link
 	routes routeTable
@@ -68,7 +69,10 @@ func New(cfg Config) *Stack {
 	if cfg.Tunables == nil {
 		cfg.Tunables = cfg.Profile.Tunables
 	}
-	s := &Stack{profile: cfg.Profile, tun: cfg.Tunables, gen: 1}
+	if cfg.Pool == nil {
+		cfg.Pool = new(buf.Pool)
+	}
+	s := &Stack{profile: cfg.Profile, tun: cfg.Tunables, pool: cfg.Pool, gen: 1}
 	s.rng.seed(cfg.Seed)
 	s.secret = s.rng.key()
 	s.ids.init(&s.rng)
@@ -81,13 +85,13 @@ func New(cfg Config) *Stack {
 	s.echoes = limiter{rate: echoRate, burst: echoBurst, tokens: echoBurst}
 	s.errors = limiter{rate: errorRate, burst: errorBurst, tokens: errorBurst}
 	cfg.Profile.Links = s
-	s.tcp = tcp.NewLayer((*tcpNetwork)(s), &s.pool, cfg.Profile, cfg.Tunables)
+	s.tcp = tcp.NewLayer((*tcpNetwork)(s), s.pool, cfg.Profile, cfg.Tunables)
 	s.udp = udp.NewLayer((*udpNetwork)(s), cfg.Profile, cfg.Tunables)
 	return s
 }
 
 // Pool is the memory that payload travels in.
-func (s *Stack) Pool() *buf.Pool { return &s.pool }
+func (s *Stack) Pool() *buf.Pool { return s.pool }
 
 // TCP is the stack's TCP layer.
 func (s *Stack) TCP() *tcp.Layer { return s.tcp }
