@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -98,15 +99,25 @@ func serve(ctx context.Context, p *interceptor, socket, index string) error {
 	}
 }
 
+// session returns when the connection is lost. The stub's own Run does not, when
+// the runtime hangs up.
 func session(ctx context.Context, p *interceptor, socket, index string) error {
-	s, err := stub.New(p, stub.WithPluginName("tcpcni"), stub.WithPluginIdx(index), stub.WithSocketPath(socket), stub.WithOnClose(func() {}))
+	closed := make(chan struct{})
+	var once sync.Once
+	s, err := stub.New(p, stub.WithPluginName("tcpcni"), stub.WithPluginIdx(index), stub.WithSocketPath(socket),
+		stub.WithOnClose(func() { once.Do(func() { close(closed) }) }))
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, s.Stop)
-	defer stop()
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
 	defer s.Stop()
-	return s.Run(ctx)
+	select {
+	case <-ctx.Done():
+	case <-closed:
+	}
+	return errors.New("the connection is closed")
 }
 
 // annotation chooses a pod: "true" or "false".

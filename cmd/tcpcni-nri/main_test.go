@@ -1,0 +1,236 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/containerd/nri/pkg/adaptation"
+	"github.com/containerd/nri/pkg/api"
+
+	"github.com/tcpcni/tcpcni/cmd/tcpcni/oci"
+	"github.com/tcpcni/tcpcni/plugin"
+)
+
+// netNS stands for a pod's network namespace: any will do, and this one is
+// there without root.
+const netNS = "/proc/self/ns/net"
+
+// sandbox makes a state directory with one attachment and an engine that says
+// that it is there.
+func sandbox(t *testing.T) (stateDir string, s plugin.Sandbox) {
+	t.Helper()
+	stateDir, err := os.MkdirTemp("", "nri") // short: sockets are in it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(stateDir) })
+	s = plugin.SandboxAt(stateDir, "pod", "eth0")
+	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	rec, err := json.Marshal(plugin.Record{ContainerID: "pod", IfName: "eth0", NetNS: netNS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, "attachment.json"), rec, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	listen(t, s.ControlPath(), func(c net.Conn) {
+		for lines := bufio.NewScanner(c); lines.Scan(); {
+			fmt.Fprintln(c, `{"status":{}}`)
+		}
+	})
+	listen(t, s.ListenerPath(), func(net.Conn) {})
+	return stateDir, s
+}
+
+func listen(t *testing.T, path string, serve func(net.Conn)) {
+	t.Helper()
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = c.Close() }()
+				serve(c)
+			}()
+		}
+	}()
+}
+
+func pod(namespace, path string, annotations map[string]string) *api.PodSandbox {
+	return &api.PodSandbox{Id: "p", Name: "web", Namespace: namespace, Annotations: annotations,
+		Linux: &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "pid"}, {Type: "network", Path: path}}}}
+}
+
+func intercept(value string) map[string]string { return map[string]string{annotation: value} }
+
+func TestChoice(t *testing.T) {
+	stateDir, s := sandbox(t)
+	p := &interceptor{stateDir: stateDir, namespaces: []string{"chosen"}, base: oci.Default()}
+	for _, c := range []struct {
+		what string
+		pod  *api.PodSandbox
+		want bool
+		says string
+	}{
+		{"plain", pod("default", netNS, nil), false, ""},
+		{"asked for", pod("default", netNS, intercept("true")), true, ""},
+		{"namespace", pod("chosen", netNS, nil), true, ""},
+		{"kept out", pod("chosen", netNS, intercept("false")), false, ""},
+		{"misspelt", pod("chosen", netNS, intercept("yes")), false, "accepted: true, false"},
+		{"host network", pod("chosen", "", nil), false, "host's network"},
+		{"no such namespace", pod("chosen", "/run/netns/none", nil), false, "none"},
+		{"no sandbox", pod("chosen", "/proc/self/ns/mnt", nil), false, "no sandbox"},
+	} {
+		a, _, err := p.CreateContainer(context.Background(), c.pod, &api.Container{Name: "c"})
+		policy := a.GetLinux().GetSeccompPolicy()
+		if c.want != (policy != nil) || (err != nil) != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: policy %v, error %v", c.what, policy != nil, err)
+		}
+		if policy != nil && policy.GetListenerPath() != s.ListenerPath() {
+			t.Errorf("%s: listener %q", c.what, policy.GetListenerPath())
+		}
+	}
+	// Without an engine: nothing is created.
+	if err := os.Remove(s.ControlPath()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.CreateContainer(context.Background(), pod("chosen", netNS, nil), &api.Container{}); err == nil || !strings.Contains(err.Error(), "does not answer") {
+		t.Errorf("no engine: %v", err)
+	}
+}
+
+// The container's own profile is merged, as far as the runtime tells it.
+func TestOwnProfile(t *testing.T) {
+	stateDir, _ := sandbox(t)
+	p := &interceptor{stateDir: stateDir, base: oci.Default()}
+	asked := pod("default", netNS, intercept("true"))
+	errno := &api.OptionalUInt32{Value: 13}
+	container := func(l *api.LinuxContainer) *api.Container { return &api.Container{Name: "c", Linux: l} }
+	for _, c := range []struct {
+		what      string
+		container *api.Container
+		action    string // the merged profile's default
+		says      string
+	}{
+		{"not told", container(nil), "SCMP_ACT_ERRNO", ""},
+		{"runtime default", container(&api.LinuxContainer{SeccompProfile: &api.SecurityProfile{ProfileType: api.SecurityProfile_RUNTIME_DEFAULT}}), "SCMP_ACT_ERRNO", ""},
+		{"unconfined", container(&api.LinuxContainer{SeccompProfile: &api.SecurityProfile{ProfileType: api.SecurityProfile_UNCONFINED}}), "SCMP_ACT_ALLOW", ""},
+		{"localhost", container(&api.LinuxContainer{SeccompProfile: &api.SecurityProfile{ProfileType: api.SecurityProfile_LOCALHOST, LocalhostRef: "own.json"}}), "", "own.json"},
+		{"told", container(&api.LinuxContainer{SeccompPolicy: &api.LinuxSeccomp{DefaultAction: "SCMP_ACT_LOG",
+			Syscalls: []*api.LinuxSyscall{{Names: []string{"mkdir", "listen"}, Action: "SCMP_ACT_ERRNO", ErrnoRet: errno}}}}), "SCMP_ACT_LOG", ""},
+		{"another agent", container(&api.LinuxContainer{SeccompPolicy: &api.LinuxSeccomp{DefaultAction: "SCMP_ACT_LOG", ListenerPath: "/run/other.sock"}}), "", "listenerPath"},
+	} {
+		a, _, err := p.CreateContainer(context.Background(), asked, c.container)
+		policy := a.GetLinux().GetSeccompPolicy()
+		if policy.GetDefaultAction() != c.action || (err != nil) != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: default %q, error %v", c.what, policy.GetDefaultAction(), err)
+		}
+		if c.what == "told" && (says(policy, "mkdir") != "SCMP_ACT_ERRNO 0" || says(policy, "listen") != "SCMP_ACT_ERRNO 0" || says(policy, "connect") != "SCMP_ACT_NOTIFY 0") {
+			t.Errorf("%s: mkdir %s, listen %s, connect %s", c.what, says(policy, "mkdir"), says(policy, "listen"), says(policy, "connect"))
+		}
+	}
+}
+
+// says is the action of the first rule for a call.
+func says(l *api.LinuxSeccomp, call string) string {
+	for _, r := range l.GetSyscalls() {
+		if slices.Contains(r.GetNames(), call) {
+			return fmt.Sprint(r.GetAction(), " ", r.GetErrnoRet().GetValue())
+		}
+	}
+	return ""
+}
+
+// The plugin registers with NRI's own runtime side, and again when that was
+// restarted.
+func TestRegistersAgain(t *testing.T) {
+	stateDir, s := sandbox(t)
+	socket, behind := filepath.Join(stateDir, "nri.sock"), filepath.Join(stateDir, "runtime.sock")
+	// The runtime side keeps connections for as long as its process lives: what
+	// hangs up in its place stands between.
+	conns := make(chan net.Conn, 10)
+	listen(t, socket, func(c net.Conn) {
+		r, err := net.Dial("unix", behind)
+		if err != nil {
+			return
+		}
+		conns <- c
+		go func() {
+			_, _ = io.Copy(r, c)
+			_ = r.Close()
+		}()
+		_, _ = io.Copy(c, r)
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- serve(ctx, &interceptor{stateDir: stateDir, base: oci.Default()}, socket, "90")
+	}()
+	for turn := range 2 {
+		r, err := adaptation.New("test", "1",
+			func(ctx context.Context, sync adaptation.SyncCB) error { _, err := sync(ctx, nil, nil); return err },
+			func(context.Context, []*api.ContainerUpdate) ([]*api.ContainerUpdate, error) { return nil, nil },
+			adaptation.WithSocketPath(behind), adaptation.WithPluginPath(t.TempDir()), adaptation.WithPluginConfigPath(t.TempDir()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			reply, err := r.CreateContainer(ctx, &api.CreateContainerRequest{Pod: pod("default", netNS, intercept("true")), Container: &api.Container{Id: "c"}})
+			if err == nil && reply.GetAdjust().GetLinux().GetSeccompPolicy().GetListenerPath() == s.ListenerPath() {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("turn %d: the plugin is not there: %v", turn, err)
+			}
+		}
+		// What the plugin refuses, the runtime does not create.
+		if _, err := r.CreateContainer(ctx, &api.CreateContainerRequest{Pod: pod("default", "", intercept("true")), Container: &api.Container{Id: "d"}}); err == nil {
+			t.Error("a container without an engine was created")
+		}
+		r.Stop()
+		_ = (<-conns).Close()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"--index", "first"}, "two digits"},
+		{[]string{"--base", "/no/such/file"}, "accepted: a file, default, unconfined"},
+		{[]string{"surplus"}, "surplus"},
+	} {
+		cmd := command()
+		cmd.SetArgs(c.args)
+		if err := cmd.Execute(); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: %v", c.args, err)
+		}
+	}
+}
