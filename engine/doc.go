@@ -31,6 +31,14 @@
 // notified, the loop looks at every E before it serves a call: what a program did
 // before the call has then been seen.
 //
+// # Programs that are not intercepted
+//
+// They have sockets of the sandbox's kernel, which faces a second stack (inline.go).
+// A splice joins each of its connections to one of the first stack (splice.go);
+// its ends are a socket of a stack (splice_stack.go) or, within the sandbox's
+// loopback, a descriptor of the kernel's (splice_kernel.go, mirror.go). What is
+// not TCP crosses from stack to stack (inline_forward.go).
+//
 // # Interrupted calls
 //
 // The kernel cancels a notified call when a signal handler runs, and issues it
