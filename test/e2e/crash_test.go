@@ -486,13 +486,18 @@ for t in threads: t.join()
 print('good', good, 'bad', bad, flush=True)
 `
 
-// server is waiting's accept, for clients that may be gone.
+// server is waiting's accept, for clients that may be gone, and for an accept
+// that returns 0: see "When the engine dies" in docs/architecture.md.
 const server = `
 import socket
 l = socket.socket(); l.bind(('', 7001)); l.listen(100)
 print('ready', flush=True)
 while True:
-    c, peer = l.accept()
+    try: c, peer = l.accept()
+    except OSError as e:
+        assert e.errno == 88, e # Socket operation on non-socket: standard input
+        print('accept returned 0', flush=True)
+        continue
     try:
         c.recv(1)
         c.sendall(b'hello from accept')
