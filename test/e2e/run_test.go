@@ -354,7 +354,7 @@ func TestRunConf(t *testing.T) {
 	h := newHost(t)
 	conf := t.TempDir() + "/net.conflist"
 	must(t, os.WriteFile(conf, []byte(`{"cniVersion":"1.1.0","name":"lan","plugins":[{"type":"tcpcni","uplink":"bridge",
-"bridge":"br-lan","mtu":1400,"ipam":{"type":"host-local","ranges":[[{"subnet":"10.99.0.0/24"}],[{"subnet":"fd99::/64"}]],
+"bridge":"br-lan","mtu":1400,"inline":false,"ipam":{"type":"host-local","ranges":[[{"subnet":"10.99.0.0/24"}],[{"subnet":"fd99::/64"}]],
 "routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}]}`), 0o644))
 	peer := compileGo(t, false)
 	a, b := h.pod("--conf", conf), h.pod("--conf", conf)
