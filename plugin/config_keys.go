@@ -141,7 +141,7 @@ var keys = []key{
 
 	// What it may use, and what is watched.
 	{name: "resources", shape: object(`an object with "memory"`,
-		key{name: "memory", def: "no limit", shape: integer(minMemory, maxMemory).is("bytes of the engine's cgroup")}).is("limits of the engine"),
+		key{name: "memory", def: "no limit", shape: integer(minMemory, maxMemory).is("bytes of the engine's cgroup")}).is("limits of the engine and its holder"),
 		read: func(c *Config, field string, raw json.RawMessage) error {
 			var r struct{ Memory int64 }
 			err := json.Unmarshal(raw, &r)
