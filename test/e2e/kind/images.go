@@ -117,7 +117,7 @@ func box(bin func(string) string) (image, error) {
 
 func nginx(func(string) string) (image, error) {
 	t := tree{}
-	err := t.debian("nginx", "nginx-common")
+	err := t.debian("nginx", "nginx-common", "dash", "coreutils")
 	for _, d := range []string{"var/log/nginx", "var/lib/nginx", "run"} {
 		t.dir(d, 0o755)
 	}
@@ -129,7 +129,7 @@ func nginx(func(string) string) (image, error) {
 
 func redis(func(string) string) (image, error) {
 	t := tree{}
-	err := t.debian("redis-server", "redis-tools")
+	err := t.debian("redis-server", "redis-tools", "dash", "coreutils")
 	return image{file: "images/node/redis.tar", name: "localhost/redis:1",
 		entrypoint: []string{"/usr/bin/redis-server", "--save", "", "--protected-mode", "no"}, env: []string{"PATH=/usr/bin"}, root: t}, err
 }

@@ -40,24 +40,27 @@ func TestEngineKilled(t *testing.T) {
 	}
 }
 
-// engine is the process of a pod's engine on its node.
+// engine is the process of a pod's engine on its node: the child of the holder
+// that tcpcni list names.
 func (s *space) engine(pod, node string) string {
 	s.t.Helper()
-	name := s.sandbox(pod, node)
-	var engines []string
+	name, engine := s.sandbox(pod, node), ""
 	eventually(s.t, "an engine of "+pod, func() error {
-		engines = nil
-		for line := range strings.Lines(s.onNode(node, "ps", "-e", "-o", "pid,args")) {
-			if f := strings.Fields(line); len(f) > 2 && strings.HasSuffix(f[1], "tcpcni") && f[2] == "engine" && strings.Contains(line, name) {
-				engines = append(engines, f[0])
+		holder := ""
+		for line := range strings.Lines(s.onNode(node, "/opt/cni/bin/tcpcni", "list")) {
+			if f := strings.Fields(line); len(f) > 4 && f[0] == name {
+				holder = f[4]
 			}
 		}
-		if len(engines) == 0 {
-			return fmt.Errorf("no process tcpcni engine of sandbox %s", name)
+		for line := range strings.Lines(s.onNode(node, "ps", "-e", "-o", "pid,ppid,args")) {
+			if f := strings.Fields(line); len(f) > 3 && f[1] == holder && f[3] == "engine" {
+				engine = f[0]
+				return nil
+			}
 		}
-		return nil
+		return fmt.Errorf("sandbox %s, holder %q: no process tcpcni engine", name, holder)
 	})
-	return engines[0]
+	return engine
 }
 
 // TestAgentKilled takes the agent's pod away: running pods do not notice, new

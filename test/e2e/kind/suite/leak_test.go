@@ -12,7 +12,7 @@ import (
 // traces are what pods leave on a node when somebody forgets them: one command
 // that prints a line for each.
 var traces = map[string]string{
-	"processes":        "ps -e -o args | grep -E '(tcpcni|holder|engine) ' | grep -vE 'grep|ps -e|tcpcni-(agent|nri)|tcpcni broker' || true",
+	"processes":        "ps -e -o args | grep -E '[t]cpcni (holder|engine)|[t]cpcni-keeper' || true",
 	"shims":            "ps -e -o args | grep '[c]ontainerd-shim' || true",
 	"links":            "ip -o link | cut -d: -f2 | cut -d@ -f1",
 	"addresses":        "ip -o addr | tr -s ' ' | cut -d' ' -f2-4",

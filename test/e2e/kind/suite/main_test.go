@@ -162,6 +162,6 @@ func (s *space) get(object, jsonpath string) string {
 func (s *space) ready(pods ...string) {
 	s.t.Helper()
 	for _, p := range pods {
-		s.kubectl("wait", "--for=condition=Ready", "pod/"+p, "--timeout="+hang.String())
+		s.kubectl("wait", "--for=condition=Ready", "pod/"+p, "--timeout="+(hang*3/4).String())
 	}
 }
