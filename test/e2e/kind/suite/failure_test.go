@@ -81,7 +81,7 @@ func TestAgentKilled(t *testing.T) {
 	}
 	var names []string
 	for _, w := range append([]way{{"inline", func(*pod) {}}}, ways...) {
-		p := w.intercepted(server(strings.ToLower(w.name), worker))
+		p := w.intercepted(server("by-"+strings.ToLower(w.name), worker))
 		names = append(names, p.name)
 		s.apply(p.yaml())
 	}
@@ -106,7 +106,7 @@ func TestNodeRestarted(t *testing.T) {
 	pods := []pod{server("web", worker)}
 	if !onBridge {
 		for _, w := range ways {
-			pods = append(pods, w.intercepted(server(strings.ToLower(w.name), worker)))
+			pods = append(pods, w.intercepted(server("by-"+strings.ToLower(w.name), worker)))
 		}
 	}
 	for i := range pods {
