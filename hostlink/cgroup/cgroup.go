@@ -97,9 +97,10 @@ func Enter(dir string, memory int64) error {
 	return errors.Join(errs...)
 }
 
-// enter makes the group. Its parent may be removed by a DEL at this moment.
+// enter makes the group. While it is empty, a DEL of another sandbox may sweep it
+// away, or its parent.
 func (h *hierarchy) enter(dir string) (err error) {
-	const tries = 5
+	const tries = 100
 	group := h.group(dir)
 	for range tries {
 		if err = os.MkdirAll(group, 0o755); err != nil {
@@ -138,6 +139,18 @@ func write(path, text string) error {
 // removePatience bounds the wait for killed processes to be gone.
 const removePatience = 10 * time.Second
 
+// sweep removes the groups without processes, which belong to nobody: a holder was
+// killed and its directory is lost. Last goes the parent, when it is empty, too.
+func (h *hierarchy) sweep() {
+	groups, _ := os.ReadDir(filepath.Join(h.path, parent))
+	for _, g := range groups {
+		if g.IsDir() {
+			_ = unix.Rmdir(filepath.Join(h.path, parent, g.Name())) // fails while it is in use
+		}
+	}
+	_ = unix.Rmdir(filepath.Join(h.path, parent))
+}
+
 // Remove kills what is left in the group of the sandbox in directory dir and
 // removes the group. No group is no error.
 func Remove(dir string) error {
@@ -146,8 +159,7 @@ func Remove(dir string) error {
 		if err := h.remove(dir); err != nil {
 			errs = append(errs, err)
 		}
-		// The last one takes the parent along; it is not empty for the others.
-		_ = unix.Rmdir(filepath.Join(h.path, parent))
+		h.sweep()
 	}
 	return errors.Join(errs...)
 }

@@ -79,6 +79,10 @@ func TestLife(t *testing.T) {
 	if limits != 1 {
 		t.Errorf("%d limits of memory", limits)
 	}
+	lost := hierarchy{path: hierarchies()[0].path}
+	if err := os.Mkdir(lost.group("/lost/eth0"), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	done := make(chan error, 1)
 	go func() { done <- cmd.Wait() }()
 	if err := Remove(dir); err != nil {
@@ -91,6 +95,9 @@ func TestLife(t *testing.T) {
 		if _, err := os.Stat(h.group(dir)); !os.IsNotExist(err) {
 			t.Errorf("%s is left: %v", h.group(dir), err)
 		}
+	}
+	if _, err := os.Stat(lost.group("/lost/eth0")); !os.IsNotExist(err) {
+		t.Errorf("a group that nobody is in is left: %v", err)
 	}
 	if err := Remove(dir); err != nil {
 		t.Errorf("again: %v", err)
