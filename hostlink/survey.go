@@ -50,11 +50,12 @@ func numbers(dir string) (list []int) {
 	return list
 }
 
-// here reports whether a process seems to be in the sandbox's namespace: most of
-// the machine's are not.
+// here reports whether a process may be in the sandbox's namespace: most of the
+// machine's are not. One whose first thread has ended does not say.
 func (m *Members) here(pid int) bool {
 	var ns unix.Stat_t
-	return unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/net", &ns) == nil && ns.Ino == m.ino && ns.Dev == m.dev
+	err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/net", &ns)
+	return err != nil || ns.Ino == m.ino && ns.Dev == m.dev
 }
 
 // surveyProcess looks at the table of a process's first thread, or at those of
