@@ -11,9 +11,10 @@ import (
 	"github.com/containernetworking/cni/libcni"
 )
 
-// The embedded network is the documented one, and it masquerades.
+// The embedded network is the documented one; it masquerades, and programs that
+// are not intercepted have no way out of it.
 func TestDefaultConflist(t *testing.T) {
-	const documented = `{"cniVersion":"1.1.0","name":"demo","plugins":[{"type":"tcpcni","uplink":"ptp","mtu":1500,"profile":"linux","ipMasq":true,
+	const documented = `{"cniVersion":"1.1.0","name":"demo","plugins":[{"type":"tcpcni","uplink":"ptp","mtu":1500,"profile":"linux","ipMasq":true,"inline":false,
 "ipam":{"type":"host-local","ranges":[[{"subnet":"10.87.0.0/24"}],[{"subnet":"fd87::/64"}]],"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}]}`
 	var got, want any
 	if err := json.Unmarshal(defaultConflist, &got); err != nil {
