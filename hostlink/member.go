@@ -3,7 +3,9 @@ package hostlink
 // What belongs to a sandbox: proc_pid_ns(5), proc_pid_status(5), pidfd_open(2).
 //
 // A task is a member of the sandbox when its network namespace is the sandbox's
-// and a seccomp filter is on it. What is handed out is a descriptor of a task
+// and a seccomp filter is on it. That alone would take in those who serve the
+// sandbox where whoever has started them is under a filter, too: a thread that
+// only visits the namespace, and Members.Outsiders. What is handed out is a descriptor of a task
 // that was checked, and the check cannot be answered for one task by another that
 // got its number: the pidfd is opened first and must still be alive when
 // everything else has been read through one descriptor of /proc/TID.
@@ -12,6 +14,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,6 +30,10 @@ type Members struct {
 	seen     []int  // threads that were handed out, a ring of maxSeen
 	next     int
 	index    map[uint64]spot // of sockets by inode, see Survey; nil: there was none
+
+	// Outsiders are processes that serve the sandbox. Neither they nor their
+	// children are members, wherever they are.
+	Outsiders []int
 }
 
 // maxSeen bounds the threads whose descriptors a search looks through.
@@ -236,14 +243,26 @@ func (m *Members) inspect(v *view, tid int) unix.Errno {
 		}
 		return unix.EPERM
 	}
+	visits := v.status.TGID != tid && !m.leads(v.status.TGID)
 	// Everything above was said about the task that had the number all along.
 	if e := v.alive(); e != 0 {
 		return e
 	}
-	if ns.Dev != m.dev || ns.Ino != m.ino || v.status.Seccomp != unix.SECCOMP_MODE_FILTER {
+	if ns.Dev != m.dev || ns.Ino != m.ino || v.status.Seccomp != unix.SECCOMP_MODE_FILTER || visits ||
+		slices.Contains(m.Outsiders, v.status.TGID) || slices.Contains(m.Outsiders, v.status.PPID) {
 		return unix.EPERM
 	}
 	return 0
+}
+
+// leads reports whether the first thread of a process is in the sandbox's
+// namespace, or has ended before the others. One that is elsewhere belongs to a
+// process of the host, such as a container runtime, one thread of which does
+// something in the namespace.
+func (m *Members) leads(pid int) bool {
+	var ns unix.Stat_t
+	err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/net", &ns)
+	return err != nil || ns.Dev == m.dev && ns.Ino == m.ino
 }
 
 func (v *view) close() {

@@ -102,6 +102,64 @@ func TestMembers(t *testing.T) {
 	}
 }
 
+// TestMembersServants asks for those who serve a sandbox under a filter that
+// whoever started them has put on them, and for the threads of a process of the
+// host that visits the namespace.
+func TestMembersServants(t *testing.T) {
+	needroot.Check(t, "make network namespaces and filters")
+	m, err := NewMembers("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A child under a filter, of this process.
+	child := exec.Command("sleep", "1000")
+	start := make(chan error)
+	k := newTask(t, underFilter)
+	k.work <- func() { start <- child.Start() }
+	if err := <-start; err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
+	for _, tid := range []int{child.Process.Pid, k.tid} {
+		got, e := m.Thread(tid)
+		got.Close()
+		if e != 0 {
+			t.Errorf("a task of the sandbox: %v", e)
+		}
+	}
+	m.Outsiders = []int{os.Getpid()}
+	for _, tid := range []int{child.Process.Pid, k.tid} {
+		got, e := m.Thread(tid)
+		got.Close()
+		if e != unix.EPERM {
+			t.Errorf("one who serves it, or a child of his: %v", e)
+		}
+	}
+	// A thread of this process, whose first thread is elsewhere.
+	path := filepath.Join(t.TempDir(), "ns")
+	if err := NewNetNS(path); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = DeleteNetNS(path) }()
+	if m, err = NewMembers(path); err != nil {
+		t.Fatal(err)
+	}
+	got, e := m.Thread(newTask(t, func() error { return setNetNS(path) }, underFilter).tid)
+	got.Close()
+	if e != unix.EPERM {
+		t.Errorf("a visitor: %v", e)
+	}
+}
+
+func setNetNS(path string) error {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer CloseFD(fd)
+	return unix.Setns(fd, unix.CLONE_NEWNET)
+}
+
 // TestMembersElsewhere looks from the namespace that the thread has moved to.
 func TestMembersElsewhere(t *testing.T) {
 	needroot.Check(t, "make network namespaces and filters")
@@ -114,21 +172,19 @@ func TestMembersElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	enter := func() error {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer CloseFD(fd)
-		return unix.Setns(fd, unix.CLONE_NEWNET)
+	inside := exec.Command("sleep", "1000")
+	start := make(chan error)
+	newTask(t, func() error { return setNetNS(path) }, underFilter).work <- func() { start <- inside.Start() }
+	if err := <-start; err != nil {
+		t.Fatal(err)
 	}
-	inside := newTask(t, enter, underFilter)
-	k, e := m.Thread(inside.tid)
+	defer func() { _ = inside.Process.Kill(); _ = inside.Wait() }()
+	k, e := m.Thread(inside.Process.Pid)
 	if e != 0 {
 		t.Fatal(e)
 	}
 	defer k.Close()
-	s, e := m.Standing(inside.tid)
+	s, e := m.Standing(inside.Process.Pid)
 	if e != 0 || s.UID != uint32(os.Geteuid()) || s.Caps&(1<<unix.CAP_NET_ADMIN) == 0 {
 		t.Errorf("standing %+v, %v", s, e)
 	}

@@ -77,6 +77,9 @@ func (h *Holder) startEngine() (<-chan error, error) {
 		return nil, fmt.Errorf("start the engine: %w", err)
 	}
 	h.engine = &process{pid, pidfd}
+	// They, and the keepers, have threads in the sandbox's namespace. Where this
+	// process is under a filter of its own, so are all of them.
+	h.members.Outsiders = []int{os.Getpid(), pid}
 	end := make(chan error, 1)
 	go func(p *process) { end <- p.wait() }(h.engine)
 	go h.serve(h.asks)

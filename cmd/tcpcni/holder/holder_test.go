@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -30,10 +31,15 @@ func TestMain(m *testing.M) {
 	var err error
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "holder":
-		err = Run(os.Args[2], func() error {
-			_, err := os.Stdout.WriteString("ready\n")
-			return err
-		})
+		if os.Getenv(filteredEnv) != "" {
+			err = underFilter()
+		}
+		if err == nil {
+			err = Run(os.Args[2], func() error {
+				_, err := os.Stdout.WriteString("ready\n")
+				return err
+			})
+		}
 	case len(os.Args) > 1 && os.Args[1] == "engine":
 		err = playAttacker(os.Args[2:])
 	default:
@@ -294,6 +300,44 @@ func TestTakenOver(t *testing.T) {
 	}
 	if after := countFDs(t, f.cmd.Process.Pid); after > before+2 {
 		t.Errorf("the holder had %d descriptors and has %d", before, after)
+	}
+}
+
+// filteredEnv tells the holder to be under a seccomp filter.
+const filteredEnv = "HOLDER_TEST_FILTERED"
+
+// underFilter puts every thread of this process under a filter that allows all,
+// as a container runtime may be that starts plugins.
+func underFilter() error {
+	prog := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}}
+	f := unix.SockFprog{Len: 1, Filter: &prog[0]}
+	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&f)))
+	if e != 0 {
+		return os.NewSyscallError("seccomp", e)
+	}
+	return nil
+}
+
+// TestTakenOverUnderFilter asks for the memory of the holder's threads where the
+// holder is under a filter like a program of the sandbox. One of them is in the
+// sandbox's namespace.
+func TestTakenOverUnderFilter(t *testing.T) {
+	t.Setenv(filteredEnv, "1")
+	f := newFixture(t)
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", f.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range tasks {
+		tid, err := strconv.ParseInt(d.Name(), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Answers of success bring descriptors, which this question does not
+		// expect: EBADMSG.
+		if got := f.ask(rpc.OpThread, tid, 0, "", -1); got != unix.EPERM.Error() && got != unix.ESRCH.Error() {
+			t.Errorf("thread %d of the holder: %q", tid, got)
+		}
 	}
 }
 
