@@ -159,17 +159,12 @@ func prepareContainer(l *runtimeLine, set *settings) error {
 	if b.isPodSandbox() {
 		return nil
 	}
-	s, err := sandboxOf(b, set.StateDir)
-	if err != nil {
-		return err
-	}
-	listener, err := s.Listener()
+	listener, own, err := b.join(l.id, set)
 	if err != nil {
 		return err
 	}
 	b.seccomp, err = oci.Merge(b.seccomp, oci.Options{
-		Listener: listener, Metadata: "tcpcni",
-		Own: []string{s.ListenerPath(), plugin.ListenerAt(set.StateDir)},
+		Listener: listener, Metadata: "tcpcni", Own: append(own, plugin.ListenerAt(set.StateDir)),
 	})
 	if err != nil {
 		return fmt.Errorf("%s: linux.%w", b.path, err)
@@ -177,21 +172,35 @@ func prepareContainer(l *runtimeLine, set *settings) error {
 	return b.write()
 }
 
-// sandboxOf finds the sandbox that the container joins. Its engine has to be
-// there.
-func sandboxOf(b *bundle, stateDir string) (plugin.Sandbox, error) {
-	switch {
-	case !b.hasNetNS:
-		return plugin.Sandbox{}, errors.New("it uses the host's network, which has no engine: start it with another runtime, or give it a network of the tcpcni plugin")
-	case b.netNS == "":
-		return plugin.Sandbox{}, errors.New("its network namespace does not exist yet: give it a namespace with an attachment of the tcpcni plugin")
+// join finds the socket that takes the container's listener, and makes sure that
+// there is a sandbox: now, or by a hook when the namespace is filled only while
+// the container is being created. own are sockets of the sandbox that the
+// profile may name already.
+func (b *bundle) join(id string, set *settings) (listener string, own []string, err error) {
+	if !b.hasNetNS {
+		return "", nil, errors.New("it uses the host's network, which has no engine: start it with another runtime, or give it a network of the tcpcni plugin")
 	}
-	s, err := plugin.FindByNetNS(stateDir, b.netNS)
-	if errors.Is(err, plugin.ErrNoSandbox) {
-		return s, fmt.Errorf("%w: attach it with the tcpcni CNI plugin first (sandboxes are looked for in %s)", err, stateDir)
+	if b.netNS != "" {
+		s, err := plugin.FindByNetNS(set.StateDir, b.netNS)
+		switch {
+		case err == nil:
+			listener, err = s.Listener()
+			return listener, []string{s.ListenerPath()}, err
+		case !errors.Is(err, plugin.ErrNoSandbox):
+			return "", nil, err
+		case !set.Attach:
+			return "", nil, fmt.Errorf("%w: attach it with the tcpcni CNI plugin first (sandboxes are looked for in %s), or see \"attach\" in %s", err, set.StateDir, settingsFile)
+		}
 	}
-	if err != nil {
-		return s, err
+	s := plugin.SandboxAt(set.StateDir, id, hookIfName)
+	broker := plugin.ListenerAt(set.StateDir)
+	switch st, err := os.Stat(broker); {
+	case err == nil && st.Mode()&os.ModeSocket != 0:
+		listener = broker // finds the sandbox, whoever makes it
+	case set.Attach:
+		listener = s.ListenerPath() // is there when the hook is done
+	default:
+		return "", nil, fmt.Errorf("its network namespace does not exist yet: give it a namespace with an attachment of the tcpcni plugin, start \"tcpcni broker\" when the network is one of that plugin, or see \"attach\" in %s", settingsFile)
 	}
-	return s, nil
+	return listener, []string{s.ListenerPath()}, b.addHooks(set)
 }

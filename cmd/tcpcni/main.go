@@ -106,7 +106,7 @@ func rootCommand(level *slog.LevelVar) *cobra.Command {
 		runCommand(), execCommand(), ssCommand(), listCommand(),
 		holderCommand(), engineCommand(), shimCommand(), versionCommand(),
 		installCommand(), uninstallCommand(),
-		runcCommand(), brokerCommand(), profileCommand(),
+		runcCommand(), hookCommand(), brokerCommand(), profileCommand(),
 	)
 	return root
 }

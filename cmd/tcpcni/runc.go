@@ -30,6 +30,8 @@ one, is the same, for managers that take a path only.
   --tcpcni-runtime=PATH  the real runtime (default: $TCPCNI_RUNTIME, "runtime" in
                          ` + settingsFile + `, runc or crun next to this
                          program, runc or crun in PATH)
+  --tcpcni-attach        put an engine behind the interface that the manager's
+                         own network gives a container, as docker's bridge does
 
 A container without a sandbox in its network namespace does not start.`,
 		DisableFlagParsing: true,
@@ -59,6 +61,9 @@ func beRuntime(args []string) error {
 	if err != nil {
 		return err
 	}
+	if _, ok := own["attach"]; ok {
+		set.Attach = true
+	}
 	runtime, err := findRuntime(own["runtime"], set.Runtime)
 	if err != nil {
 		return err
@@ -81,8 +86,11 @@ func ownFlags(args []string) (rest []string, own map[string]string, err error) {
 	own = map[string]string{}
 	for len(args) > 0 && strings.HasPrefix(args[0], prefix) {
 		name, value, ok := strings.Cut(strings.TrimPrefix(args[0], prefix), "=")
-		if name != "runtime" || !ok || value == "" {
-			return nil, nil, fmt.Errorf("%s: accepted: --tcpcni-runtime=PATH", args[0])
+		switch {
+		case name == "runtime" && value != "":
+		case name == "attach" && !ok:
+		default:
+			return nil, nil, fmt.Errorf("%s: accepted: --tcpcni-runtime=PATH, --tcpcni-attach", args[0])
 		}
 		own[name] = value
 		args = args[1:]

@@ -20,6 +20,11 @@ const settingsFile = "/etc/tcpcni/runc.json"
 type settings struct {
 	Runtime  string `json:"runtime"`  // path of the real runtime
 	StateDir string `json:"stateDir"` // instead of TCPCNI_STATE or the default
+	// Attach puts an engine behind the interface that the manager's own network
+	// gives a container without a sandbox, as "uplink":"chained" does.
+	Attach bool `json:"attach"`
+	// Network is more of that attachment's configuration: profile, tunables, …
+	Network map[string]json.RawMessage `json:"network"`
 }
 
 func readSettings(path string) (*settings, error) {
@@ -33,7 +38,7 @@ func readSettings(path string) (*settings, error) {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		if err := d.Decode(s); err != nil {
-			return nil, fmt.Errorf("%s: %w: accepted: runtime, stateDir", path, err)
+			return nil, fmt.Errorf("%s: %w: accepted: runtime, stateDir, attach, network", path, err)
 		}
 		for _, f := range []struct{ name, value string }{{"runtime", s.Runtime}, {"stateDir", s.StateDir}} {
 			if f.value != "" && !filepath.IsAbs(f.value) {
