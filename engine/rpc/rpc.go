@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -94,10 +95,13 @@ const headLen = 4 + 4 + 6*8
 // ErrEnded says that the other process has ended.
 var ErrEnded = errors.New("the other end is gone")
 
-// A Conn is one end of a pair. It is not safe for concurrent use.
+// A Conn is one end of a pair. But for End it is not safe for concurrent use.
 type Conn struct {
 	fd  int
 	buf [headLen + MaxData]byte
+
+	mu     sync.Mutex // between End and Close
+	closed bool       // fd is none of ours any more, and perhaps somebody else's
 }
 
 // NewConn makes a Conn of a descriptor, which it owns.
@@ -108,11 +112,24 @@ func (c *Conn) FD() int { return c.fd }
 
 // End ends the conversation for both sides and leaves the descriptor open for
 // whoever waits in Receive, who gets ErrEnded. It may be called from any
-// goroutine.
-func (c *Conn) End() { hostlink.ShutdownFD(c.fd, abi.SHUT_RDWR) }
+// goroutine, also after Close.
+func (c *Conn) End() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		hostlink.ShutdownFD(c.fd, abi.SHUT_RDWR)
+	}
+}
 
-// Close ends the conversation.
-func (c *Conn) Close() { hostlink.CloseFD(c.fd) }
+// Close ends the conversation. A second one does nothing.
+func (c *Conn) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.closed = true
+		hostlink.CloseFD(c.fd)
+	}
+}
 
 // Send sends m. With dontWait, a receiver that is slow gives abi.EAGAIN.
 func (c *Conn) Send(m *Message, dontWait bool) error {
