@@ -42,13 +42,19 @@ func (p *process) wait() error {
 
 // startEngine starts an engine and what serves it. Its end comes through the
 // returned channel.
-func (h *Holder) startEngine() (<-chan error, error) {
+func (h *Holder) startEngine() (_ <-chan error, err error) {
 	asks, engineAsks, e := hostlink.NewPacketPair()
 	if e != 0 {
 		return nil, e
 	}
 	defer hostlink.CloseFD(engineAsks)
 	h.asks = rpc.NewConn(asks)
+	defer func() {
+		if err != nil {
+			h.asks.Close()
+			h.asks = nil
+		}
+	}()
 
 	config, err := hostlink.SealedFile("config.json", h.config)
 	if err != nil {

@@ -204,19 +204,7 @@ func (h *Holder) supervise() error {
 			return nil
 		}
 		born := time.Now()
-		end, err := h.startEngine()
-		if err != nil {
-			return err
-		}
-		for gone := false; !gone; {
-			select {
-			case f := <-h.events:
-				f(h)
-			case err = <-end:
-				gone = true
-			}
-		}
-		h.engineDied()
+		err := h.serveOnce()
 		if h.stopping {
 			return nil
 		}
@@ -229,6 +217,25 @@ func (h *Holder) supervise() error {
 		pause := pauseAfter(deaths)
 		h.log.Error("the engine died and is started again", "error", err, "deaths", deaths, "pause", pause)
 		h.pause(pause)
+	}
+}
+
+// serveOnce starts an engine and returns when it has ended, with the reason. One
+// that cannot be started, for want of memory, processes or descriptors, is like
+// one that dies at once: there may be some again later.
+func (h *Holder) serveOnce() error {
+	end, err := h.startEngine()
+	if err != nil {
+		return err
+	}
+	for {
+		select {
+		case f := <-h.events:
+			f(h)
+		case err := <-end:
+			h.engineDied()
+			return err
+		}
 	}
 }
 

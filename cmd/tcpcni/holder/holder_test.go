@@ -194,7 +194,17 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.cmd = exec.Command("/proc/self/exe", "holder", config)
-	f.cmd.Stderr = os.Stderr
+	log, err := os.Create(filepath.Join(f.dir, "holder.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(f.said())
+		}
+		_ = log.Close()
+	})
+	f.cmd.Stderr = log
 	out, err := f.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -215,6 +225,12 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatalf("holder said %q, %v", line, err)
 	}
 	return f
+}
+
+// said is what the holder has written to its log.
+func (f *fixture) said() string {
+	b, _ := os.ReadFile(filepath.Join(f.dir, "holder.log"))
+	return string(b)
 }
 
 // tell has the engine do something; "" when it died of that.
@@ -357,6 +373,37 @@ func TestReplaced(t *testing.T) {
 		t.Errorf("execve: %q", got)
 	}
 	f.next(second)
+}
+
+// TestReplacedLater has the engine killed while no other can be started.
+func TestReplacedLater(t *testing.T) {
+	f := newFixture(t)
+	holder := f.cmd.Process.Pid
+	first := f.tell("pid")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(first)
+	}
+	var before unix.Rlimit
+	if err := unix.Prlimit(holder, unix.RLIMIT_NOFILE, nil, &before); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(holder, unix.RLIMIT_NOFILE, &unix.Rlimit{Max: before.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	for range 1000 {
+		if strings.Contains(f.said(), "too many open files") {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err := unix.Prlimit(holder, unix.RLIMIT_NOFILE, &before, nil); err != nil {
+		t.Fatal("the holder is gone: ", err)
+	}
+	f.next(first)
 }
 
 // next waits for an engine that is not the one before.
