@@ -38,9 +38,8 @@ func EngineRules(pid int) []Rule {
 		// Links and pairs.
 		{Call: unix.SYS_READV, Do: ActionAllow},
 		{Call: unix.SYS_WRITEV, Do: ActionAllow},
-		// No destination: a socket of a pair has none, and one that was taken
-		// from a program is not to be sent elsewhere.
-		only(unix.SYS_SENDTO, equals(4, 0)),
+		// No destination: a socket of a pair has none.
+		{Call: unix.SYS_SENDTO, Cases: []Case{{When: []Cond{hasPtr(4)}, Do: ActionErrno(unix.EPERM)}}, Do: ActionAllow},
 		{Call: unix.SYS_RECVFROM, Do: ActionAllow},
 		{Call: unix.SYS_EPOLL_PWAIT, Do: ActionAllow},
 		{Call: unix.SYS_EPOLL_PWAIT2, Do: ActionAllow},

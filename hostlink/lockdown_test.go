@@ -84,6 +84,14 @@ var attacks = map[string]struct {
 		to := unix.RawSockaddrUnix{Family: unix.AF_UNIX}
 		return call(unix.SYS_SENDTO, uintptr(l.pair), 0, 0, 0, uintptr(unsafe.Pointer(&to)), 2)
 	}, refused},
+	"sendto an address with a lower half of zero": {func(l *loot) unix.Errno {
+		const at = 1 << 40
+		prot, flags := uintptr(unix.PROT_READ|unix.PROT_WRITE), uintptr(unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_FIXED_NOREPLACE)
+		if e := call(unix.SYS_MMAP, at, 4096, prot, flags, ^uintptr(0)); e != 0 {
+			return e
+		}
+		return call(unix.SYS_SENDTO, uintptr(l.pair), 0, 0, 0, at, 2)
+	}, refused},
 	"SO_PEERPIDFD": {func(l *loot) unix.Errno { return getInt(l.pair, unix.SOL_SOCKET, unix.SO_PEERPIDFD) }, refused},
 	"SO_PASSPIDFD": {func(l *loot) unix.Errno { return setInt(l.pair, unix.SOL_SOCKET, unix.SO_PASSPIDFD) }, refused},
 	"SO_PASSCRED":  {func(l *loot) unix.Errno { return setInt(l.pair, unix.SOL_SOCKET, unix.SO_PASSCRED) }, refused},
