@@ -21,7 +21,7 @@ var traces = map[string]string{
 	"locks":            "ls /run/tcpcni/locks 2>/dev/null || true",
 	"leases":           "find /var/lib/cni /run/tcpcni/ipam -type f -name '*.*.*.*' 2>/dev/null || true",
 	"namespaces":       "ls /run/netns 2>/dev/null || true",
-	"mounts of them":   "grep -c netns /proc/mounts || true",
+	"mounts of them":   "grep netns /proc/mounts | cut -d' ' -f2 || true",
 	"control groups":   "find /sys/fs/cgroup -type d | grep -E 'pod|tcpcni' || true",
 	"iptables":         "iptables-save | grep '^-A' | grep -v KUBE- || true",
 	"port mappings":    "iptables-save -t nat | grep -E 'CNI-(DN|SN)' | grep -v -E '^:|HOSTPORT' || true",
@@ -31,9 +31,7 @@ var traces = map[string]string{
 func leftovers(s *space, node string) map[string][]string {
 	found := map[string][]string{}
 	for what, script := range traces {
-		lines := strings.Split(s.onNode(node, "sh", "-c", script), "\n")
-		slices.Sort(lines)
-		found[what] = lines
+		found[what] = strings.FieldsFunc(s.onNode(node, "sh", "-c", script), func(r rune) bool { return r == '\n' })
 	}
 	return found
 }
