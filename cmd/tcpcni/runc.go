@@ -42,13 +42,11 @@ A container without a sandbox in its network namespace does not start.`,
 // isRuntimeName tells whether this program was called as a runtime.
 func isRuntimeName(argv0 string) bool { return strings.HasSuffix(filepath.Base(argv0), "-runc") }
 
-// runtimeMain is main for a program that is called as a runtime.
+// runtimeMain is main for a program that is called as a runtime. It returns only
+// when it could not become the real one.
 func runtimeMain(args []string) int {
-	if err := beRuntime(args); err != nil {
-		fmt.Fprintf(os.Stderr, "tcpcni runc: %v\n", err)
-		return exitPlainFailed
-	}
-	return 0
+	fmt.Fprintf(os.Stderr, "tcpcni runc: %v\n", beRuntime(args))
+	return exitPlainFailed
 }
 
 // beRuntime returns only with an error.

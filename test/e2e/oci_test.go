@@ -108,16 +108,6 @@ func (o *ociHost) bundle(ns string, change func(*specs.Spec), args ...string) *o
 
 func (c *ociContainer) config() string { return filepath.Join(c.bundle, "config.json") }
 
-// spec reads the bundle's configuration.
-func (c *ociContainer) spec() *specs.Spec {
-	c.o.t.Helper()
-	text, err := os.ReadFile(c.config())
-	must(c.o.t, err)
-	s := new(specs.Spec)
-	must(c.o.t, json.Unmarshal(text, s))
-	return s
-}
-
 // runtime calls a runtime and waits. It does not matter to it in which network
 // it runs, but it wants to see the machine's cgroups, which ip-netns(8) hides.
 // The container keeps the output, so it is a file and no pipe to wait for.
