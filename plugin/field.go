@@ -80,12 +80,3 @@ func members(data []byte) ([]member, error) {
 	}
 	return list, nil
 }
-
-// decode puts raw into v; a value of another type is a FieldError. null is not
-// taken for a value: who writes it means something that is not there.
-func decode(field string, raw json.RawMessage, v any, accepted string) error {
-	if string(raw) == "null" || json.Unmarshal(raw, v) != nil {
-		return &FieldError{field, abbreviate(raw), accepted}
-	}
-	return nil
-}
