@@ -137,13 +137,21 @@ var podSandbox = map[string]string{
 	"io.kubernetes.cri-o.ContainerType": "sandbox", // CRI-O
 }
 
+// isPodSandbox believes the manager that has made the bundle: all of the marks
+// that are there say so. One that is not the manager's own may have come from a
+// user's annotations.
 func (b *bundle) isPodSandbox() bool {
+	marked := false
 	for name, value := range podSandbox {
-		if b.annotations[name] == value {
-			return true
+		switch given, ok := b.annotations[name]; {
+		case !ok:
+		case given != value:
+			return false
+		default:
+			marked = true
 		}
 	}
-	return false
+	return marked
 }
 
 // prepareContainer puts the sandbox's filter into the configuration of a

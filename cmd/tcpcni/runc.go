@@ -191,7 +191,8 @@ func parseRuntimeLine(args []string) (*runtimeLine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", l.command, err)
 	}
-	if _, ok := flags["help"]; ok {
+	// Alone it asks for help, and nothing is started; "--help=false" says nothing.
+	if value, ok := flags["help"]; ok && value == "" {
 		l.command = ""
 		return l, nil
 	}
