@@ -215,8 +215,20 @@ func (h *Holder) supervise() error {
 			deaths = 1
 		}
 		pause := pauseAfter(deaths)
+		trimLog(os.Stderr)
 		h.log.Error("the engine died and is started again", "error", err, "deaths", deaths, "pause", pause)
 		h.pause(pause)
+	}
+}
+
+// maxLog bounds the log in bytes, which lies in memory (/run) and gets a list of
+// goroutines with every engine that dies.
+const maxLog = 1 << 20
+
+// trimLog begins a log file that has become too long anew.
+func trimLog(f *os.File) {
+	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Size() > maxLog {
+		_ = f.Truncate(0)
 	}
 }
 

@@ -194,7 +194,7 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	f.cmd = exec.Command("/proc/self/exe", "holder", config)
-	log, err := os.Create(filepath.Join(f.dir, "holder.log"))
+	log, err := os.OpenFile(filepath.Join(f.dir, "holder.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,6 +373,26 @@ func TestReplaced(t *testing.T) {
 		t.Errorf("execve: %q", got)
 	}
 	f.next(second)
+}
+
+// TestLogBounded has an engine die that has filled the log.
+func TestLogBounded(t *testing.T) {
+	f := newFixture(t)
+	first := f.tell("pid")
+	if err := os.WriteFile(filepath.Join(f.dir, "holder.log"), make([]byte, maxLog+1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		t.Fatal(first)
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	f.next(first)
+	if said := f.said(); len(said) > 1000 || !strings.Contains(said, "started again") {
+		t.Errorf("%d bytes of log", len(said))
+	}
 }
 
 // TestReplacedLater has the engine killed while no other can be started.
