@@ -25,8 +25,8 @@ func (r *remote) ask(q *rpc.Message, wantFDs int) (rpc.Message, abi.Errno) {
 }
 
 // tell asks for something that has no result.
-func (r *remote) tell(op uint32, args [6]uint64, fds ...int) error {
-	if _, e := r.ask(&rpc.Message{Op: op, Args: args, FDs: fds}, 0); e != 0 {
+func (r *remote) tell(op uint32, args [6]uint64) error {
+	if _, e := r.ask(&rpc.Message{Op: op, Args: args}, 0); e != 0 {
 		return e
 	}
 	return nil
@@ -38,7 +38,7 @@ func (r *remote) stopping() { _ = r.tell(rpc.OpStopping, [6]uint64{}) }
 
 // keeper tells of the keeper and of the journal.
 func (r *remote) keeper(pid, journal int) error {
-	return r.tell(rpc.OpKeeper, [6]uint64{uint64(pid)}, journal)
+	return r.tell(rpc.OpKeeper, [6]uint64{uint64(pid), uint64(journal)})
 }
 
 // adopted says that what the keeper before had is no longer needed. That keeper
@@ -103,7 +103,7 @@ func (r *remote) kernelSocket(op uint32, a netip.AddrPort) (int, error) {
 }
 
 func (r *remote) keep(listener int) abi.Errno {
-	_, e := r.ask(&rpc.Message{Op: rpc.OpKeep, FDs: []int{listener}}, 0)
+	_, e := r.ask(&rpc.Message{Op: rpc.OpKeep, Args: [6]uint64{uint64(listener)}}, 0)
 	return e
 }
 

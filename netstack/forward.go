@@ -106,7 +106,7 @@ func staysHere(proto uint8, segment []byte) bool {
 	case wire.ProtoICMP4:
 		return len(segment) == 0 || segment[0] == wire.ICMP4Redirect || segment[0] == wire.ICMP4RouterAdvert || segment[0] == wire.ICMP4RouterSolicit
 	case wire.ProtoICMP6:
-		return len(segment) == 0 || segment[0] >= wire.ICMP6RouterSolicit && segment[0] <= wire.ICMP6Redirect
+		return len(segment) == 0 || segment[0] >= wire.ICMP6RouterSolicit && segment[0] <= wire.ICMP6Redirect || wire.ICMP6Administers(segment[0])
 	}
 	return false
 }

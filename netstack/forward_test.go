@@ -72,6 +72,7 @@ func TestWhatASocketDoesNotTake(t *testing.T) {
 		{"a router advertisement", nd(255, "fd87::1", "ff02::1", 134, 0, "fd87::1", nil), false, 0},
 		{"a solicitation", nd(255, "fd87::1", "ff02::1:ff00:2", 135, 0, "fd87::2", &macA), false, 1},
 		{"a solicitation for another", nd(255, "fd87::1", "ff02::1:ff00:9", 135, 0, "fd87::9", &macA), false, 0},
+		{"router renumbering", nd(255, "fd87::1", "ff02::1", 138, 0, "fd87::1", nil), false, 0},
 		{"a router advertisement to another group", nd(255, "fd87::1", "ff02::5", 134, 0, "fd87::1", nil), false, 0},
 		{"a redirect to a group", group(build(eth4(), ip4(1, "10.87.0.1", "224.0.0.5"), &layers.ICMPv4{TypeCode: layers.CreateICMPv4TypeCode(5, 0)}, raw("01234567")), "224.0.0.5"), false, 0},
 		{"SCTP", build(eth4(), ip4(132, "10.87.0.1", "10.87.0.2"), raw("0123456789")), true, 0},

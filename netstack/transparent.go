@@ -164,7 +164,7 @@ func (s *Stack) peerICMP(v4 bool, b []byte) bool {
 	typ := b[0]
 	switch {
 	case v4 && (typ == wire.ICMP4Redirect || typ == wire.ICMP4RouterAdvert),
-		!v4 && (typ == wire.ICMP6RouterAdvert || typ == wire.ICMP6Redirect || typ == wire.ICMP6MLDQuery):
+		!v4 && (typ == wire.ICMP6RouterAdvert || typ == wire.ICMP6Redirect || typ == wire.ICMP6MLDQuery || wire.ICMP6Administers(typ)):
 		s.counters.Transparent.RouterMessages++
 		return false
 	case !v4 && typ >= wire.ICMP6RouterSolicit && typ <= wire.ICMP6Redirect:

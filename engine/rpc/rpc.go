@@ -43,17 +43,18 @@ const (
 	// Args[0], its index, and Data, its first IPv4 address with the prefix length
 	// as text, or nothing. ENODEV: there is none.
 	OpInterface
-	// OpKeep: the descriptor is a seccomp listener, which the holder keeps for the
-	// engine's successor. EINVAL: it is none; ENFILE: too many are kept.
+	// OpKeep: Args[0] is the engine's number of a seccomp listener, which the
+	// holder takes and keeps for the engine's successor. EINVAL: it is none;
+	// ENFILE: too many are kept.
 	OpKeep
 	// OpInherit: Args[0] counts from 0. Gives one thing that the engine's
 	// predecessor left: Args[0] is a kind (InheritListener and so on), the rest
 	// depends on it. ENOENT: there are no more.
 	OpInherit
 	// OpKeeper: Args[0] is the number of the engine's keeper, the process that
-	// shares its table of descriptors and outlives it; the descriptor is the
-	// journal that says what is in it. EINVAL: it is no child of the engine;
-	// EEXIST: there is one.
+	// shares its table of descriptors and outlives it; Args[1] is the engine's
+	// number of the journal that says what is in it. EINVAL: it is no child of the
+	// engine, or no descriptor; EEXIST: there is one.
 	OpKeeper
 	// OpAdopted: the engine has taken over what the keeper of its predecessor had.
 	// That keeper has ended when the answer comes.

@@ -58,6 +58,19 @@ const (
 	icmp6InformationalFirst = 128
 )
 
+// ICMP6Administers reports whether messages of a type change how the hosts and
+// routers of a link are set up, apart from those of RFC 4861: no router passes
+// them on without knowing who sent them (RFC 4890 section 4.3). They are router
+// renumbering (RFC 2894), inverse discovery (RFC 3122), certification paths (RFC
+// 3971) and multicast router discovery (RFC 4286).
+func ICMP6Administers(typ uint8) bool {
+	switch typ {
+	case 138, 141, 142, 148, 149, 151, 152, 153:
+		return true
+	}
+	return false
+}
+
 // ICMP is the header of an ICMPv4 or ICMPv6 message.
 type ICMP struct {
 	Type, Code uint8

@@ -12,8 +12,10 @@
 //
 // Its capabilities: CAP_SYS_PTRACE and CAP_DAC_OVERRIDE, to look into the
 // sandbox's processes and to open their memory; CAP_NET_BIND_SERVICE, for
-// kernel listeners in the sandbox at ports below 1024; CAP_SYS_PTRACE is also what
-// it passes on. Everything that takes more is done before it serves.
+// kernel listeners in the sandbox at ports below 1024; CAP_SYS_RESOURCE, to hand
+// descriptors to its engine: how many may be under way is counted for each user
+// of the machine, and every container that runs as root could use that up.
+// CAP_SYS_PTRACE is also what it passes on. Everything that takes more is done before it serves.
 package holder
 
 import (
@@ -64,6 +66,7 @@ type Holder struct {
 	engine   *process  // nil: none runs
 	keeper   *keeper   // of that engine; nil: it has none
 	legacy   *keeper   // of the engine before, until it is adopted
+	deaf     bool      // that an engine took no answer has been said
 	served   bool      // some engine got ready
 	stopping bool
 	events   chan event
@@ -141,7 +144,7 @@ func open(configPath string, ready func() error) (h *Holder, err error) {
 	if h.starter, err = newStarter(cfg.Inner.NetNS, filepath.Dir(configPath)); err != nil {
 		return nil, err
 	}
-	return h, hostlink.LimitPrivileges(unix.CAP_SYS_PTRACE, unix.CAP_DAC_OVERRIDE, unix.CAP_NET_BIND_SERVICE)
+	return h, hostlink.LimitPrivileges(unix.CAP_SYS_PTRACE, unix.CAP_DAC_OVERRIDE, unix.CAP_NET_BIND_SERVICE, unix.CAP_SYS_RESOURCE)
 }
 
 // openFiles opens the links, the capture and the control socket.

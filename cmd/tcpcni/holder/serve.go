@@ -45,7 +45,16 @@ func (h *Holder) answer(c *rpc.Conn, q *rpc.Message) {
 		a.Errno = f(h, q, &a)
 	}
 	// An engine that does not take its answers cannot stop the holder.
-	if err := c.Send(&a, true); err != nil {
+	err := c.Send(&a, true)
+	if e := unix.Errno(0); len(a.FDs) > 0 && errors.As(err, &e) {
+		// The engine waits for an answer; descriptors may not be had at the moment
+		// (ETOOMANYREFS, unix(7)).
+		a.CloseFDs()
+		a = rpc.Message{Op: q.Op, Errno: e}
+		err = c.Send(&a, true)
+	}
+	if err != nil && !h.deaf {
+		h.deaf = true // said once, as the engine could have it said without end
 		h.log.Warn("an answer to the engine", "op", q.Op, "error", err)
 	}
 	a.CloseFDs()
@@ -112,12 +121,12 @@ var answers = map[uint32]func(h *Holder, q, a *rpc.Message) unix.Errno{
 		return e
 	},
 	rpc.OpKeep: func(h *Holder, q, _ *rpc.Message) unix.Errno {
-		if len(q.FDs) != 1 {
-			return unix.EINVAL
+		fd, e := h.fromEngine(q.Args[0])
+		if e != 0 {
+			return e
 		}
-		e := h.kept.add(q.FDs[0])
-		if e == 0 {
-			q.FDs = nil // kept
+		if e = h.kept.add(fd); e != 0 {
+			hostlink.CloseFD(fd)
 		}
 		return e
 	},
@@ -208,10 +217,23 @@ func (h *Holder) bequeath(q, a *rpc.Message) unix.Errno {
 	return 0
 }
 
+// fromEngine takes a descriptor of the engine by its number. It is not sent: that
+// can be prevented by whoever runs as the same user (ETOOMANYREFS, unix(7)).
+func (h *Holder) fromEngine(n uint64) (int, unix.Errno) {
+	if h.engine == nil {
+		return -1, unix.EINVAL
+	}
+	fd, e := hostlink.GetFD(h.engine.pidfd, number(n))
+	if e != 0 {
+		return -1, unix.EINVAL
+	}
+	return fd, 0
+}
+
 // takeKeeper is OpKeeper.
 func (h *Holder) takeKeeper(q, _ *rpc.Message) unix.Errno {
 	switch {
-	case len(q.FDs) != 1 || h.engine == nil:
+	case h.engine == nil:
 		return unix.EINVAL
 	case h.keeper != nil:
 		return unix.EEXIST
@@ -221,8 +243,12 @@ func (h *Holder) takeKeeper(q, _ *rpc.Message) unix.Errno {
 	if e != 0 {
 		return e
 	}
-	h.keeper = &keeper{process: process{pid, pidfd}, journal: q.FDs[0], lifeline: h.asks}
-	q.FDs = nil
+	journal, e := h.fromEngine(q.Args[1])
+	if e != 0 {
+		hostlink.CloseFD(pidfd)
+		return e
+	}
+	h.keeper = &keeper{process: process{pid, pidfd}, journal: journal, lifeline: h.asks}
 	return 0
 }
 
