@@ -50,7 +50,7 @@ func (r *remote) thread(tid uint32) (hostlink.Task, abi.Errno) {
 	if e != 0 {
 		return hostlink.Task{PidFD: -1, Mem: -1}, e
 	}
-	return hostlink.Task{PidFD: a.FDs[0], Mem: a.FDs[1], UID: uint32(a.Args[0]), Shared: a.Args[1] != 0}, 0
+	return hostlink.Task{PidFD: a.FDs[0], Mem: a.FDs[1], UID: uint32(a.Args[0]), Brief: a.Args[1] != 0}, 0
 }
 
 func (r *remote) standing(tid uint32) (hostlink.Standing, abi.Errno) {

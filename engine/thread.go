@@ -12,12 +12,12 @@ const maxThreads = 256
 
 // A thread is a thread of a program that has made notified calls.
 type thread struct {
-	tid    uint32
-	pidfd  int
-	mem    int // its memory, see hostlink.ReadMemory
-	uid    uint32
-	shared bool // its memory is its parent's for now (vfork)
-	used   bool // since the eviction hand last came by
+	tid   uint32
+	pidfd int
+	mem   int // its memory, see hostlink.ReadMemory
+	uid   uint32
+	brief bool // not to be used for another call, see hostlink.Task
+	used  bool // since the eviction hand last came by
 }
 
 // threads caches threads by number. A number may be given to another thread when
@@ -34,7 +34,7 @@ type threads struct {
 // caller. EPERM: the caller has left the sandbox.
 func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, abi.Errno) {
 	if th := t.byTID[tid]; th != nil {
-		if !th.shared {
+		if !th.brief {
 			th.used = true
 			return th, 0
 		}
@@ -48,7 +48,7 @@ func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, abi
 		task.Close()
 		return nil, abi.ESRCH
 	}
-	th := &thread{tid: tid, pidfd: task.PidFD, mem: task.Mem, uid: task.UID, shared: task.Shared, used: true}
+	th := &thread{tid: tid, pidfd: task.PidFD, mem: task.Mem, uid: task.UID, brief: task.Brief, used: true}
 	t.add(th)
 	return th, 0
 }

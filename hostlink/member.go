@@ -59,11 +59,17 @@ func NewMembers(path string) (*Members, error) {
 
 // A Task is a thread of the sandbox. Its descriptors belong to who got it.
 type Task struct {
-	PidFD  int    // of the thread; of its process before Linux 6.9
-	Mem    int    // its memory, for ReadMemory and WriteMemory
-	TGID   int    // its process
-	UID    uint32 // effective
-	Shared bool   // its memory is also its parent's (vfork(2)): when it executes a program, Mem will still be the parent's
+	PidFD int    // of the thread; of its process before Linux 6.9
+	Mem   int    // its memory, for ReadMemory and WriteMemory
+	TGID  int    // its process
+	UID   uint32 // effective
+
+	// Brief: the descriptors mean the thread now, and perhaps not at its next
+	// call. Its memory is also its parent's (vfork(2)), and when it executes a
+	// program, Mem will still be the parent's; or the kernel has no pidfds of
+	// threads, and who gets the thread's number while its process goes on would
+	// be taken for it.
+	Brief bool
 }
 
 // Close closes the descriptors.
@@ -95,7 +101,7 @@ func (m *Members) Thread(tid int) (Task, unix.Errno) {
 	}
 	t.PidFD, v.pidfd = v.pidfd, -1
 	t.TGID, t.UID = v.status.TGID, v.status.UID
-	t.Shared = v.sharesMemory(tid)
+	t.Brief = v.whole || v.sharesMemory(tid)
 	m.note(tid)
 	return t, 0
 }
@@ -197,6 +203,7 @@ func (m *Members) drop(i int) {
 // A view is one task, looked at through one descriptor of its directory in /proc.
 type view struct {
 	pidfd, dir int
+	whole      bool // pidfd stands for the process, of which it is not the first thread
 	status     taskStatus
 }
 
@@ -214,7 +221,7 @@ func (m *Members) open(tid int) (view, unix.Errno) {
 		return v, unix.ESRCH
 	}
 	var e unix.Errno
-	if v.pidfd, e = OpenThread(tid); e != 0 {
+	if v.pidfd, v.whole, e = OpenThread(tid); e != 0 {
 		v.pidfd = -1
 		return v, e
 	}

@@ -160,6 +160,37 @@ func setNetNS(path string) error {
 	return unix.Setns(fd, unix.CLONE_NEWNET)
 }
 
+// TestMembersOldKernel asks for threads where pidfds stand for processes only: a
+// thread's must not be kept, as its number may come to mean another.
+func TestMembersOldKernel(t *testing.T) {
+	needroot.Check(t, "make network namespaces and filters")
+	m, err := NewMembers("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := newTask(t, underFilter)
+	child := exec.Command("sleep", "1000")
+	start := make(chan error)
+	k.work <- func() { start <- child.Start() }
+	if err := <-start; err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = child.Process.Kill(); _ = child.Wait() }()
+	defer func() { openThreadFlags = pidfdThread }()
+	openThreadFlags = 1 << 30
+	for _, c := range []struct {
+		what string
+		tid  int
+		want bool
+	}{{"a thread", k.tid, true}, {"a process", child.Process.Pid, false}} {
+		got, e := m.Thread(c.tid)
+		got.Close()
+		if e != 0 || got.Brief != c.want {
+			t.Errorf("%s: brief %v, %v; want %v", c.what, got.Brief, e, c.want)
+		}
+	}
+}
+
 // TestMembersElsewhere looks from the namespace that the thread has moved to.
 func TestMembersElsewhere(t *testing.T) {
 	needroot.Check(t, "make network namespaces and filters")

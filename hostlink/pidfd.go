@@ -14,19 +14,24 @@ import (
 // which may have a descriptor table of its own.
 const pidfdThread = unix.O_EXCL
 
+// openThreadFlags is pidfdThread; a variable for tests, which make it one that no
+// kernel knows.
+var openThreadFlags uintptr = pidfdThread
+
 // OpenThread returns a pidfd for thread tid. Before Linux 6.9 it stands for the
-// thread's process. ESRCH: there is no such thread.
-func OpenThread(tid int) (int, unix.Errno) {
-	fd, _, e := unix.RawSyscall(unix.SYS_PIDFD_OPEN, uintptr(tid), pidfdThread, 0)
+// thread's process, and whole is true unless the thread is its first. ESRCH: there
+// is no such thread.
+func OpenThread(tid int) (fd int, whole bool, err unix.Errno) {
+	r, _, e := unix.RawSyscall(unix.SYS_PIDFD_OPEN, uintptr(tid), openThreadFlags, 0)
 	if e != unix.EINVAL {
-		return int(fd), e
+		return int(r), false, e
 	}
 	tgid := tgidOf(tid)
 	if tgid <= 0 {
-		return -1, unix.ESRCH
+		return -1, false, unix.ESRCH
 	}
-	fd, _, e = unix.RawSyscall(unix.SYS_PIDFD_OPEN, uintptr(tgid), 0, 0)
-	return int(fd), e
+	r, _, e = unix.RawSyscall(unix.SYS_PIDFD_OPEN, uintptr(tgid), 0, 0)
+	return int(r), tgid != tid, e
 }
 
 // GetFD returns a new close-on-exec descriptor for the open file behind

@@ -26,7 +26,7 @@ const (
 	// OpStopping: the engine was told to stop and is not to be started again.
 	OpStopping
 	// OpThread: Args[0] is a thread's number. Gives Args[0], its effective user,
-	// Args[1], 1 when its memory is shared with its parent (hostlink.Task), and
+	// Args[1], 1 when they are for one call only (hostlink.Task, Brief), and
 	// two descriptors: the thread's pidfd and its memory. EPERM: the thread is
 	// not in the sandbox; ESRCH: there is none.
 	OpThread

@@ -80,7 +80,7 @@ var answers = map[uint32]func(h *Holder, q, a *rpc.Message) unix.Errno{
 			return e
 		}
 		a.Args[0] = uint64(t.UID)
-		a.Args[1] = truth(t.Shared)
+		a.Args[1] = truth(t.Brief)
 		a.FDs = []int{t.PidFD, t.Mem}
 		return 0
 	},
