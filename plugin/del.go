@@ -6,9 +6,9 @@ import (
 
 	"github.com/containernetworking/cni/pkg/invoke"
 	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/vishvananda/netlink"
 
 	"github.com/tcpcni/tcpcni/hostlink"
-	"github.com/tcpcni/tcpcni/hostlink/process"
 )
 
 // Verbs of IPAM plugins without a result.
@@ -87,14 +87,20 @@ func recordOrGuess(c *Config, s Sandbox, args *skel.CmdArgs) *Record {
 
 // deleteInner removes the sandbox's interface. A namespace that is gone took it
 // along; so did one whose file is no namespace any more, and the host's own is
-// not the sandbox's.
+// not the sandbox's. A path such as /proc/PID/ns/net may have come to name the
+// namespace of another attachment.
 func deleteInner(rec *Record) error {
-	if rec.NetNS == "" {
+	if !sandboxThere(rec.NetNS) {
 		return nil
 	}
-	same, err := hostlink.SameNetNS(rec.NetNS, "")
-	if err != nil || same || !process.IsNetNS(rec.NetNS) {
-		return nil //nolint:nilerr // there is no such namespace
+	others := false
+	err := hostlink.InNetNS(rec.NetNS, func() error {
+		dev, err := netlink.LinkByName(rec.IfName)
+		others = err == nil && aliasOfAnother(dev.Attrs().Alias, rec.ContainerID)
+		return nil
+	})
+	if err != nil || others {
+		return err
 	}
 	err = hostlink.DeleteTAP(rec.IfName, rec.NetNS)
 	if errors.Is(err, hostlink.ErrNameTaken) {

@@ -168,15 +168,31 @@ func uplinkDevices() ([]netlink.Link, error) {
 	return list, nil
 }
 
-// aliasOf marks a TAP with whose it is. An alias has room for 255 bytes.
+// Aliases of this plugin begin with aliasName and have room for aliasRoom bytes.
+const (
+	aliasName = "tcpcni"
+	aliasRoom = 255
+)
+
+// aliasOf marks a TAP with whose it is.
 func aliasOf(stateDir string, rec *Record) string {
-	const room = 255
 	alias := aliasPrefix(stateDir, rec.Network) + " " + rec.ContainerID
-	return alias[:min(len(alias), room)]
+	return alias[:min(len(alias), aliasRoom)]
+}
+
+// aliasOfAnother reports whether an alias is that of another container's
+// attachment, of whatever network.
+func aliasOfAnother(alias, containerID string) bool {
+	f := strings.Fields(alias)
+	if len(f) != 3 || f[0] != aliasName {
+		return false
+	}
+	cut := len(alias) == aliasRoom && strings.HasPrefix(containerID, f[2])
+	return f[2] != containerID && !cut
 }
 
 func aliasPrefix(stateDir, network string) string {
-	return "tcpcni " + digest(stateDir, network)[:16]
+	return aliasName + " " + digest(stateDir, network)[:16]
 }
 
 // collectDevices removes uplinks of the network without a record. One without an

@@ -285,6 +285,20 @@ func TestDelOfWhatNeverWas(t *testing.T) {
 
 // A misspelt IPAM plugin fails ADD; DEL, which runtimes call after it, must not
 // fail for the same reason. With a lease to give back it does.
+// A path that named the namespace of an attachment may name that of another when
+// a late DEL or GC comes.
+func TestDelLeavesAnothersInterface(t *testing.T) {
+	h := newHost(t)
+	c := h.container("box")
+	text := h.must("ADD", c, testConf())
+	for _, id := range []string{"bo", "boxer", "another"} {
+		h.must("DEL", container{id, c.netNS}, testConf())
+	}
+	h.must("CHECK", c, withResult(testConf(), text))
+	h.must("DEL", c, testConf())
+	h.bare(c)
+}
+
 func TestDelWithoutItsIPAM(t *testing.T) {
 	h := newHost(t)
 	c := h.container("box")
