@@ -157,6 +157,9 @@ func (b *bundle) isPodSandbox() bool {
 // prepareContainer puts the sandbox's filter into the configuration of a
 // container that is about to be made.
 func prepareContainer(l *runtimeLine, set *settings) error {
+	if l.command == "start" {
+		return prepareStart(l, set)
+	}
 	if !l.starts() {
 		return nil
 	}
@@ -167,12 +170,12 @@ func prepareContainer(l *runtimeLine, set *settings) error {
 	if b.isPodSandbox() {
 		return nil
 	}
-	listener, own, err := b.join(l.id, set)
+	listener, own, err := b.join(l, set)
 	if err != nil {
 		return err
 	}
 	b.seccomp, err = oci.Merge(b.seccomp, oci.Options{
-		Listener: listener, Metadata: "tcpcni", Own: append(own, plugin.ListenerAt(set.StateDir)),
+		Listener: listener, Metadata: "tcpcni", Own: append(own, plugin.ListenerAt(set.StateDir), placeOf(set.StateDir, l.id).listener()),
 	})
 	if err != nil {
 		return fmt.Errorf("%s: linux.%w", b.path, err)
@@ -184,7 +187,7 @@ func prepareContainer(l *runtimeLine, set *settings) error {
 // there is a sandbox: now, or by a hook when the namespace is filled only while
 // the container is being created. own are sockets of the sandbox that the
 // profile may name already.
-func (b *bundle) join(id string, set *settings) (listener string, own []string, err error) {
+func (b *bundle) join(l *runtimeLine, set *settings) (listener string, own []string, err error) {
 	if !b.hasNetNS {
 		return "", nil, errors.New("it uses the host's network, which has no engine: start it with another runtime, or give it a network of the tcpcni plugin")
 	}
@@ -200,15 +203,13 @@ func (b *bundle) join(id string, set *settings) (listener string, own []string, 
 			return "", nil, fmt.Errorf("%w: attach it with the tcpcni CNI plugin first (sandboxes are looked for in %s), or see \"attach\" in %s", err, set.StateDir, settingsFile)
 		}
 	}
-	s := plugin.SandboxAt(set.StateDir, id, hookIfName)
-	broker := plugin.ListenerAt(set.StateDir)
-	switch st, err := os.Stat(broker); {
-	case err == nil && st.Mode()&os.ModeSocket != 0:
-		listener = broker // finds the sandbox, whoever makes it
-	case set.Attach:
-		listener = s.ListenerPath() // is there when the hook is done
-	default:
+	if set.Attach {
+		place := placeOf(set.StateDir, l.id)
+		return place.listener(), nil, b.addHooks(set, l.command == "create")
+	}
+	broker := plugin.ListenerAt(set.StateDir) // finds the sandbox, whoever makes it
+	if st, err := os.Stat(broker); err != nil || st.Mode()&os.ModeSocket == 0 {
 		return "", nil, fmt.Errorf("its network namespace does not exist yet: give it a namespace with an attachment of the tcpcni plugin, start \"tcpcni broker\" when the network is one of that plugin, or see \"attach\" in %s", settingsFile)
 	}
-	return listener, []string{s.ListenerPath()}, b.addHooks(set)
+	return broker, nil, b.addHooks(set, false)
 }

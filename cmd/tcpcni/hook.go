@@ -2,8 +2,9 @@ package main
 
 // OCI hooks (runtime-spec, config.md, "POSIX-platform Hooks") of containers
 // whose network namespace is filled only while they are being created. docker
-// does that by a prestart hook of its own, nerdctl by a createRuntime hook; the
-// wrapper's comes behind them and before the runtime installs the filter.
+// up to 27 does that by a prestart hook of its own, nerdctl by a createRuntime
+// hook; the wrapper's comes behind them and before the runtime installs the
+// filter. A network that comes later still is in late.go.
 
 import (
 	"bytes"
@@ -34,22 +35,24 @@ const (
 	hookCheck  = "check"  // there has to be a sandbox
 	hookAttach = "attach" // make one unless there is one
 	hookDetach = "detach" // take back what attach made
+	hookAwait  = "await"  // be the process between create and start
 )
 
 func hookCommand() *cobra.Command {
 	var network string
+	var late bool
 	cmd := &cobra.Command{
-		Use:       "hook check|attach|detach",
+		Use:       "hook check|attach|detach|await",
 		Short:     "Be a hook of a container (used by runc)",
 		Hidden:    true,
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []string{hookCheck, hookAttach, hookDetach},
+		ValidArgs: []string{hookCheck, hookAttach, hookDetach, hookAwait},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			state := new(specs.State)
 			if err := json.NewDecoder(io.LimitReader(cmd.InOrStdin(), maxConfig)).Decode(state); err != nil {
 				return fmt.Errorf("hook: container state: %w", err)
 			}
-			err := hook(args[0], network, state)
+			err := hook(args[0], network, late, state)
 			if err != nil {
 				err = fmt.Errorf("container %q: %w", state.ID, err)
 			}
@@ -57,30 +60,60 @@ func hookCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&network, "network", "{}", "more of the attachment's configuration, JSON")
+	cmd.Flags().BoolVar(&late, "late", false, "the network may come between create and start")
 	return cmd
 }
 
-func hook(what, network string, state *specs.State) error {
+func hook(what, network string, late bool, state *specs.State) error {
 	stateDir, err := plugin.StateDir()
 	if err != nil {
 		return err
 	}
-	if what == hookDetach {
-		if _, err := plugin.SandboxAt(stateDir, state.ID, hookIfName).Record(); errors.Is(err, os.ErrNotExist) {
-			return nil // nothing was attached
+	place := placeOf(stateDir, state.ID)
+	switch what {
+	case hookCheck:
+		_, err := plugin.FindByNetNS(stateDir, netNSOf(state))
+		return err
+	case hookDetach:
+		err := place.remove()
+		if _, recErr := plugin.SandboxAt(stateDir, state.ID, hookIfName).Record(); errors.Is(recErr, os.ErrNotExist) {
+			return err // nothing was attached
 		}
-		return callSelf("DEL", network, state.ID, "", nil)
+		return errors.Join(err, callSelf("DEL", network, state.ID, "", nil))
+	case hookAwait:
+		w := &waiter{place: place, stateDir: stateDir, network: network, state: state, attached: make(chan struct{})}
+		return w.wait(os.Stdout)
 	}
-	netNS := fmt.Sprintf("/proc/%d/ns/net", state.Pid)
-	_, err = plugin.FindByNetNS(stateDir, netNS)
-	if what == hookCheck || !errors.Is(err, plugin.ErrNoSandbox) {
+	s, err := attach(stateDir, network, state)
+	switch {
+	case errors.As(err, new(netlink.LinkNotFoundError)) && late:
+		return awaitStart(place, network, state)
+	case err != nil:
 		return err
 	}
-	prev, err := resultOf(netNS)
+	to, err := s.Listener()
 	if err != nil {
 		return err
 	}
-	return callSelf("ADD", network, state.ID, netNS, prev)
+	return place.lead(to)
+}
+
+// netNSOf names the container's network namespace.
+func netNSOf(state *specs.State) string { return fmt.Sprintf("/proc/%d/ns/net", state.Pid) }
+
+// attach returns the sandbox of the container's network namespace, and makes it
+// when there is none.
+func attach(stateDir, network string, state *specs.State) (plugin.Sandbox, error) {
+	netNS := netNSOf(state)
+	s, err := plugin.FindByNetNS(stateDir, netNS)
+	if !errors.Is(err, plugin.ErrNoSandbox) {
+		return s, err
+	}
+	prev, err := resultOf(netNS)
+	if err != nil {
+		return s, err
+	}
+	return plugin.SandboxAt(stateDir, state.ID, hookIfName), callSelf("ADD", network, state.ID, netNS, prev)
 }
 
 // resultOf describes the interface as the plugin that made it would have, had it
@@ -91,7 +124,7 @@ func resultOf(netNS string) (*current.Result, error) {
 	err := hostlink.InNetNS(netNS, func() error {
 		dev, err := netlink.LinkByName(hookIfName)
 		if err != nil {
-			return fmt.Errorf("its network has made no %s yet: %w: accepted: a network that is there when a createRuntime hook runs", hookIfName, err)
+			return fmt.Errorf("its network has made no %s: %w: accepted: a network that makes one before the container is started", hookIfName, err)
 		}
 		r.Interfaces = []*current.Interface{{Name: hookIfName, Mac: dev.Attrs().HardwareAddr.String(), Mtu: dev.Attrs().MTU, Sandbox: netNS}}
 		addrs, err := netlink.AddrList(dev, netlink.FAMILY_ALL)
@@ -140,8 +173,9 @@ func callSelf(verb, network, id, netNS string, prev *current.Result) error {
 }
 
 // addHooks makes the container's creation attach it, or at least look whether
-// it is, and its end take that back.
-func (b *bundle) addHooks(set *settings) error {
+// it is, and its end take that back. late is for containers whose start is
+// another command.
+func (b *bundle) addHooks(set *settings, late bool) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -154,7 +188,7 @@ func (b *bundle) addHooks(set *settings) error {
 		network = []byte("{}")
 	}
 	entry := func(what string) specs.Hook {
-		return specs.Hook{Path: self, Args: []string{"tcpcni", "hook", what, "--network", string(network)},
+		return specs.Hook{Path: self, Args: []string{"tcpcni", "hook", what, "--network", string(network), fmt.Sprintf("--late=%t", late)},
 			Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", plugin.StateEnv + "=" + set.StateDir}}
 	}
 	hooks := object{}

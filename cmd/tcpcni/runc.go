@@ -166,7 +166,7 @@ var (
 	// the filter that the container was created with.
 	harmlessCommands = []string{
 		"", "checkpoint", "delete", "events", "exec", "features", "help", "kill", "list", "pause", "ps", "resume",
-		"spec", "start", "state", "update",
+		"spec", "state", "update",
 	}
 )
 
@@ -184,8 +184,8 @@ func parseRuntimeLine(args []string) (*runtimeLine, error) {
 	if slices.Contains(harmlessCommands, l.command) {
 		return l, nil
 	}
-	if !l.starts() {
-		return nil, fmt.Errorf("command %q: accepted: create, run%s", l.command, strings.Join(harmlessCommands, ", "))
+	if !l.starts() && l.command != "start" {
+		return nil, fmt.Errorf("command %q: accepted: create, run, start%s", l.command, strings.Join(harmlessCommands, ", "))
 	}
 	flags, names, err := splitFlags(rest[1:], startFlags, false)
 	if err != nil {
@@ -200,7 +200,7 @@ func parseRuntimeLine(args []string) (*runtimeLine, error) {
 		return nil, fmt.Errorf("%s: %q: accepted: one container ID", l.command, names)
 	}
 	l.id, l.bundle = names[0], flags["bundle"]
-	if l.bundle == "" {
+	if l.bundle == "" && l.starts() {
 		l.bundle = "."
 	}
 	return l, nil
