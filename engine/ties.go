@@ -18,8 +18,8 @@ type tie struct{ local, peer netip.AddrPort }
 // Layout of a tie in the journal, in bytes.
 const (
 	tieLocal = 0
-	tiePeer  = 20
-	tieValid = 40 // uint32, 1: the rest is true
+	tiePeer  = tieLocal + addrLen
+	tieValid = tiePeer + addrLen // uint32, 1: the rest is true
 	tieLen   = 48
 
 	// maxTies bounds the connections of one stack that are noted. The peer of one

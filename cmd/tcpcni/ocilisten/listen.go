@@ -61,22 +61,6 @@ func Listen(path string) (*Listener, error) {
 	return &Listener{l}, nil
 }
 
-// FromFile takes over a socket that listens already. It consumes f.
-func FromFile(f *os.File) (*Listener, error) {
-	defer func() { _ = f.Close() }()
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, err
-	}
-	u, ok := l.(*net.UnixListener)
-	if !ok {
-		_ = l.Close()
-		return nil, fmt.Errorf("listener: %s: accepted: an AF_UNIX socket", l.Addr().Network())
-	}
-	u.SetUnlinkOnClose(false)
-	return &Listener{u}, nil
-}
-
 // Close ends Serve.
 func (l *Listener) Close() error { return l.l.Close() }
 
