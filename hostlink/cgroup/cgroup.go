@@ -179,23 +179,40 @@ func (h *hierarchy) remove(dir string) error {
 	}
 }
 
+// killAll kills the processes that a file lists. One may end meanwhile and its
+// number be given to another: so they are held first, and those are killed whose
+// number is still on the list then.
 func killAll(procs string) {
-	text, err := os.ReadFile(procs)
-	if err != nil {
-		return
-	}
-	for _, field := range strings.Fields(string(text)) {
-		pid, err := strconv.Atoi(field)
-		if err != nil {
-			continue
-		}
+	held := make(map[int]*process.Handle)
+	for _, pid := range members(procs) {
 		id, err := process.Identify(pid)
 		if err != nil {
 			continue
 		}
 		if h, err := process.Open(id); err == nil {
-			_ = h.Signal(unix.SIGKILL)
-			_ = h.Close()
+			held[pid] = h
 		}
 	}
+	for _, pid := range members(procs) {
+		if h := held[pid]; h != nil {
+			_ = h.Signal(unix.SIGKILL)
+		}
+	}
+	for _, h := range held {
+		_ = h.Close()
+	}
+}
+
+// members reads the numbers in a cgroup.procs file.
+func members(procs string) (list []int) {
+	text, err := os.ReadFile(procs)
+	if err != nil {
+		return nil
+	}
+	for _, field := range strings.Fields(string(text)) {
+		if pid, err := strconv.Atoi(field); err == nil {
+			list = append(list, pid)
+		}
+	}
+	return list
 }
