@@ -23,6 +23,10 @@ const (
 	pollerBatch = 128
 )
 
+// maxLog bounds the log in bytes. It lies in memory (/run), and whoever has taken
+// an engine over can write to it.
+const maxLog = 4 << 20
+
 // Variables for tests that are built with cgo, where neither works.
 var (
 	dropPrivileges = hostlink.DropPrivileges
@@ -76,6 +80,11 @@ func RunHeld(cfg Config, from Inherited) error {
 	}
 	if err := e.startKeeper(); err != nil {
 		return err
+	}
+	if cfg.Pcap == "" { // a capture is as long as it gets
+		if err := hostlink.LimitFiles(maxLog); err != nil {
+			return err
+		}
 	}
 	if err := lockDown(); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"syscall"
 	"unsafe"
 
@@ -149,4 +150,12 @@ func RaiseNoFile() (uint64, error) {
 		return 0, os.NewSyscallError("setrlimit", err)
 	}
 	return lim.Max, nil
+}
+
+// LimitFiles bounds, for good, how long this process can make any file by
+// writing to it: setrlimit(2), RLIMIT_FSIZE. What is longer already is left as it
+// is. A write beyond fails with EFBIG. Pipes, sockets and devices have no length.
+func LimitFiles(bytes uint64) error {
+	signal.Ignore(unix.SIGXFSZ)
+	return os.NewSyscallError("setrlimit", unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: bytes}))
 }
