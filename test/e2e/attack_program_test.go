@@ -139,6 +139,48 @@ func TestAttackEngineDescriptors(t *testing.T) {
 	other.stop()
 }
 
+// queuesMemory is what all queues of a sandbox may take together, in bytes: 512
+// MiB, half as much again until garbage is collected, and what the engine is
+// without them.
+const queuesMemory = 960 << 20
+
+// Queues of many sockets that nobody reads from.
+func TestAttackHoard(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	program := compileEdited(t, "attack-program", "attack/program", "", "")
+	for _, c := range []struct{ what, n string }{{"hoard-tcp", "150"}, {"hoard-udp", "450"}} {
+		t.Run(c.what, func(t *testing.T) {
+			pod := h.pod()
+			pid := pod.enginePID()
+			before := rss(t, pid)
+			r, w, err := os.Pipe()
+			must(t, err)
+			defer func() { _ = w.Close() }()
+			p := pod.startWith(plumbing{stdin: r}, program, c.what, c.n)
+			_ = r.Close()
+			said := p.line(`written (\d+) MiB`)
+			during := rss(t, pid)
+			t.Logf("%s: %d MiB before, %d MiB now", said[0], before>>20, during>>20)
+			if during > before+queuesMemory {
+				t.Errorf("the engine has %d bytes", during)
+			}
+			// Others of the same sandbox get on.
+			if out := pod.start(program, "works").ok(); out != "works\n" {
+				t.Errorf("meanwhile: %q", out)
+			}
+			_, _ = w.WriteString("\n")
+			if out := p.ok(); !strings.HasSuffix(out, "\nworks\n") {
+				t.Errorf("printed %q", out)
+			}
+			if now := pod.enginePID(); now != pid {
+				t.Errorf("the engine was process %d and is %d", pid, now)
+			}
+			pod.stop()
+		})
+	}
+}
+
 // Descriptors that are under way are counted for each user of the machine, and
 // limited for who has no privilege. A program that uses the count up hinders
 // neither its own engine nor the next, whose holders have that privilege where

@@ -360,6 +360,50 @@ static void sockets(int n)
 	works();
 }
 
+/* hoard fills the queues of n connections, or of n datagram sockets, that nobody
+ * reads from, until they take no more. */
+static void hoard(int tcp, int n)
+{
+	struct sockaddr_in a = at(0);
+	socklen_t len = sizeof a;
+	static char text[60000];
+	size_t total = 0;
+	int *from = calloc(n, sizeof *from), *to = calloc(n, sizeof *to);
+	int l = socket(AF_INET, SOCK_STREAM, 0);
+	if (bind(l, (void *)&a, sizeof a) || listen(l, 128) || getsockname(l, (void *)&a, &len))
+		die("listener");
+	for (int i = 0; i < n; i++) {
+		from[i] = socket(AF_INET, tcp ? SOCK_STREAM : SOCK_DGRAM, 0);
+		if (!tcp) {
+			struct sockaddr_in u = at(0);
+			to[i] = socket(AF_INET, SOCK_DGRAM, 0);
+			if (bind(to[i], (void *)&u, sizeof u) || getsockname(to[i], (void *)&u, &len) || connect(from[i], (void *)&u, sizeof u))
+				die("datagrams");
+		} else if (connect(from[i], (void *)&a, sizeof a) || (to[i] = accept(l, NULL, NULL)) < 0) {
+			die("connection");
+		}
+		int most = 16 << 20;
+		setsockopt(from[i], SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
+		setsockopt(to[i], SOL_SOCKET, SO_RCVBUF, &most, sizeof most);
+	}
+	/* Both ways where there are two, and again: queues drain into others. */
+	for (int round = 0; round < (tcp ? 6 : 100); round++)
+		for (int i = 0; i < n; i++) {
+			for (int k = 0; k < (tcp ? 100 : 1); k++) {
+				ssize_t w = send(from[i], text, tcp ? sizeof text : 20000, MSG_DONTWAIT | MSG_NOSIGNAL);
+				ssize_t v = tcp ? send(to[i], text, sizeof text, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+				total += (w > 0 ? w : 0) + (v > 0 ? v : 0);
+				if (w <= 0 && v <= 0)
+					break;
+			}
+		}
+	tell("written %zu MiB", total >> 20);
+	fgetc(stdin);
+	for (int i = 0; i < n; i++)
+		close(from[i]), close(to[i]);
+	works();
+}
+
 /* flight puts n descriptors into messages that nobody takes. */
 static void flight(int n)
 {
@@ -499,6 +543,10 @@ int main(int argc, char **argv)
 		emfile();
 	else if (strcmp(what, "sockets") == 0)
 		sockets(n);
+	else if (strcmp(what, "hoard-tcp") == 0)
+		hoard(1, n);
+	else if (strcmp(what, "hoard-udp") == 0)
+		hoard(0, n);
 	else if (strcmp(what, "flight") == 0)
 		flight(n);
 	else if (strcmp(what, "around") == 0)

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,7 @@ func run() error {
 		return err
 	}
 	seeds := append(append(h.spoofed(), h.claims()...), h.malformed()...)
-	all := append(seeds, h.fragments()...)
+	all := append(append(slices.Clone(seeds), h.fragments()...), h.scans()...)
 	for i, f := range all {
 		if i%100 == 99 {
 			time.Sleep(time.Millisecond) // so that not all of them find a full queue

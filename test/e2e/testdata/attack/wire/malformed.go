@@ -151,6 +151,18 @@ func (h *hosts) fragments() (all []frame) {
 	return all
 }
 
+// scans are packets to neighbours that are not there, each of whom has to be
+// looked for.
+func (h *hosts) scans() (all []frame) {
+	a := h.host6.As16()
+	for i := range 5000 {
+		binary.BigEndian.PutUint16(a[12:], 0x6666)
+		binary.BigEndian.PutUint16(a[14:], uint16(i))
+		all = append(all, h.udp6(h.own6, netip.AddrFrom16(a), "tcpcni-attack-scan"), frame{"SYN to nobody", h.syn(h.own6, netip.AddrFrom16(a))})
+	}
+	return all
+}
+
 func tcp(b []byte) []byte {
 	b[23] = 6
 	sum4(b)
