@@ -20,7 +20,11 @@ var ways = []way{
 	{"Localhost", func(p *pod) {
 		p.spec = append(p.spec, "securityContext: {seccompProfile: {type: Localhost, localhostProfile: tcpcni.json}}")
 	}},
-	{"NRI", func(p *pod) { p.annotations = append(p.annotations, `tcpcni.dev/intercept: "true"`) }},
+	{"NRI", func(p *pod) {
+		p.annotations = append(p.annotations, `tcpcni.dev/intercept: "true"`,
+			// While the plugin is away the pod waits for it.
+			`required-plugins.noderesource.dev: "[tcpcni]"`)
+	}},
 }
 
 // intercepted is a pod that goes this way.
@@ -42,6 +46,14 @@ func eachWay(t *testing.T, f func(t *testing.T, w way)) {
 func (s *space) kernelSockets(from, pod string) []string {
 	s.t.Helper()
 	return strings.Split(s.fetch(from, "http://"+s.ip(pod)+":8080/tcp"), "\n")
+}
+
+// filtered fails the test unless a pod's first process is under a filter.
+func (s *space) filtered(pod string) {
+	s.t.Helper()
+	if mode := s.exec(pod, "grep", "Seccomp:", "/proc/1/status"); strings.Fields(mode)[1] != "2" {
+		s.t.Errorf("%s runs without a filter: %s", pod, mode)
+	}
 }
 
 // TestInlineUsesTheKernel is the other half of the proof: the same question to
@@ -68,9 +80,7 @@ func TestIntercepted(t *testing.T) {
 		if found := s.kernelSockets("plain", "web"); found[0] != "" {
 			t.Errorf("the server has sockets of the kernel: %q", found)
 		}
-		if mode := s.exec("web", "grep", "Seccomp:", "/proc/1/status"); strings.Fields(mode)[1] != "2" {
-			t.Errorf("no filter: %s", mode)
-		}
+		s.filtered("web")
 		listens := s.socketsOf("web", worker)
 		if !strings.Contains(listens, ":8080") || !strings.Contains(listens, "LISTEN") {
 			t.Errorf("the engine does not list the server's socket:\n%s", listens)

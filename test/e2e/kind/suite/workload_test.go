@@ -53,7 +53,9 @@ func TestRedis(t *testing.T) {
 		s.start(w.intercepted(pod{name: "redis", image: "localhost/redis:1", port: 6379, node: worker}), w.intercepted(c))
 		s.service("redis", "ClusterIP", 6379, 6379)
 		eventually(t, "redis by its service", func() error {
-			got, err := s.tryExec("c", "redis-cli", "-h", "redis", "set", "key", "value")
+			// A connection that was begun before kube-proxy knew the service
+			// leads nowhere, and redis-cli waits for it for two minutes.
+			got, err := s.tryExec("c", "timeout", "10", "redis-cli", "-h", "redis", "set", "key", "value")
 			if err == nil && got != "OK" {
 				err = fmt.Errorf("set: %s", got)
 			}
