@@ -10,6 +10,13 @@ import (
 	"github.com/tcpcni/tcpcni/hostlink"
 )
 
+// What a client takes of an answer, in bytes: the engine may have been taken over.
+// Only the list of sockets is long, a million of them at most.
+const (
+	answerLimit  = 64 << 10
+	socketsLimit = 512 << 20
+)
+
 // clientPatience bounds the wait for an answer of an engine, which serves its
 // control socket in every turn of its loop.
 const clientPatience = 10 * time.Second
@@ -79,6 +86,10 @@ func (c *Client) ask(q request, fd int) (response, error) {
 	}
 	if err := c.conn.SendLine(line, fd); err != nil {
 		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
+	}
+	c.conn.Limit(answerLimit)
+	if q.Op == opSockets {
+		c.conn.Limit(socketsLimit)
 	}
 	line, err = c.conn.ReadLine()
 	if err != nil {

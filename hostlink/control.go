@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLineTooLong says that a peer sent more than MaxControlLine bytes without
-// ending a line.
+// ErrLineTooLong says that a peer sent more bytes without ending a line than are
+// taken.
 var ErrLineTooLong = errors.New("control line too long")
 
-// MaxControlLine bounds a request line, in bytes. Answers are not bounded: the
-// client trusts the engine that it asks.
+// MaxControlLine bounds a request line, in bytes. A client says what it takes of
+// an answer, see Limit.
 const MaxControlLine = 4096
 
 // ListenControl makes a listening AF_UNIX stream socket at path, which only its
@@ -71,15 +71,18 @@ func AcceptControl(listener int) (*ControlConn, error) {
 // the engine it never waits; on the client's it waits as long as DialControl
 // was told.
 type ControlConn struct {
-	fd    int
-	limit int // of an unfinished line in bytes, 0 for none
-	in    []byte
-	out   []byte
-	fds   []int // received, not yet taken
+	fd       int
+	limit    int           // of an unfinished line in bytes
+	patience time.Duration // of a client; 0 on the engine's side
+	in       []byte
+	searched int // bytes of in without a line feed
+	out      []byte
+	fds      []int // received, not yet taken
 }
 
 // DialControl connects to the control socket at path. Each later call waits up
-// to patience.
+// to patience in all, whatever drips in meanwhile: who answers may have been taken
+// over, and must not keep its clients.
 func DialControl(path string, patience time.Duration) (*ControlConn, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -92,8 +95,11 @@ func DialControl(path string, patience time.Duration) (*ControlConn, error) {
 		_ = unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}
-	return &ControlConn{fd: fd}, nil
+	return &ControlConn{fd: fd, limit: MaxControlLine, patience: patience}, nil
 }
+
+// Limit sets how many bytes a line may have; at first it is MaxControlLine.
+func (c *ControlConn) Limit(n int) { c.limit = n }
 
 // FD is the descriptor to poll.
 func (c *ControlConn) FD() int { return c.fd }
@@ -139,7 +145,7 @@ func (c *ControlConn) Flush() error {
 		n, err := unix.SendmsgN(c.fd, c.out, nil, nil, unix.MSG_NOSIGNAL)
 		switch {
 		case err == unix.EINTR:
-		case err == unix.EAGAIN && c.limit > 0:
+		case err == unix.EAGAIN && c.patience == 0:
 			return nil
 		case err != nil:
 			return os.NewSyscallError("sendmsg", err)
@@ -155,21 +161,41 @@ func (c *ControlConn) Flush() error {
 func (c *ControlConn) Pending() bool { return len(c.out) > 0 }
 
 // ReadLine returns the next line without its line feed. On the engine's side
-// ErrAgain means that it is not complete; io.EOF is the end.
+// ErrAgain means that it is not complete, on a client's that it did not come in
+// time; io.EOF is the end.
 func (c *ControlConn) ReadLine() ([]byte, error) {
+	end := time.Now().Add(c.patience)
 	for {
-		if i := bytes.IndexByte(c.in, '\n'); i >= 0 {
+		if i := bytes.IndexByte(c.in[c.searched:], '\n'); i >= 0 {
+			i += c.searched
 			line := c.in[:i:i]
-			c.in = c.in[i+1:]
+			c.in, c.searched = c.in[i+1:], 0
 			return line, nil
 		}
-		if c.limit > 0 && len(c.in) > c.limit {
+		c.searched = len(c.in)
+		if len(c.in) > c.limit {
 			return nil, ErrLineTooLong
+		}
+		if err := c.waitUntil(end); err != nil {
+			return nil, err
 		}
 		if err := c.receive(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// waitUntil has a client's next receive wait no longer than until end.
+func (c *ControlConn) waitUntil(end time.Time) error {
+	if c.patience == 0 {
+		return nil
+	}
+	left := time.Until(end)
+	if left < time.Microsecond { // 0 would be for ever
+		return ErrAgain
+	}
+	tv := unix.NsecToTimeval(int64(left))
+	return os.NewSyscallError("SO_RCVTIMEO", unix.SetsockoptTimeval(c.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &tv))
 }
 
 // TakeFD returns the oldest descriptor that was received, -1 when none.
