@@ -128,6 +128,8 @@ func (a *attacker) try(line string) string {
 			_, _ = a.holder.Ask(&rpc.Message{Op: rpc.OpThread, Args: [6]uint64{uint64(i)}}, 2)
 		}
 		return "sent"
+	case "deaf":
+		return a.deaf()
 	}
 	var q rpc.Message
 	var op uint32

@@ -1,0 +1,91 @@
+package holder
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/tcpcni/tcpcni/engine/rpc"
+)
+
+// unheard is how many questions a deaf engine asks.
+const unheard = 5000
+
+// deaf asks for thousands of kernel sockets, each at a port, before it takes
+// the first answer. It says what it got.
+func (a *attacker) deaf() string {
+	for i := range unheard {
+		q := rpc.Message{Op: rpc.OpListenKernel, Data: fmt.Appendf(nil, "127.0.0.1:%d", 1+i)}
+		if err := a.holder.Send(&q, false); err != nil {
+			return err.Error()
+		}
+	}
+	// An answer of another kind ends what waits, if there was room for it.
+	answers, sockets := 0, 0
+	for {
+		var m rpc.Message
+		if err := a.holder.Receive(&m, true); err != nil {
+			break
+		}
+		answers++
+		sockets += len(m.FDs)
+		m.CloseFDs()
+	}
+	return fmt.Sprint(answers, " ", sockets)
+}
+
+// TestDeafEngine has an engine ask and not listen. Answers that it leaves lying
+// are lost; the holder neither waits, nor grows, nor keeps what it made for them.
+func TestDeafEngine(t *testing.T) {
+	f := newFixture(t)
+	pid := f.cmd.Process.Pid
+	fds, memory := countFDs(t, pid), residentMemory(t, pid)
+	for range 3 {
+		var answers, sockets int
+		said := f.tell("deaf")
+		if _, err := fmt.Sscan(said, &answers, &sockets); err != nil {
+			t.Fatalf("%q: %v", said, err)
+		}
+		if answers == 0 || answers >= unheard || sockets == 0 {
+			t.Errorf("%d answers and %d sockets for %d questions", answers, sockets, unheard)
+		}
+		t.Logf("%d answers, %d sockets", answers, sockets)
+	}
+	// Answers to questions that were still on their way come first.
+	for range 1000 {
+		if f.ask(rpc.OpThread, 1, 0, "", -1) == unix.EPERM.Error() {
+			break
+		}
+	}
+	if got := f.ask(rpc.OpThread, 1, 0, "", -1); got != unix.EPERM.Error() {
+		t.Errorf("afterwards: %q", got)
+	}
+	if now := countFDs(t, pid); now > fds+2 {
+		t.Errorf("the holder had %d descriptors and has %d", fds, now)
+	}
+	const most = 16 << 20
+	if now := residentMemory(t, pid); now > memory+most {
+		t.Errorf("the holder had %d bytes and has %d", memory, now)
+	}
+	// Complaints about it are one line, not one for each.
+	if n := strings.Count(f.said(), "an answer to the engine"); n != 1 {
+		t.Errorf("the log has %d lines about answers", n)
+	}
+}
+
+// residentMemory is that of a process, in bytes.
+func residentMemory(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size, pages int
+	if _, err := fmt.Sscan(string(text), &size, &pages); err != nil {
+		t.Fatal(err)
+	}
+	return pages * os.Getpagesize()
+}
