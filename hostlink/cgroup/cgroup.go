@@ -3,8 +3,8 @@
 // the service that has started them, and their memory can be limited.
 //
 // A group is called tcpcni/NAME. It is made below the root of each hierarchy that
-// matters: the one of version 2, or of version 1 those of memory and of systemd's
-// name. Where the control groups cannot be changed, as in a container without
+// matters: the one of version 2, or of version 1 those of memory, of pids and of
+// systemd's name. Where the control groups cannot be changed, as in a container without
 // delegation, there is none.
 package cgroup
 
@@ -31,10 +31,16 @@ var root = "/sys/fs/cgroup"
 // parent is the group that all others are in.
 const parent = "tcpcni"
 
+// maxTasks bounds the threads of a sandbox's holder and engines together, which
+// are a few dozen at most: whoever takes an engine over must not use up the
+// machine's.
+const maxTasks = 256
+
 // A hierarchy is a mounted tree of groups.
 type hierarchy struct {
 	path  string
 	limit string // file of the memory limit; "": this one limits no memory
+	tasks string // file of the limit of tasks; "": this one limits none
 	v2    bool
 }
 
@@ -42,13 +48,14 @@ type hierarchy struct {
 func hierarchies() []hierarchy {
 	var st unix.Statfs_t
 	if unix.Statfs(root, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC {
-		return []hierarchy{{root, "memory.max", true}}
+		return []hierarchy{{root, "memory.max", "pids.max", true}}
 	}
 	var all []hierarchy
 	for _, h := range []hierarchy{
-		{filepath.Join(root, "memory"), "memory.limit_in_bytes", false},
-		{filepath.Join(root, "systemd"), "", false},
-		{filepath.Join(root, "unified"), "", true},
+		{filepath.Join(root, "memory"), "memory.limit_in_bytes", "", false},
+		{filepath.Join(root, "pids"), "", "pids.max", false},
+		{filepath.Join(root, "systemd"), "", "", false},
+		{filepath.Join(root, "unified"), "", "", true},
 	} {
 		if _, err := os.Stat(filepath.Join(h.path, "cgroup.procs")); err == nil {
 			all = append(all, h)
@@ -67,25 +74,32 @@ func name(dir string) string {
 func (h *hierarchy) group(dir string) string { return filepath.Join(h.path, parent, name(dir)) }
 
 // Enter moves the calling process into the group of the sandbox in directory dir
-// and limits its memory to that many bytes; 0 is no limit. It goes as far as it
-// can, also with an error.
+// and limits its memory to that many bytes; 0 is no limit. Its threads are limited
+// in any case. It goes as far as it can, also with an error.
 func Enter(dir string, memory int64) error {
 	all := hierarchies()
 	if len(all) == 0 {
 		return fmt.Errorf("%s: no control groups", root)
 	}
 	var errs []error
-	limited := memory == 0
+	limited, counted := memory == 0, false
 	for i := range all {
 		h := &all[i]
 		if err := h.enter(dir); err != nil {
 			errs = append(errs, err)
 			continue
 		}
+		if h.tasks != "" {
+			if err := h.set(dir, "pids", h.tasks, maxTasks); err != nil {
+				errs = append(errs, err)
+			} else {
+				counted = true
+			}
+		}
 		if h.limit == "" || memory == 0 {
 			continue
 		}
-		if err := h.setLimit(dir, memory); err != nil {
+		if err := h.set(dir, "memory", h.limit, memory); err != nil {
 			errs = append(errs, err)
 			continue
 		}
@@ -93,6 +107,9 @@ func Enter(dir string, memory int64) error {
 	}
 	if !limited {
 		errs = append(errs, fmt.Errorf("memory is not limited to %d bytes", memory))
+	}
+	if !counted {
+		errs = append(errs, fmt.Errorf("threads are not limited to %d", maxTasks))
 	}
 	return errors.Join(errs...)
 }
@@ -113,17 +130,17 @@ func (h *hierarchy) enter(dir string) (err error) {
 	return err
 }
 
-// setLimit has the controller of memory passed down to the group first, where
+// set limits the group. Its controller is passed down to the group first, where
 // that is to be asked for.
-func (h *hierarchy) setLimit(dir string, memory int64) error {
+func (h *hierarchy) set(dir, controller, file string, limit int64) error {
 	if h.v2 {
 		for _, at := range []string{h.path, filepath.Join(h.path, parent)} {
-			if err := write(filepath.Join(at, "cgroup.subtree_control"), "+memory"); err != nil {
+			if err := write(filepath.Join(at, "cgroup.subtree_control"), "+"+controller); err != nil {
 				return err
 			}
 		}
 	}
-	return write(filepath.Join(h.group(dir), h.limit), strconv.FormatInt(memory, 10))
+	return write(filepath.Join(h.group(dir), file), strconv.FormatInt(limit, 10))
 }
 
 // write writes to a file of a group, which is there or not, and is never made.

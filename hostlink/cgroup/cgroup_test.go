@@ -61,11 +61,18 @@ func TestLife(t *testing.T) {
 		}
 		t.Skip("this machine's control groups: " + got)
 	}
-	limits := 0
+	limits, tasks := 0, 0
 	for _, h := range hierarchies() {
 		procs, err := os.ReadFile(filepath.Join(h.group(dir), "cgroup.procs"))
 		if err != nil || strings.TrimSpace(string(procs)) != strconv.Itoa(cmd.Process.Pid) {
 			t.Errorf("%s: processes %q, %v", h.path, procs, err)
+		}
+		if h.tasks != "" {
+			text, err := os.ReadFile(filepath.Join(h.group(dir), h.tasks))
+			if err != nil || strings.TrimSpace(string(text)) != strconv.Itoa(maxTasks) {
+				t.Errorf("%s: limit of tasks %q, %v", h.path, text, err)
+			}
+			tasks++
 		}
 		if h.limit == "" {
 			continue
@@ -76,8 +83,8 @@ func TestLife(t *testing.T) {
 		}
 		limits++
 	}
-	if limits != 1 {
-		t.Errorf("%d limits of memory", limits)
+	if limits != 1 || tasks != 1 {
+		t.Errorf("%d limits of memory, %d of tasks", limits, tasks)
 	}
 	lost := hierarchy{path: hierarchies()[0].path}
 	if err := os.Mkdir(lost.group("/lost/eth0"), 0o755); err != nil {

@@ -3,6 +3,9 @@ package holder
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -88,4 +91,58 @@ func residentMemory(t *testing.T, pid int) int {
 		t.Fatal(err)
 	}
 	return pages * os.Getpagesize()
+}
+
+// threads starts more than a machine has room for, one at a time.
+func (a *attacker) threads() string {
+	for range 100000 {
+		there := make(chan struct{})
+		go func() {
+			runtime.LockOSThread()
+			close(there)
+			select {}
+		}()
+		<-there
+	}
+	return "started"
+}
+
+// TestThreadBomb has an engine start threads. It gets as many as its control group
+// has, not the machine's, and another takes its place.
+func TestThreadBomb(t *testing.T) {
+	f := newFixture(t)
+	limit := taskLimit(t, f.cmd.Process.Pid)
+	if limit == "" {
+		t.Skip("the holder has no control group that limits tasks")
+	}
+	if limit == "max" {
+		t.Fatal("no limit of tasks")
+	}
+	first := f.tell("pid")
+	if got := f.tell("threads"); got != "" {
+		t.Errorf("threads: %q", got)
+	}
+	f.next(first)
+}
+
+// taskLimit is the limit of tasks of the control group of a process; "": it is in
+// none of ours.
+func taskLimit(t *testing.T, pid int) string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(f) != 3 || !strings.Contains(f[2], "/tcpcni/") || f[1] != "" && f[1] != "pids" {
+			continue
+		}
+		for _, root := range []string{"/sys/fs/cgroup/pids", "/sys/fs/cgroup"} {
+			if limit, err := os.ReadFile(filepath.Join(root, f[2], "pids.max")); err == nil {
+				return strings.TrimSpace(string(limit))
+			}
+		}
+	}
+	return ""
 }

@@ -130,6 +130,8 @@ func (a *attacker) try(line string) string {
 		return "sent"
 	case "deaf":
 		return a.deaf()
+	case "threads":
+		return a.threads()
 	}
 	var q rpc.Message
 	var op uint32
