@@ -269,7 +269,7 @@ func (m *Members) inspect(v *view, tid int) unix.Errno {
 func (m *Members) leads(pid int) bool {
 	var ns unix.Stat_t
 	err := unix.Stat("/proc/"+strconv.Itoa(pid)+"/ns/net", &ns)
-	return err != nil || ns.Dev == m.dev && ns.Ino == m.ino
+	return err == unix.ENOENT || err == nil && ns.Dev == m.dev && ns.Ino == m.ino
 }
 
 func (v *view) close() {
