@@ -88,6 +88,7 @@ notified to a tracer: AF_UNIX
 logged by a filter: AF_UNIX
 traced: AF_UNIX
 own namespaces: (tried|not allowed)
+own namespaces: (tried|not allowed)
 works
 $`},
 	} {

@@ -208,7 +208,7 @@ S(('::', 8000), http.server.SimpleHTTPRequestHandler).serve_forever()
 			_ = w.Close()
 			t.Log(p.ok())
 
-			n.judge(t, attacker, victim)
+			n.judge(t, attacker)
 			after := attacker.status()
 			if after.PID != before.PID {
 				t.Error("the engine has died")
@@ -251,7 +251,7 @@ func linkLocalOf(m net.HardwareAddr) netip.Addr {
 }
 
 // judge looks at each frame that the attacker's engine has sent.
-func (n *neutral) judge(t *testing.T, a, victim *attackPod) {
+func (n *neutral) judge(t *testing.T, a *attackPod) {
 	t.Helper()
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -362,4 +362,64 @@ func fault6(p gopacket.Packet, b []byte, mac net.HardwareAddr, mine func([]byte)
 		}
 	}
 	return ""
+}
+
+// sources has a program ask for each way to send under another address.
+const sources = `
+import socket, struct, sys
+own4, own6, foreign4, foreign6, host4, host6 = sys.argv[1:]
+sent = 0
+def attempt(f):
+    global sent
+    try:
+        f()
+        sent += 1
+    except OSError:
+        pass
+def options(s):
+    # IP_FREEBIND, IP_TRANSPARENT, IP_BIND_ADDRESS_NO_PORT; IPV6_FREEBIND, IPV6_TRANSPARENT
+    for level, name in ((0, 15), (0, 19), (0, 24), (41, 78), (41, 75)):
+        attempt(lambda: s.setsockopt(level, name, 1))
+for kind in socket.SOCK_DGRAM, socket.SOCK_STREAM:
+    for family, sources, host in (socket.AF_INET, (foreign4, host4, '0.0.0.0', '255.255.255.255', '127.0.0.1', '192.0.2.9'), host4), \
+                                 (socket.AF_INET6, (foreign6, host6, '::ffff:' + foreign4, 'fe80::1', '::1', '2001:db8::9'), host6):
+        for source in sources:
+            s = socket.socket(family, kind)
+            s.settimeout(0)
+            options(s)
+            attempt(lambda: s.bind((source, 0)))
+            attempt(lambda: s.connect((host, 7777)))
+            if kind == socket.SOCK_DGRAM:
+                attempt(lambda: s.send(b'tcpcni-attack-bound'))
+                u = socket.socket(family, kind)
+                if family == socket.AF_INET:
+                    info = struct.pack('=I4s4s', 0, socket.inet_aton(source), socket.inet_aton(source))
+                    extra = [(0, 8, info)]
+                else:
+                    extra = [(41, 50, socket.inet_pton(family, source) + struct.pack('=I', 0))]
+                attempt(lambda: u.sendmsg([b'tcpcni-attack-pktinfo'], extra, 0, (host, 7777)))
+                # More than one, and such as are cut short.
+                attempt(lambda: u.sendmsg([b'tcpcni-attack-pktinfo'], extra * 3, 0, (host, 7777)))
+                attempt(lambda: u.sendmsg([b'tcpcni-attack-pktinfo'], [(l, t, d[:5]) for l, t, d in extra], 0, (host, 7777)))
+            s.close()
+print('tried', sent)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((own4, 0))
+import time
+while True: # until somebody has seen it
+    s.sendto(b'tcpcni-attack-end', (host4, 7777))
+    time.sleep(0.02)
+`
+
+// Whatever an intercepted program asks for, it sends as itself.
+func TestAttackSources(t *testing.T) {
+	h := newHost(t)
+	attacker, victim := attackPods(h, `"uplink":"bridge","bridge":"br-demo","isGateway":true,`)
+	n := watchFrames(h)
+	p := attacker.intercepted(python(sources, attacker.v4, attacker.v6, victim.v4, victim.v6, hostV4, hostV6)...)
+	p.line(`tried \d+`)
+	eventually(t, "the last datagram", n.sawEnd)
+	t.Log(p.stdout.String())
+	n.judge(t, attacker)
+	p.stop()
 }

@@ -486,13 +486,16 @@ static void traced(void)
 	}
 }
 
-static void own_namespaces(void)
+/* own_namespaces leaves the sandbox's, before or after its engine has come to
+ * know the thread. */
+static void own_namespaces(int known)
 {
 	fflush(stdout);
 	if (fork() != 0) {
 		wait(NULL);
 		return;
 	}
+	int kept = known ? socket(AF_INET, SOCK_DGRAM, 0) : -1;
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
 		tell("own namespaces: not allowed");
 		_exit(0);
@@ -505,8 +508,10 @@ static void own_namespaces(void)
 			if (strcmp(w, "refused") != 0 && strcmp(w, "AF_UNIX") != 0)
 				tell("own namespaces: family %d, type %d: %s", families[i], type, w);
 		}
+	struct sockaddr_in a = at(0);
+	if (known && (bind(kept, (void *)&a, sizeof a) || strcmp(whose(kept), "AF_UNIX") != 0))
+		tell("own namespaces: the socket from before: %s, %s", name(errno), whose(kept));
 	tell("own namespaces: tried");
-	/* A socket from before goes on to be the sandbox's. */
 	_exit(0);
 }
 
@@ -518,7 +523,8 @@ static void around(void)
 	filter_of_its_own("notified to a tracer", SECCOMP_RET_TRACE, 0);
 	filter_of_its_own("logged by a filter", SECCOMP_RET_LOG, 0);
 	traced();
-	own_namespaces();
+	own_namespaces(0);
+	own_namespaces(1);
 	/* No descriptor of the engine's or of the runtime's came along. */
 	for (int fd = 3; fd < 1024; fd++) {
 		char path[64], link[256] = "";
