@@ -275,15 +275,43 @@ func (a *adoption) reissue() {
 	for i := range a.calls {
 		c := &a.current
 		*c = a.calls[i]
-		if c.on.Valid(c.req.ID) {
+		note := c.note
+		switch {
+		case !c.on.Valid(c.req.ID):
+		case !a.dare(note):
+			a.log.Warn("a call that engines die of is not executed any more", "call", c.req.Nr)
+			c.fail(errno.EIO)
+		default:
 			a.engine.calls++
 			c.dispatch()
 			c.release()
+			a.survived(note)
 		}
 		c.forget()
 	}
 	a.calls = nil
 	a.disown()
+}
+
+// maxReissues is how many engines in a row may die of executing a call again.
+const maxReissues = 3
+
+// dare counts an attempt at a call in the journal, where the next engine finds
+// it, and reports whether it may be made. The kernel has no flags for a call.
+func (e *engine) dare(note int) bool {
+	if note == noNote {
+		return true
+	}
+	n := e.journal.mem.Notification(noteAt(note))
+	n.Flags++
+	return n.Flags <= maxReissues
+}
+
+// survived takes the count back: the call was executed, and waits perhaps.
+func (e *engine) survived(note int) {
+	if note != noNote {
+		e.journal.mem.Notification(noteAt(note)).Flags = 0
+	}
 }
 
 // recall keeps a socket without an E under its cookie.

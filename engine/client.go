@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 )
@@ -60,7 +62,23 @@ func (c *Client) Status() (Status, error) {
 // Sockets lists the sandbox's sockets.
 func (c *Client) Sockets() ([]SocketInfo, error) {
 	r, err := c.ask(request{Op: opSockets}, -1)
+	for i := range r.Sockets {
+		for _, text := range []*string{&r.Sockets[i].Netid, &r.Sockets[i].State, &r.Sockets[i].Congestion} {
+			*text = printable(*text)
+		}
+	}
 	return r.Sockets, err
+}
+
+// printable makes text of an engine, whose words an attacker may have chosen, fit
+// for a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '?'
+	}, s)
 }
 
 // Attach hands a seccomp listener to the engine, which serves it from then on
@@ -99,7 +117,7 @@ func (c *Client) ask(q request, fd int) (response, error) {
 		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
 	}
 	if r.Error != "" {
-		return r, fmt.Errorf("engine: %s: %s", q.Op, r.Error)
+		return r, fmt.Errorf("engine: %s: %s", q.Op, printable(r.Error))
 	}
 	return r, nil
 }

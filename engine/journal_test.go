@@ -301,6 +301,31 @@ func TestAdoptNothingThatDoesNotMatch(t *testing.T) {
 	}
 }
 
+// A call that kills every engine that executes it again is given up.
+func TestReissueEnds(t *testing.T) {
+	e := bare(t)
+	place, note := e.place()
+	*place = hostlink.Notification{ID: 7}
+	for i := range 2 * maxReissues {
+		// Each engine notes what it found with the one before.
+		found := *e.journal.mem.Notification(noteAt(note))
+		if place, note = e.place(); note == noNote {
+			t.Fatal("no place")
+		}
+		*place = found
+		if got, want := e.dare(note), i < maxReissues; got != want {
+			t.Errorf("attempt %d: %v, want %v", i+1, got, want)
+		}
+	}
+	e.survived(note)
+	if !e.dare(note) {
+		t.Error("one that was executed is not tried again")
+	}
+	if !e.dare(noNote) {
+		t.Error("one without a note is not tried")
+	}
+}
+
 // FuzzJournal gives an engine a journal that somebody has overwritten.
 func FuzzJournal(f *testing.F) {
 	f.Add(uint32(0), []byte{1}, uint8(2))
