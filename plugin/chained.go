@@ -290,21 +290,27 @@ func sandboxThere(path string) bool {
 	return err == nil && !same
 }
 
-// moveBack moves the device if it is still in the engine's namespace.
+// moveBack moves the device if it is still in the engine's namespace, where an
+// earlier try may have given it its old name already.
 func moveBack(s Sandbox, rec *Record) error {
-	there := false
+	name := ""
 	err := hostlink.InNetNS(s.netNSPath(), func() error {
-		_, err := netlink.LinkByName(rec.Device)
-		there = err == nil
-		if errors.As(err, new(netlink.LinkNotFoundError)) {
-			return nil
+		for _, n := range []string{rec.Device, rec.IfName} {
+			dev, err := netlink.LinkByName(n)
+			switch {
+			case err == nil && slices.Contains(movable, dev.Type()):
+				name = n
+				return nil
+			case err != nil && !errors.As(err, new(netlink.LinkNotFoundError)):
+				return err
+			}
 		}
-		return err
+		return nil
 	})
-	if err != nil || !there {
+	if err != nil || name == "" {
 		return err
 	}
-	return moveDevice(rec.Device, s.netNSPath(), rec.IfName, rec.NetNS)
+	return moveDevice(name, s.netNSPath(), rec.IfName, rec.NetNS)
 }
 
 // dropMoved deletes the devices of the engine's namespace, which nobody else is

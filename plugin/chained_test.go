@@ -128,6 +128,10 @@ func TestChainedDel(t *testing.T) {
 			}
 		},
 		"device gone": func(h *host, _ *container, _ Sandbox) { h.run(h.netNS, "ip", "link", "del", "veth-host") },
+		"device renamed, not moved": func(h *host, c *container, s Sandbox) {
+			h.run(s.netNSPath(), "ip", "link", "set", uplinkName("box", "eth0"), "down")
+			h.run(s.netNSPath(), "ip", "link", "set", uplinkName("box", "eth0"), "name", "eth0")
+		},
 		"device back": func(h *host, c *container, s Sandbox) {
 			h.run(c.netNS, "ip", "link", "del", "eth0")
 			if err := moveDevice(uplinkName("box", "eth0"), s.netNSPath(), "eth0", c.netNS); err != nil {
