@@ -27,7 +27,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps demo test unit race e2e e2e-kind lint bench fuzz clean
+.PHONY: build image deps deps-e2e demo test unit race e2e e2e-kind lint bench fuzz clean
 
 build:
 	@mkdir -p bin
@@ -45,10 +45,14 @@ image: build
 deps:
 	@sh test/setup/debian.sh
 
+# Container managers, for the end-to-end tests alone.
+deps-e2e: deps
+	@sh test/setup/debian.sh docker.io podman containernetworking-plugins
+
 demo: deps build
 	@sh test/demo/demo.sh
 
-test: deps build
+test: deps-e2e build
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory race
 	@$(MAKE) --no-print-directory e2e
@@ -64,7 +68,7 @@ race:
 
 # One test at a time: each has the processors to itself. The time-out only
 # ends a hang.
-e2e: deps build
+e2e: deps-e2e build
 	$(GO) test $(VERBOSE) -count=1 -timeout 30m -run '$(RUN)' ./test/e2e/
 
 # A Kubernetes cluster of two nodes, see docs/testing.md. The supervisor is not

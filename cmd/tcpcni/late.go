@@ -13,7 +13,8 @@ package main
 //	         to the engine, leads oci/ID.sock to the sandbox's own socket
 //	         wrapper becomes runc start
 //
-// Without that process, or when the attachment fails, start is refused.
+// Without that process, or when the attachment fails, start is refused and the
+// container's first process killed.
 
 import (
 	"bytes"
@@ -206,6 +207,10 @@ func (w *waiter) wait(ready io.WriteCloser) error {
 	end()
 	if errors.Is(err, context.Canceled) {
 		return nil
+	}
+	// Not every manager deletes a container that did not start.
+	for _, kind := range []string{"sock", "log"} {
+		_ = os.Remove(w.place.path(kind))
 	}
 	return err
 }

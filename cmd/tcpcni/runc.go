@@ -73,9 +73,27 @@ func beRuntime(args []string) error {
 	if err := prepareContainer(line, set); err != nil {
 		err = fmt.Errorf("container %q is not started: %w", line.id, err)
 		line.log(err)
+		if line.command == "start" {
+			err = errors.Join(err, endContainer(runtime, args, line.id))
+		}
 		return err
 	}
 	return fmt.Errorf("%s: %w", runtime, syscall.Exec(runtime, append([]string{runtime}, args...), os.Environ()))
+}
+
+// endContainer kills a created container whose start was refused. Managers of
+// containers expect that of a start that fails, and would leave it there.
+func endContainer(runtime string, args []string, id string) error {
+	_, rest, err := splitFlags(args, globalFlags, true)
+	if err != nil {
+		return err
+	}
+	globals := args[:len(args)-len(rest)]
+	out, err := exec.Command(runtime, append(slices.Clone(globals), "kill", id, "KILL")...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s kill: %w: %s", runtime, err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }
 
 // ownFlags takes the wrapper's own flags from the front.

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -23,71 +21,32 @@ type docker struct {
 func newDocker(t *testing.T) *docker {
 	t.Helper()
 	onlyTCPCNI(t)
-	for _, need := range []string{"dockerd", "docker"} {
+	daemon := os.Getenv("E2E_DOCKERD")
+	if daemon == "" {
+		daemon = "dockerd"
+	}
+	for _, need := range []string{daemon, "docker"} {
 		if _, err := exec.LookPath(need); err != nil {
-			t.Skip("needs Debian's package docker.io")
+			t.Fatalf("%v: accepted: Debian's package docker.io; for another daemon, E2E_DOCKERD", err)
 		}
 	}
 	h := newHost(t)
-	// docker's names have 64 letters, and a socket's path has 107.
-	must(t, os.Remove(h.state))
-	h.state = fmt.Sprintf("/tmp/s%d", os.Getpid())
-	must(t, os.Mkdir(h.state, 0o700))
-	dir, err := os.MkdirTemp("", "e2e-docker")
-	must(t, err)
-	d := &docker{h: h, dir: dir}
+	h.shortState()
+	d := &docker{h: h, dir: h.managerDir()}
+	dir := d.dir
 	t.Setenv("DOCKER_HOST", "unix://"+dir+"/docker.sock")
-	t.Setenv("TCPCNI_RUNTIME", realRuntime(t))
-	// A manager need not hand its environment on.
-	must(t, os.Symlink(command(), dir+"/tcpcni-runc"))
-	script := fmt.Sprintf("#!/bin/sh\nTCPCNI_STATE=%s exec %s/tcpcni-runc --tcpcni-runtime=%s --tcpcni-attach \"$@\"\n", h.state, dir, realRuntime(t))
-	must(t, os.WriteFile(dir+"/attaching", []byte(script), 0o755))
 	config, err := json.Marshal(map[string]any{
 		"data-root": dir + "/data", "exec-root": dir + "/exec", "pidfile": dir + "/pid", "hosts": []string{os.Getenv("DOCKER_HOST")},
 		"cgroup-parent": "/" + h.name, "userland-proxy": false, "deprecated-key-path": dir + "/key.json",
-		"runtimes": map[string]any{"tcpcni": map[string]any{"path": dir + "/attaching"}},
+		"runtimes": map[string]any{"tcpcni": map[string]any{"path": h.wrapperScript(dir, "attaching", "--tcpcni-attach")}},
 	})
 	must(t, err)
 	must(t, os.WriteFile(dir+"/daemon.json", config, 0o600))
-	t.Cleanup(d.remove)
 	// Not by ip-netns(8), which hides the cgroups.
-	start(t, plumbing{env: h.env()}, "nsenter", "--net="+h.path(), "dockerd", "--config-file", dir+"/daemon.json")
+	start(t, plumbing{env: h.env()}, "nsenter", "--net="+h.path(), daemon, "--config-file", dir+"/daemon.json")
 	eventually(t, "docker", func() bool { return exec.Command("docker", "version").Run() == nil })
-	d.image()
+	sh(t, "docker", "import", boxImage(t, dir), "box")
 	return d
-}
-
-// remove runs when the daemon has ended.
-func (d *docker) remove() {
-	mounts, _ := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(mounts)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], d.dir+"/") {
-			_ = syscall.Unmount(f[4], syscall.MNT_DETACH)
-		}
-	}
-	for _, pattern := range []string{"/sys/fs/cgroup/*/", "/sys/fs/cgroup/"} {
-		groups, _ := filepath.Glob(pattern + d.h.name)
-		for _, g := range groups {
-			_ = exec.Command("find", g, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+").Run()
-		}
-	}
-	if err := os.RemoveAll(d.dir); err != nil {
-		d.h.t.Error(err)
-	}
-}
-
-// image makes one without programs of its own: run mounts the machine's.
-func (d *docker) image() {
-	d.h.t.Helper()
-	root := d.h.t.TempDir()
-	for _, dir := range []string{"usr", "tmp", "etc"} {
-		must(d.h.t, os.Mkdir(filepath.Join(root, dir), 0o755))
-	}
-	for _, link := range []string{"bin", "sbin", "lib", "lib64"} {
-		must(d.h.t, os.Symlink("usr/"+link, filepath.Join(root, link)))
-	}
-	sh(d.h.t, "tar", "-C", root, "-cf", d.dir+"/image.tar", ".")
-	sh(d.h.t, "docker", "import", d.dir+"/image.tar", "box")
 }
 
 func (d *docker) run(args ...string) *proc {
@@ -135,12 +94,28 @@ func TestDockerRuntime(t *testing.T) {
 	}
 	sh(t, "docker", "restart", "-t", "1", "web")
 	serves()
+	sh(t, "docker", "kill", "web")
+	sh(t, "docker", "start", "web")
+	serves()
+	// What fails after it was attached is taken back.
+	if out := d.run("--rm", "--runtime", "tcpcni", "box", "no-such-program").fails(); !strings.Contains(out, "no-such-program") {
+		t.Errorf("a program that is not there: %s", out)
+	}
 
-	sh(t, "docker", "rm", "-f", "web")
-	if left, _ := filepath.Glob(h.state + "/sandboxes/*"); left != nil {
-		t.Errorf("left behind: %v", left)
+	// A network of one's own, with both families. Its names are docker's, and out
+	// of reach.
+	sh(t, "docker", "network", "create", "--ipv6", "--subnet", "172.29.0.0/24", "--subnet", "fd99::/64", "own")
+	args = append([]string{"-d", "--name", "other", "--runtime", "tcpcni", "--network", "own", "box"}, webServer...)
+	d.run(args...).ok()
+	h.reaches("172.29.0.2:80")
+	if out := d.run("--rm", "--runtime", "tcpcni", "--network", "own", "box", "curl", "-sS", "http://172.29.0.2/").ok(); !strings.Contains(out, "Directory listing") {
+		t.Errorf("in a network of one's own: %s", out)
 	}
-	if out := h.sh("ip", "-br", "link", "show", "type", "veth"); out != "" {
-		t.Errorf("left behind: %s", out)
-	}
+	const connects = "import socket; socket.create_connection(('fd99::1', 81))"
+	h.start("python3", "-u", "-m", "http.server", "--bind", "::", "81")
+	h.reaches("[fd99::1]:81")
+	d.run("--rm", "--runtime", "tcpcni", "--network", "own", "box", "python3", "-c", connects).ok()
+
+	sh(t, "docker", "rm", "-f", "web", "other")
+	h.nothingLeft()
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,11 +22,7 @@ type lateManager struct {
 
 func newLateManager(t *testing.T) *lateManager {
 	o := newOCIHost(t)
-	// The containers' names are as long as docker's, and a socket's path has 107
-	// bytes.
-	must(t, os.Remove(o.state))
-	o.state = fmt.Sprintf("/tmp/s%d", os.Getpid())
-	must(t, os.Mkdir(o.state, 0o700))
+	o.shortState()
 	t.Setenv("TCPCNI_STATE", o.state)
 	o.sh("ip", "link", "add", "docker0", "type", "bridge")
 	o.sh("ip", "addr", "add", "172.30.0.1/24", "dev", "docker0")
@@ -85,37 +80,24 @@ func (m *lateManager) fill(c *ociContainer) (address string) {
 	return address
 }
 
-// startRefused calls start, which has to fail and to leave the container as it
-// was.
+// startRefused calls start, which has to fail, and to end the container.
 func (m *lateManager) startRefused(c *ociContainer, says string) {
 	m.t.Helper()
 	out, err := m.command(m.attaching(), "start", c.id).CombinedOutput()
 	if err == nil || !strings.Contains(string(out), says) {
 		m.t.Errorf("start: %v: %q is not in: %s", err, says, out)
 	}
-	if state, _ := m.command(m.wrapper, "state", c.id).Output(); !strings.Contains(string(state), `"created"`) {
-		m.t.Errorf("a start that was refused: %s", state)
-	}
-}
-
-// nothingLeft looks for what a deleted container has left, processes among it.
-func (m *lateManager) nothingLeft() {
-	m.t.Helper()
-	for _, kind := range []string{"sandboxes", "oci"} {
-		if left, _ := filepath.Glob(filepath.Join(m.state, kind, "*")); left != nil {
-			m.t.Errorf("left behind: %v", left)
-		}
-	}
-	eventually(m.t, "no process is left", func() bool { return len(m.processes()) == 0 })
-	if out := m.sh("ip", "-br", "link", "show", "type", "veth"); out != "" {
-		m.t.Errorf("left behind: %s", out)
-	}
+	eventually(m.t, "the container has ended", func() bool {
+		state, _ := m.command(m.wrapper, "state", c.id).Output()
+		return strings.Contains(string(state), `"stopped"`)
+	})
+	m.runtime("delete", c.id)
+	m.nothingLeft()
 }
 
 func TestRuncLateNetwork(t *testing.T) {
 	m := newLateManager(t)
 	c, output := m.create(webServer...)
-	m.startRefused(c, "has made no eth0")
 	address := m.fill(c)
 	m.runtime("start", c.id)
 	eventually(t, "a server", func() bool {
@@ -148,8 +130,9 @@ func TestRuncLateNetworkRefused(t *testing.T) {
 	must(t, syscall.Kill(waiting[0], syscall.SIGKILL))
 	m.fill(c)
 	m.startRefused(c, "create the container again")
-	m.runtime("delete", "--force", c.id)
-	m.nothingLeft()
+
+	c, _ = m.create("true")
+	m.startRefused(c, "has made no eth0")
 
 	c, _ = m.create("true")
 	m.runtime("delete", "--force", c.id)
