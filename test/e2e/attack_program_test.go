@@ -79,7 +79,7 @@ func TestAttackProgram(t *testing.T) {
 		{"threads", []string{"threads", "10000", "64"}, `^threads (\d+), answered (\d+)\nworks\n$`},
 		// All in a call at once: the kernel looks through all of them for each.
 		{"crowd", []string{"threads", "1500", "1500"}, `^threads (\d+), answered (\d+)\nworks\n$`},
-		{"bomb", []string{"bomb", "1000"}, `^works\n$`},
+		{"bomb", []string{"bomb", "300"}, `^works\n$`},
 		{"emfile", []string{"emfile"}, `^socket: EMFILE\naccept: EMFILE\naccept: EMFILE\naccept: EMFILE\naccept: x\nworks\n$`},
 		{"around", []string{"around"}, `^allowed by a filter: AF_UNIX
 notified by a filter: (ENOSYS|AF_UNIX)
