@@ -59,11 +59,8 @@ func (c *call) socket() {
 		return
 	}
 	th, e := c.eng.threads.get(c.on, c.req.ID, c.req.TID)
-	if e == abi.ESRCH {
-		return // the caller is gone
-	}
 	if e != 0 {
-		c.fail(errno.Errno(e))
+		c.fail(errno.Errno(e)) // ESRCH: nobody hears it
 		return
 	}
 	s, p, e := kind.make(c.eng, domain, flags&abi.SOCK_NONBLOCK != 0)

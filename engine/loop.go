@@ -297,8 +297,13 @@ func (e *engine) notified(gen uint32, fd int, mask uint32) {
 		return
 	}
 	on := e.ons[fd]
-	if mask&hostlink.In != 0 {
+	switch {
+	case mask&hostlink.In != 0:
 		e.serve(on)
+		return
+	case mask&hostlink.Hup == 0:
+		// An error alone says that a signal came while the kernel waited to look
+		// (seccomp_notify_poll): the event comes again.
 		return
 	}
 	e.ons[fd] = nil

@@ -56,8 +56,9 @@ func OpenChild(pid, parent int) (int, unix.Errno) {
 	return v.pidfd, 0
 }
 
-// HungUp reports whether fd shows a hang-up or an error now: a seccomp listener
-// whose last program has ended does.
+// HungUp reports whether fd shows a hang-up now: a seccomp listener whose last
+// program has ended does. An error of a listener is none: it says that a signal
+// came while the kernel waited to look (seccomp_notify_poll).
 func HungUp(fd int) bool {
 	p := []unix.PollFd{{Fd: int32(fd)}}
 	for {
@@ -65,6 +66,6 @@ func HungUp(fd int) bool {
 		if err == unix.EINTR {
 			continue
 		}
-		return err == nil && n == 1 && p[0].Revents&(unix.POLLHUP|unix.POLLERR|unix.POLLNVAL) != 0
+		return err == nil && n == 1 && p[0].Revents&(unix.POLLHUP|unix.POLLNVAL) != 0
 	}
 }
