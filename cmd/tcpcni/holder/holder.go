@@ -104,7 +104,7 @@ func Run(configPath string, ready func() error) error {
 }
 
 // open does what takes privileges, and drops them.
-func open(configPath string, ready func() error) (h *Holder, err error) {
+func open(configPath string, ready func() error) (*Holder, error) {
 	text, err := os.ReadFile(configPath)
 	if err != nil {
 		return nil, err
@@ -116,35 +116,39 @@ func open(configPath string, ready func() error) (h *Holder, err error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	h = &Holder{
+	h := &Holder{
 		cfg: cfg, config: text, ready: ready, control: -1,
 		log: slog.With("sandbox", cfg.Name), events: make(chan event),
 	}
-	defer func() {
-		if err != nil {
-			h.close()
-		}
-	}()
-	if _, err := hostlink.RaiseNoFile(); err != nil {
+	if err := h.prepare(filepath.Dir(configPath)); err != nil {
+		h.close()
 		return nil, err
 	}
-	if err := cgroup.Enter(filepath.Dir(configPath), cfg.Memory); err != nil {
+	return h, nil
+}
+
+// prepare enters the control group, opens everything, and drops privileges.
+func (h *Holder) prepare(dir string) (err error) {
+	if _, err := hostlink.RaiseNoFile(); err != nil {
+		return err
+	}
+	if err := cgroup.Enter(dir, h.cfg.Memory); err != nil {
 		h.log.Warn("no control group of its own, or one without its limits", "error", err)
 	}
 	// An engine's keeper becomes this process's child when the engine dies.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return nil, os.NewSyscallError("PR_SET_CHILD_SUBREAPER", err)
+		return os.NewSyscallError("PR_SET_CHILD_SUBREAPER", err)
 	}
 	if err := h.openFiles(); err != nil {
-		return nil, err
+		return err
 	}
-	if h.members, err = hostlink.NewMembers(cfg.Inner.NetNS); err != nil {
-		return nil, err
+	if h.members, err = hostlink.NewMembers(h.cfg.Inner.NetNS); err != nil {
+		return err
 	}
-	if h.starter, err = newStarter(cfg.Inner.NetNS, filepath.Dir(configPath)); err != nil {
-		return nil, err
+	if h.starter, err = newStarter(h.cfg.Inner.NetNS, dir); err != nil {
+		return err
 	}
-	return h, hostlink.LimitPrivileges(unix.CAP_SYS_PTRACE, unix.CAP_DAC_OVERRIDE, unix.CAP_NET_BIND_SERVICE, unix.CAP_SYS_RESOURCE)
+	return hostlink.LimitPrivileges(unix.CAP_SYS_PTRACE, unix.CAP_DAC_OVERRIDE, unix.CAP_NET_BIND_SERVICE, unix.CAP_SYS_RESOURCE)
 }
 
 // openFiles opens the links, the capture and the control socket.

@@ -498,3 +498,36 @@ func TestPauses(t *testing.T) {
 		}
 	}
 }
+
+// TestCannotOpen starts a holder with files that cannot be opened: the reason is
+// the last that it says, for the plugin to pass on.
+func TestCannotOpen(t *testing.T) {
+	needroot.Check(t, "enter control groups")
+	dir := t.TempDir()
+	none := filepath.Join(dir, "none")
+	text, err := json.Marshal(&engine.Config{
+		Name: "test", ControlPath: filepath.Join(dir, "control.sock"),
+		Uplink: engine.LinkSpec{Kind: engine.LinkTAP, Ifname: "up0", NetNS: none},
+		Inner:  engine.LinkSpec{Kind: engine.LinkTAP, Ifname: "eth0", NetNS: none},
+		Ifname: "eth0", MAC: "02:00:00:00:98:02", MTU: 1500,
+		Addrs: []netip.Prefix{netip.MustParsePrefix("10.98.0.2/24")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("/proc/self/exe", "holder", config).CombinedOutput()
+	if err == nil {
+		t.Fatal("the holder started")
+	}
+	if err := cgroup.Remove(dir); err != nil {
+		t.Error(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if last := lines[len(lines)-1]; !strings.HasPrefix(last, "holder: uplink: ") || !strings.Contains(last, unix.ENOENT.Error()) {
+		t.Errorf("the holder said\n%s", out)
+	}
+}
