@@ -17,7 +17,8 @@ func listCommand() *cobra.Command {
 		Short: "List the sandboxes",
 		Long: `List the sandboxes of the state directory: those of "tcpcni run" and those of
 container runtimes, which have no program here. PID is the program's, ENGINE the
-engine's process.`,
+engine's process; silent when it does not answer, as while it is started again,
+dead when nobody will start it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := needRoot("list"); err != nil {
@@ -55,8 +56,10 @@ func (t *target) row() []string {
 		}
 	}
 	engine := "dead"
-	if id, err := t.sandbox.Engine(); err == nil && id.Alive() {
-		engine = strconv.Itoa(id.PID)
+	if st, err := t.sandbox.Status(); err == nil {
+		engine = strconv.Itoa(st.PID)
+	} else if id, err := t.sandbox.Engine(); err == nil && id.Alive() {
+		engine = "silent"
 	}
 	return []string{t.name, strings.Join(addrs, ","), pid, t.rec.Profile, engine, program}
 }

@@ -216,6 +216,9 @@ func TestListAndSS(t *testing.T) {
 	if got := h.tcpcni("list").ok(); !strings.Contains(got, pod.name) || !strings.Contains(got, other.name) || !strings.Contains(got, pod.v4) {
 		t.Errorf("list does not name the sandboxes:\n%s", got)
 	}
+	if pid := listedEngine(h, pod.name); !isEngine(pid) {
+		t.Errorf("list names process %s as engine of %s", pid, pod.name)
+	}
 	pod.start(peer, "echo", ":7000").line("listening on")
 	// A client that stays connected: it waits for input that never comes.
 	client := h.start("/usr/bin/python3", "-uc", "import socket; s = socket.create_connection(('"+pod.v4+"', 7000)); print(s.getsockname()[1]); s.recv(1)")
@@ -237,6 +240,24 @@ func TestListAndSS(t *testing.T) {
 	}
 	pod.stop()
 	h.notListed(pod.name)
+}
+
+// listedEngine is what list says of a sandbox's engine.
+func listedEngine(h *host, name string) string {
+	h.t.Helper()
+	for _, line := range strings.Split(h.tcpcni("list").ok(), "\n") {
+		if f := strings.Fields(line); len(f) > 4 && f[0] == name {
+			return f[4]
+		}
+	}
+	return ""
+}
+
+// isEngine says whether a process is an engine, and not its holder.
+func isEngine(pid string) bool {
+	line, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+	args := strings.Split(string(line), "\x00")
+	return err == nil && len(args) > 1 && args[1] == "engine"
 }
 
 // notListed fails if a name is still listed.
