@@ -81,8 +81,7 @@ func hook(what, network string, late bool, state *specs.State) error {
 		}
 		return errors.Join(err, callSelf("DEL", network, state.ID, "", nil))
 	case hookAwait:
-		w := &waiter{place: place, stateDir: stateDir, network: network, state: state, attached: make(chan struct{})}
-		return w.wait(os.Stdout)
+		return newWaiter(stateDir, network, state).wait(os.Stdout)
 	}
 	s, err := attach(stateDir, network, state)
 	switch {

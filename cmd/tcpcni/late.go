@@ -145,11 +145,19 @@ type waiter struct {
 	network  string
 	state    *specs.State
 
-	mu       sync.Mutex
 	attached chan struct{} // closed once sandbox is there
 	sandbox  plugin.Sandbox
-	passing  sync.WaitGroup // listeners that wait for attached
-	failed   error          // of passing one on
+
+	mu      sync.Mutex
+	passed  *sync.Cond // a listener was
+	passing int        // listeners that came and were not passed on yet
+	failed  error      // of passing one on
+}
+
+func newWaiter(stateDir, network string, state *specs.State) *waiter {
+	w := &waiter{place: placeOf(stateDir, state.ID), stateDir: stateDir, network: network, state: state, attached: make(chan struct{})}
+	w.passed = sync.NewCond(&w.mu)
+	return w
 }
 
 // wait serves until start has succeeded, or the container's first process is no
@@ -217,19 +225,20 @@ func (w *waiter) wait(ready io.WriteCloser) error {
 
 // take keeps a listener until there is an engine for it.
 func (w *waiter) take(_ *specs.ContainerProcessState, listener *os.File) error {
-	w.passing.Add(1)
-	defer w.passing.Done()
+	w.mu.Lock()
+	w.passing++
+	w.mu.Unlock()
 	<-w.attached
 	c, err := engine.Dial(w.sandbox.ControlPath())
 	if err == nil {
 		err = c.Attach(listener)
 		_ = c.Close()
 	}
-	if err != nil {
-		w.mu.Lock()
-		w.failed = errors.Join(w.failed, err)
-		w.mu.Unlock()
-	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.passing--
+	w.failed = errors.Join(w.failed, err)
+	w.passed.Broadcast()
 	return err
 }
 
@@ -275,9 +284,11 @@ func (w *waiter) start() error {
 	}
 	w.sandbox = s
 	close(w.attached)
-	w.passing.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	for w.passing > 0 {
+		w.passed.Wait()
+	}
 	return w.failed
 }
 
