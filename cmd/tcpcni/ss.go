@@ -3,6 +3,7 @@ package main
 // Sockets as ss(8) prints them.
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/netip"
@@ -52,39 +53,85 @@ func ssCommand() *cobra.Command {
 // showSockets prints one table. An engine that does not answer is an error for
 // the one who asked for it by name, a line of its own among all.
 func showSockets(out io.Writer, targets []target, all, info bool) error {
-	w := tabwriter.NewWriter(out, 0, 0, 1, ' ', 0)
-	head := "Netid\tState\tRecv-Q\tSend-Q\tLocal Address:Port\tPeer Address:Port\tProcess"
-	if all {
-		head = "Sandbox\t" + head
-	}
-	fmt.Fprintln(w, head)
+	table := socketTable{named: all}
+	table.add("Sandbox", "", "Netid", "State", "Recv-Q", "Send-Q", "Local Address:Port", "Peer Address:Port", "Process")
 	for _, t := range targets {
 		sockets, err := t.sockets()
 		if err != nil && !all {
 			return fmt.Errorf("sandbox %q: %w", t.name, err)
 		}
-		lead := ""
-		if all {
-			lead = t.name + "\t"
-		}
 		if err != nil {
-			fmt.Fprintf(w, "%s%s\n", lead, strings.ReplaceAll(err.Error(), "\n", " "))
+			table.addError(t.name, err)
 			continue
 		}
-		users := t.socketUsers(sockets)
-		for _, s := range sockets {
-			user := users[s.Inode]
-			if s.Inline {
-				user = "inline"
-			}
-			fmt.Fprintf(w, "%s%s\t%s\t%d\t%d\t%s\t%s\t%s\n", lead, s.Netid, s.State, s.RecvQ, s.SendQ,
-				ssAddr(s.Local, &s), ssAddr(s.Peer, &s), user)
-			if line := ssInfo(&s); info && line != "" {
-				fmt.Fprintf(w, "\t %s\n", line)
-			}
+		table.addSockets(t.name, sockets, t.socketUsers(sockets), info)
+	}
+	return table.print(out)
+}
+
+// A socketTable is what ss prints. Its columns are as wide as they have to be for
+// all rows, whatever is printed between them.
+type socketTable struct {
+	named bool // with a column for the sandbox
+	rows  bytes.Buffer
+	below []string // what follows each row on a line of its own, "" for nothing
+}
+
+func (t *socketTable) add(name, below string, cells ...string) {
+	if t.named {
+		cells = append([]string{name}, cells...)
+	}
+	// A tab or the end of a line inside a cell would be the end of the cell.
+	for i, c := range cells {
+		cells[i] = strings.Join(strings.Fields(c), " ")
+	}
+	t.rows.WriteString(strings.Join(cells, "\t") + "\n")
+	t.below = append(t.below, below)
+}
+
+// addError says in the last column, which may have any width, why a sandbox has
+// no rows.
+func (t *socketTable) addError(name string, err error) {
+	t.add(name, "", "", "", "", "", "", "", err.Error())
+}
+
+func (t *socketTable) addSockets(name string, sockets []engine.SocketInfo, users map[uint64]string, info bool) {
+	for _, s := range sockets {
+		user := users[s.Inode]
+		if s.Inline {
+			user = "inline"
+		}
+		below := ""
+		if info {
+			below = ssInfo(&s)
+		}
+		t.add(name, below, s.Netid, s.State, strconv.Itoa(s.RecvQ), strconv.Itoa(s.SendQ),
+			ssAddr(s.Local, &s), ssAddr(s.Peer, &s), user)
+	}
+}
+
+// print aligns the rows without the lines between them: a line without cells
+// would end the columns of a tabwriter.
+func (t *socketTable) print(out io.Writer) error {
+	var aligned bytes.Buffer
+	w := tabwriter.NewWriter(&aligned, 0, 0, 1, ' ', 0)
+	_, _ = w.Write(t.rows.Bytes())
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	for _, below := range t.below {
+		row, err := aligned.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		text.WriteString(row)
+		if below != "" {
+			text.WriteString("\t " + below + "\n")
 		}
 	}
-	return w.Flush()
+	_, err := out.Write(text.Bytes())
+	return err
 }
 
 func (t *target) sockets() ([]engine.SocketInfo, error) {
