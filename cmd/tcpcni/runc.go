@@ -183,8 +183,14 @@ var (
 	// harmlessCommands start nothing from a bundle. exec puts its process under
 	// the filter that the container was created with.
 	harmlessCommands = []string{
-		"", "checkpoint", "delete", "events", "exec", "features", "help", "kill", "list", "pause", "ps", "resume",
-		"spec", "state", "update",
+		"", "delete", "events", "exec", "features", "help", "kill", "list", "pause", "ps", "resume", "spec", "state",
+		"update",
+	}
+	// refusedCommands are those that the real runtimes have and containers with an
+	// engine cannot, with the reason.
+	refusedCommands = map[string]string{
+		"checkpoint": "an engine's sockets cannot be saved",
+		"restore":    "an engine's sockets cannot be brought back",
 	}
 )
 
@@ -203,7 +209,11 @@ func parseRuntimeLine(args []string) (*runtimeLine, error) {
 		return l, nil
 	}
 	if !l.starts() && l.command != "start" {
-		return nil, fmt.Errorf("command %q: accepted: create, run, start%s", l.command, strings.Join(harmlessCommands, ", "))
+		reason := ""
+		if text, ok := refusedCommands[l.command]; ok {
+			reason = ": " + text
+		}
+		return nil, fmt.Errorf("command %q%s: accepted: create, run, start%s", l.command, reason, strings.Join(harmlessCommands, ", "))
 	}
 	flags, names, err := splitFlags(rest[1:], startFlags, false)
 	if err != nil {

@@ -34,7 +34,11 @@ func TestRuntimeLine(t *testing.T) {
 		{"create --bundle", runtimeLine{}, "no value"},
 		{"create", runtimeLine{}, "container ID"},
 		{"create a b", runtimeLine{}, "container ID"},
-		{"restore id", runtimeLine{}, "restore"},
+		// An engine's sockets are in no image of a process.
+		{"checkpoint id", runtimeLine{}, "sockets cannot be saved"},
+		{"--root r checkpoint --leave-running id", runtimeLine{}, `"checkpoint": an engine's sockets cannot be saved: accepted: create`},
+		{"restore id", runtimeLine{}, "sockets cannot be brought back"},
+		{"restored id", runtimeLine{}, `"restored": accepted`},
 		{"Create id", runtimeLine{}, "Create"},
 	} {
 		got, err := parseRuntimeLine(strings.Fields(c.line))
@@ -168,7 +172,7 @@ func TestRuntimeLineStarts(t *testing.T) {
 			t.Errorf("%q: starts %v from %q, want %v from %q", c.args, l.starts(), l.bundle, c.starts, c.bundle)
 		}
 	}
-	for _, args := range [][]string{{"restore", "x"}, {"create", "--new-flag", "v", "x"}, {"create"}, {"create", "a", "b"}} {
+	for _, args := range [][]string{{"restore", "x"}, {"checkpoint", "x"}, {"create", "--new-flag", "v", "x"}, {"create"}, {"create", "a", "b"}} {
 		if _, err := parseRuntimeLine(args); err == nil {
 			t.Errorf("%q: no error", args)
 		}

@@ -364,6 +364,7 @@ func TestRuncFailsClosed(t *testing.T) {
 	}, "true"))
 	for _, args := range [][]string{
 		{"restore", "x"},
+		{"checkpoint", "x"},
 		{"run", "--no-such-flag", "x", "y"},
 		{"--no-such-flag", "run", "y"},
 	} {
