@@ -82,7 +82,7 @@ var keys = []key{
 		).open().must("type").is("the IPAM plugin and its configuration, which that plugin checks"),
 		read: readIPAM},
 	{name: "dns", def: "IPAM's", read: into(func(c *Config) *types.DNS { return &c.DNS }),
-		shape: dnsShape("nameservers", "search").is("passed on in the result")},
+		shape: dnsShape("nameservers", "search", nameserversShape()).is("passed on in the result")},
 	{name: "prevResult", shape: shape{accepted: "the result of the previous plugin or call", either: []*shape{{kind: anObject, rest: &shape{}}, {kind: aNull}}}.
 		is("the result of the plugin before, or of ADD"),
 		read: func(c *Config, _ string, raw json.RawMessage) error {

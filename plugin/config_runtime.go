@@ -37,7 +37,7 @@ var capabilities = []key{
 	{name: "portMappings", shape: listOf("a list of port mappings", portMappingShape()).
 		is("ports of the host; the plugin portmap behind this one in the list maps them")},
 	{name: "bandwidth", shape: bandwidthShape("bits per second, and bits that may come at once").asGoWrites(), read: readBandwidth},
-	{name: "dns", shape: dnsShape("servers", "searches").asGoWrites().is("DNS settings for the result"), read: readRuntimeDNS},
+	{name: "dns", shape: dnsShape("servers", "searches", listOf("a list of strings", str("a string"))).asGoWrites().is("DNS settings for the result"), read: readRuntimeDNS},
 	{name: capAnnotations, shape: shape{kind: anObject, accepted: "an object of strings", rest: &shape{kind: aString, accepted: "a string"}}.
 		is("annotations of the pod"),
 		read: into(func(c *Config) *map[string]string { return &c.annotations })},
@@ -261,12 +261,26 @@ func portMappingShape() shape {
 }
 
 // dnsShape is that of DNS settings, whose lists have other names in the
-// capability than in the result.
-func dnsShape(servers, searches string) shape {
+// capability than in the result. of is that of the name servers: what a runtime hands
+// over is what it found in its host's resolv.conf, and is passed on as it is.
+func dnsShape(servers, searches string, of shape) shape {
 	list := func() shape { return listOf("a list of strings", str("a string")) }
 	return object(fmt.Sprintf(`an object with %q, "domain", %q, "options"`, servers, searches),
-		key{name: servers, shape: list()}, key{name: "domain", shape: str("a string")},
+		key{name: servers, shape: of}, key{name: "domain", shape: str("a string")},
 		key{name: searches, shape: list()}, key{name: "options", shape: list()})
+}
+
+// nameserversShape is that of the name servers of the configuration:
+// resolv.conf(5) has no names there.
+func nameserversShape() shape {
+	const accepted = "an address such as 10.0.0.1, fd00::1 or fe80::1%eth0"
+	return listOf("a list of addresses", strOf(`^([0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[^%\s]+)?)$`, accepted).
+		checked(func(field string, raw json.RawMessage) error {
+			if _, err := netip.ParseAddr(text(raw)); err != nil {
+				return &FieldError{field, abbreviate(raw), accepted}
+			}
+			return nil
+		}))
 }
 
 func readRuntimeDNS(c *Config, _ string, raw json.RawMessage) error {

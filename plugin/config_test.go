@@ -89,6 +89,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"impair out of range", conf("impair", `"loss=2"`), []string{"impair", "loss", "2"}},
 		{"pcap relative", conf("pcap", `"x.pcap"`), []string{"pcap", "x.pcap", "absolute"}},
 		{"masquerading backend", conf("ipMasqBackend", `"ebtables"`), []string{"ipMasqBackend", "ebtables", "nftables"}},
+		{"a name server by its name", conf("dns", `{"nameservers":["10.0.0.1","x"]}`), []string{"dns.nameservers[1]", `"x"`, "an address such as"}},
 		{"ipMasq a string", conf("ipMasq", `"yes"`), []string{"ipMasq", "yes", "true or false"}},
 		{"no ipam", conf("ipam", ""), []string{"ipam.type", "host-local"}},
 		{"ipam without a type", conf("ipam", "{}"), []string{"ipam.type", "missing", "host-local"}},
