@@ -67,7 +67,7 @@ func execIn(name, ifname string, argv []string) error {
 		dir = "/"
 	}
 	signals := catchSignals()
-	c, err := launch(launchSpec{Program: program, Argv: argv, Dir: dir}, netNS, mountNS, t.sandbox.ControlPath())
+	c, err := launch(launchSpec{Program: program, Argv: argv, Dir: dir}, netNS, mountNS, t.sandbox.ControlPath(), nil)
 	if err != nil {
 		return err
 	}

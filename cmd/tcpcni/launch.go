@@ -53,9 +53,10 @@ type child struct {
 	id  process.ID
 }
 
-// launch starts the program and returns when it runs. The parent's thread must
-// be the main one: when it ends, so does the program.
-func launch(spec launchSpec, netNS, mountNS *os.File, control string) (*child, error) {
+// launch starts the program and returns when it runs. before, if there is one, is
+// told of the program's process before it does anything of its own. The parent's
+// thread must be the main one: when it ends, so does the program.
+func launch(spec launchSpec, netNS, mountNS *os.File, control string, before func(process.ID)) (*child, error) {
 	spec.Parent = os.Getpid()
 	spec.MountNS = mountNS != nil
 	specR, specW, err := os.Pipe()
@@ -87,7 +88,7 @@ func launch(spec launchSpec, netNS, mountNS *os.File, control string) (*child, e
 	}
 	closeAll(specR, statusW, goR)
 	c := &child{cmd: cmd}
-	err = c.handshake(spec, specW, statusR, goW, control)
+	err = c.handshake(spec, specW, statusR, goW, control, before)
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -102,7 +103,7 @@ func closeAll(files ...*os.File) {
 	}
 }
 
-func (c *child) handshake(spec launchSpec, specW, statusR, goW *os.File, control string) (err error) {
+func (c *child) handshake(spec launchSpec, specW, statusR, goW *os.File, control string, before func(process.ID)) (err error) {
 	if c.id, err = process.Identify(c.cmd.Process.Pid); err != nil {
 		return err
 	}
@@ -121,6 +122,9 @@ func (c *child) handshake(spec launchSpec, specW, statusR, goW *os.File, control
 	}
 	if err := c.attach(fd, control); err != nil {
 		return err
+	}
+	if before != nil {
+		before(c.id)
 	}
 	if _, err := goW.Write([]byte{0}); err != nil {
 		return fmt.Errorf("program's shim: %w", err)

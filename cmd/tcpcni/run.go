@@ -153,17 +153,19 @@ func (d *runDir) run(ifname string, list *libcni.NetworkConfigList, program stri
 	if err != nil {
 		dir = "/"
 	}
-	c, err := launch(launchSpec{Program: program, Argv: argv, Dir: dir, Resolv: resolv}, netNS, nil, d.sandbox(ifname).ControlPath())
+	c, err := launch(launchSpec{Program: program, Argv: argv, Dir: dir, Resolv: resolv}, netNS, nil, d.sandbox(ifname).ControlPath(), func(id process.ID) {
+		// Whoever the program tells that it runs may come by name at once.
+		st.Program, st.MountNS = id, resolv != ""
+		if err := d.writeState(st); err != nil {
+			slog.Error("the sandbox cannot be found by its name", "name", d.name, "error", err)
+		}
+	})
 	if err != nil {
 		// A terminal's signal ends the shim, too.
 		if sig := signals.pending(); sig != 0 {
 			return exitSignalled + int(sig), nil
 		}
 		return 0, err
-	}
-	st.Program, st.MountNS = c.id, resolv != ""
-	if err := d.writeState(st); err != nil {
-		slog.Error("the sandbox cannot be found by its name", "name", d.name, "error", err)
 	}
 	return superviseProgram(c, signals)
 }
