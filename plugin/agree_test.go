@@ -46,7 +46,7 @@ func validates(t testing.TB, s *jsonschema.Schema, text string) error {
 // good are members that a configuration may have, by key: each is accepted by
 // the parser and by the schema.
 var good = map[string][]string{
-	"cniVersion":   {`"1.1.0"`},
+	"cniVersion":   {`"0.3.1"`, `"0.4.0"`, `"1.0.0"`, `"1.1.0"`},
 	"uplink":       {`"ptp"`},
 	"mtu":          {`0`, `576`, `65521`},
 	"mac":          {`"02:00:00:00:00:01"`, `"0E-00-00-00-00-01"`},
@@ -61,6 +61,7 @@ var good = map[string][]string{
 		`{"io.kubernetes.cri.pod-annotations":{"a":"b"}}`,
 		// As containerd writes them.
 		`{"bandwidth":{"IngressRate":1000000,"IngressBurst":4294967295,"EgressRate":0,"EgressBurst":0},"dns":{"Servers":["10.0.0.1"],"Searches":null,"Options":null}}`,
+		`{"bandwidth":{"IngressRate":1,"ingressBurst":1}}`, `{"bandwidth":{"egressRate":1,"EgressBurst":1,"IngressRate":null,"IngressBurst":null}}`,
 		`{"portMappings":[{"HostPort":8080,"ContainerPort":80,"Protocol":"tcp","HostIP":""}],"io.kubernetes.cri.pod-annotations":null,"infinibandGUID":null,"mac":null,"ips":null}`},
 	"args":                      {`{}`, `{"cni":{"labels":[{"key":"a"}],"ips":["10.0.0.7"],"mac":"02:00:00:00:00:07"},"example.org":7}`},
 	"cni.dev/valid-attachments": {`[]`, `[{"containerID":"a","ifname":"eth0"}]`},
@@ -70,8 +71,9 @@ var good = map[string][]string{
 	"profile":                   {`"linux"`},
 	"tunables": {`{}`, `{"tcp_fin_timeout":"30","net.ipv4.tcp_sack":1,"tcp_timestamps":false}`,
 		`{"tcp_rmem":"4096 8192 16384","tcp_congestion_control":"reno"}`},
-	"bandwidth": {`{}`, `{"ingressRate":8000000,"egressRate":8000000,"egressBurst":80000}`},
+	"bandwidth": {`{}`, `{"egressBurst":0}`, `{"ingressRate":0,"ingressBurst":0}`, `{"ingressRate":8000000,"egressRate":8000000,"egressBurst":80000}`},
 	"socketOptions": {`[]`, `[{"set":{"TCP_NODELAY":true,"TCP_KEEPIDLE":60,"TCP_CONGESTION":"reno","SO_LINGER":"off","IP_TOS":"16"}}]`,
+		`[{"match":{"port":"1-65535"},"set":{"TCP_NODELAY":1}},{"match":{"port":"9999-10000"},"set":{"TCP_NODELAY":1}},{"match":{"port":"59999-65529"},"set":{"TCP_NODELAY":1}}]`,
 		`[{"match":{"direction":"out","address":"fd00::/8","port":"443"},"set":{"SO_KEEPALIVE":1}},{"match":{"direction":"in","address":"10.0.0.0/8","port":"8000-9000"},"set":{"TCP_MAXSEG":1000}}]`},
 	"podAnnotations": {`[]`, `["profile","mtu","bandwidth","congestion","tunables","tunables.tcp_keepalive_*","tunables.net.ipv4.tcp_sack","socket-options.TCP_NODELAY","socket-options.*"]`},
 	"resources":      {`{}`, `{"memory":134217728}`},
@@ -82,24 +84,25 @@ var good = map[string][]string{
 // bad are members that neither accepts.
 var bad = map[string][]string{
 	"unknown":    {`1`},
-	"cniVersion": {`1`, `null`},
+	"cniVersion": {`1`, `null`, `""`, `"9.9.9"`, `"0.1.0"`},
 	"uplink":     {`"veth"`, `7`, `null`, `"PTP"`},
 	"bridge":     {`"br0"`}, // without "uplink":"bridge"
 	"vlan":       {`7`},
 	"hairpin":    {`true`},
 	"isGateway":  {`false`},
-	"mtu":        {`-1`, `65522`, `1500.5`, `"1500"`, `null`},
+	"mtu":        {`-1`, `1`, `100`, `575`, `65522`, `1500.5`, `"1500"`, `null`},
 	"mac":        {`"01:00:00:00:00:01"`, `"02:00:00:00:00"`, `""`, `7`},
 	"inline":     {`"true"`},
 	"ipam":       {`{}`, `{"type":""}`, `{"type":"../evil"}`, `{"type":7}`, `[]`, `null`},
 	"dns": {`{"servers":[]}`, `{"nameservers":"10.0.0.1"}`, `{"nameservers":["x"]}`, `{"nameservers":["10.0.0.1","dns.test"]}`, `{"nameservers":[""]}`, `{"nameservers":["10.0.0.1/8"]}`,
 		`{"nameservers":["10.0.0.1:53"]}`, `{"nameservers":["10.0.0.1\nnameserver 10.0.0.2"]}`, `{"options":[1]}`},
 	"prevResult":   {`7`, `[]`},
-	"capabilities": {`{"luck":true}`, `{"mac":"yes"}`, `[]`},
+	"capabilities": {`{"infinibandGUID":true}`, `{"aliases":true}`, `{"deviceID":true}`, `{"cgroupPath":true}`, `{"luck":true}`, `{"mac":"yes"}`, `[]`},
 	"runtimeConfig": {`{"luck":1}`, `{"mac":"01:00:00:00:00:07"}`, `{"ips":"10.0.0.7"}`, `{"ips":["ten"]}`, `{"infinibandGUID":"c2:11:22:33:44:55:66:77"}`,
 		`{"portMappings":[{"containerPort":0}]}`, `{"portMappings":[null]}`, `{"BANDWIDTH":{}}`, `{"bandwidth":{"EGRESSRATE":1}}`, `{"portMappings":[{"containerPort":80,"protocol":"icmp"}]}`,
 		`{"portMappings":[{"containerPort":80,"port":1}]}`, `{"portMappings":[{"hostPort":65536,"containerPort":80}]}`,
-		`{"bandwidth":{"rate":1}}`, `{"bandwidth":{"ingressRate":-1}}`, `{"dns":{"nameservers":[]}}`, `{"aliases":["a"]}`, `{"deviceID":"x"}`, `{"cgroupPath":"/x"}`,
+		`{"bandwidth":{"rate":1}}`, `{"bandwidth":{"ingressBurst":1}}`, `{"bandwidth":{"IngressBurst":1}}`, `{"bandwidth":{"IngressRate":0,"IngressBurst":1,"EgressRate":1}}`,
+		`{"bandwidth":{"IngressRate":null,"IngressBurst":1}}`, `{"bandwidth":{"ingressRate":-1}}`, `{"dns":{"nameservers":[]}}`, `{"aliases":["a"]}`, `{"deviceID":"x"}`, `{"cgroupPath":"/x"}`,
 		`{"io.kubernetes.cri.pod-annotations":{"a":1}}`},
 	"args":                      {`[]`, `{"cni":7}`, `{"cni":{"ips":7}}`},
 	"cni.dev/valid-attachments": {`{}`, `[{"containerID":"a"}]`, `[{"containerID":"a","ifname":"b","c":1}]`},
@@ -107,8 +110,9 @@ var bad = map[string][]string{
 	"ipMasqBackend":             {`"ebtables"`, `""`},
 	"profile":                   {`"plan9"`, `7`},
 	"tunables":                  {`[]`, `{"luck":"7"}`, `{"tcp_sack":{}}`, `{"tcp_sack":null}`, `{"tcp_congestion_control":"luck"}`, `{"tcp_rmem":7}`},
-	"bandwidth":                 {`7`, `{"ingressrate":1}`, `{"ingressRate":1.5}`, `{"egressBurst":34359738369}`, `{"egressRate":1000000000000001}`},
-	"socketOptions": {`{}`, `[{}]`, `[{"match":{}}]`, `[{"set":{"TCP_LUCK":1}}]`, `[{"set":{"SO_REUSEADDR":1}}]`, `[{"set":{"TCP_NODELAY":1},"to":1}]`,
+	"bandwidth":                 {`{"egressBurst":1000}`, `{"ingressBurst":1}`, `{"egressRate":0,"egressBurst":1}`, `{"ingressRate":1,"egressBurst":1}`, `7`, `{"ingressrate":1}`, `{"ingressRate":1.5}`, `{"egressBurst":34359738369}`, `{"egressRate":1000000000000001}`},
+	"socketOptions": {`[{"set":{}}]`, `[{"match":{"port":"443"},"set":{}}]`, `[{"match":{"port":"99999"},"set":{"TCP_NODELAY":1}}]`, `[{"match":{"port":"0"},"set":{"TCP_NODELAY":1}}]`,
+		`[{"match":{"port":"1-65536"},"set":{"TCP_NODELAY":1}}]`, `[{"match":{"port":"080"},"set":{"TCP_NODELAY":1}}]`, `{}`, `[{}]`, `[{"match":{}}]`, `[{"set":{"TCP_LUCK":1}}]`, `[{"set":{"SO_REUSEADDR":1}}]`, `[{"set":{"TCP_NODELAY":1},"to":1}]`,
 		`[{"match":{"direction":"up"},"set":{"TCP_NODELAY":1}}]`, `[{"match":{"port":443},"set":{"TCP_NODELAY":1}}]`, `[{"match":{"address":"10.0.0.1"},"set":{"TCP_NODELAY":1}}]`,
 		`[{"match":{"host":"a"},"set":{"TCP_NODELAY":1}}]`, `[{"set":{"TCP_KEEPIDLE":0}}]`, `[{"set":{"TCP_CONGESTION":"luck"}}]`},
 	"podAnnotations": {`"*"`, `["*"]`, `["uplink"]`, `["pcap"]`, `["socket-options."]`, `[7]`},
@@ -120,17 +124,15 @@ var bad = map[string][]string{
 // beyond are members that only the parser refuses: JSON Schema has no words for
 // what is wrong with them.
 var beyond = map[string][]string{
-	"mtu":       {`1`, `575`, `1.5e3`},
-	"mac":       {`"00:00:00:00:00:00"`, `"02:00-00:00:00:01"`},
-	"tunables":  {`{"tcp_syn_retries":"-1"}`, `{"tcp_rmem":"3 2 1"}`},
-	"impair":    {`"luck=1"`, `"loss=2"`},
-	"dns":       {`{"nameservers":["10.0.0.300"]}`, `{"nameservers":["1::2::3"]}`},
-	"bandwidth": {`{"egressBurst":1000}`},
-	"socketOptions": {`[{"set":{}}]`, `[{"set":{"TCP_NODELAY":2}}]`, `[{"set":{"TCP_MAXSEG":87}}]`, `[{"match":{"port":"9-8"},"set":{"TCP_NODELAY":1}}]`,
+	"mtu":      {`1.5e3`},
+	"mac":      {`"00:00:00:00:00:00"`, `"02:00-00:00:00:01"`},
+	"tunables": {`{"tcp_syn_retries":"-1"}`, `{"tcp_rmem":"3 2 1"}`},
+	"impair":   {`"luck=1"`, `"loss=2"`},
+	"dns":      {`{"nameservers":["10.0.0.300"]}`, `{"nameservers":["1::2::3"]}`},
+	"socketOptions": {`[{"set":{"TCP_NODELAY":2}}]`, `[{"set":{"TCP_MAXSEG":87}}]`, `[{"match":{"port":"9-8"},"set":{"TCP_NODELAY":1}}]`,
 		`[{"match":{"address":"10.0.0.1/8"},"set":{"TCP_NODELAY":1}}]`, `[{"set":{"TCP_NODELAY":1,"TCP_NODELAY":0}}]`},
 	"podAnnotations": {`["tunables.luck"]`, `["socket-options.SO_RCVTIMEO"]`},
 	"runtimeConfig":  {`{"mac":"00:00:00:00:00:00"}`, `{"ips":["10.0.0.300"]}`, `{"portMappings":[{"hostPort":8080}]}`, `{"bandwidth":{"EgressRate":1,"egressRate":2}}`, `{"portMappings":[{"containerPort":80,"hostIP":"1.2.3"}]}`},
-	"capabilities":   {`{"infinibandGUID":true}`, `{"aliases":true}`},
 	"pcap":           {`"/\u0000"`},
 }
 

@@ -96,7 +96,7 @@ func TestAnnotationErrors(t *testing.T) {
 		{"mtu", "big", all, []string{"tcpcni.dev/mtu", "big", "JSON"}},
 		{"mtu", "", all, []string{"tcpcni.dev/mtu", "JSON"}},
 		{"profile", "plan9", all, []string{"tcpcni.dev/profile", "plan9", "linux"}},
-		{"bandwidth", `{"egressBurst":8}`, all, []string{"tcpcni.dev/bandwidth.egressBurst", "rate"}},
+		{"bandwidth", `{"egressBurst":8}`, all, []string{"tcpcni.dev/bandwidth.egressBurst", "egressRate"}},
 		{"bandwidth", `{"rate":8}`, all, []string{"tcpcni.dev/bandwidth.rate", "egressRate"}},
 		{"tunables", `{"tcp_luck":1}`, all, []string{"tcpcni.dev/tunables.tcp_luck", "tcp_sack"}},
 		{"tunables", `{"tcp_syn_retries":0}`, all, []string{"tcpcni.dev/tunables", "tcp_syn_retries", "1..127"}},

@@ -70,7 +70,7 @@ var (
 
 var keys = []key{
 	// The specification's own.
-	{name: "cniVersion", shape: str("a string").is("version of the CNI specification"),
+	{name: "cniVersion", shape: oneOf(Versions.SupportedVersions()...).is("version of the CNI specification"),
 		read: into(func(c *Config) *string { return &c.CNIVersion })},
 	{name: "name", shape: str("a string").is("name of the network"),
 		read: into(func(c *Config) *string { return &c.Name })},
@@ -120,7 +120,7 @@ var keys = []key{
 		read: readMAC},
 	{name: "mtu", uplinks: unchained, def: "detected", read: into(func(c *Config) *int { return &c.MTU }),
 		shape: shape{accepted: fmt.Sprintf("an integer from %d to %d, or 0 for what the uplink or the default route has", minMTU, maxMTU),
-			kind: anInt, max: maxMTU}.checked(checkMTU).is("bytes of an IP packet; IPv6 needs at least 1280")},
+			kind: anInt, min: minMTU, max: maxMTU, orZero: true}.is("bytes of an IP packet; IPv6 needs at least 1280")},
 	{name: "bandwidth", def: "no limit", shape: bandwidthShape("bits per second, and bits that may come at once; runtimeConfig.bandwidth comes before it"),
 		read: readBandwidth},
 	{name: "ipMasq", uplinks: unchained, def: "false", shape: boolean().is("what leaves the subnet takes the host's address"),
@@ -189,14 +189,6 @@ func parseMAC(s string) (net.HardwareAddr, bool) {
 func checkMAC(field string, raw json.RawMessage) error {
 	if _, ok := parseMAC(text(raw)); !ok {
 		return &FieldError{field, abbreviate(raw), macAccepted}
-	}
-	return nil
-}
-
-func checkMTU(field string, raw json.RawMessage) error {
-	var n int
-	if err := json.Unmarshal(raw, &n); err != nil || n != 0 && n < minMTU {
-		return &FieldError{field, string(raw), fmt.Sprintf("an integer from %d to %d, or 0 for what the uplink or the default route has", minMTU, maxMTU)}
 	}
 	return nil
 }

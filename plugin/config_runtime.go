@@ -63,12 +63,7 @@ func capabilityFlags() []key {
 	for _, k := range capabilities {
 		flag := boolean().is(k.shape.about)
 		if because, ok := strings.CutPrefix(k.shape.accepted, "no value, since "); ok && k.shape.check != nil {
-			flag = boolean().is("not available: " + because).checked(func(field string, raw json.RawMessage) error {
-				if raw[0] == 't' {
-					return &FieldError{field, "true", "false, since " + because}
-				}
-				return nil
-			})
+			flag = shape{kind: aBool, accepted: "false, since " + because, only: "false"}.is("not available")
 		}
 		flags = append(flags, key{name: k.name, shape: flag})
 	}

@@ -94,7 +94,7 @@ func scalars(raw json.RawMessage) map[string]string {
 
 // rulesShape is that of socketOptions.
 func rulesShape() shape {
-	set := object("an object of options and values").is("options and their values, see docs/options.md")
+	set := object("an object of at least one option and its value").is("options and their values, see docs/options.md")
 	for _, name := range sockopt.ProfileNames() {
 		p := profileOf(name)
 		for _, r := range p.DefaultRows() {
@@ -103,10 +103,11 @@ func rulesShape() shape {
 			}
 		}
 	}
+	set.fewest = 1
 	match := object(`an object with "direction", "address", "port"`,
 		key{name: "direction", def: "both", shape: oneOf(engine.DirectionIn, engine.DirectionOut).is("in: accepted connections, out: opened ones")},
 		key{name: "address", def: "all", shape: strOf(`^[0-9A-Fa-f.:]+/[0-9]{1,3}$`, "a prefix such as 10.0.0.0/8 or fd00::/8").checked(checkPrefix).is("of the peer")},
-		key{name: "port", def: "all", shape: strOf(`^[0-9]{1,5}(-[0-9]{1,5})?$`, `a port such as "443" or a range such as "8000-9000"`).
+		key{name: "port", def: "all", shape: strOf(`^`+portPattern+`(-`+portPattern+`)?$`, `a port from 1 to 65535 such as "443", or a range such as "8000-9000"`).
 			is("the peer's port of an opened connection, the sandbox's port of an accepted one")},
 	).is("which connections; without it, all")
 	rule := object(`an object with "match" and "set"`, key{name: "match", shape: match}, key{name: "set", shape: set}).must("set")
@@ -114,6 +115,9 @@ func rulesShape() shape {
 	s.most = maxRules
 	return s
 }
+
+// portPattern is a number from 1 to 65535.
+const portPattern = `([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])`
 
 const maxRules = 128 // of the configuration; engine.NewDefaults has room for a pod's as well
 
@@ -156,12 +160,14 @@ func socketRules(raw json.RawMessage, unprivileged bool) []engine.SocketRule {
 func bandwidthShape(about string) shape {
 	rate := func(about string) shape { return integer(0, engine.MaxRate).is(about) }
 	burst := func(about string) shape { return integer(0, engine.MaxBurst).is(about) }
-	return object(`an object with "ingressRate", "ingressBurst", "egressRate", "egressBurst"`,
+	s := object(`an object with "ingressRate", "ingressBurst", "egressRate", "egressBurst"`,
 		key{name: "ingressRate", def: "0: no limit", shape: rate("bits per second that the sandbox receives")},
 		key{name: "ingressBurst", def: "by the rate", shape: burst("bits that may come at once")},
 		key{name: "egressRate", def: "0: no limit", shape: rate("bits per second that the sandbox sends")},
 		key{name: "egressBurst", def: "by the rate", shape: burst("bits that may leave at once")},
 	).is(about)
+	s.implied = []implied{{"ingressBurst", "ingressRate"}, {"egressBurst", "egressRate"}}
+	return s
 }
 
 func readBandwidth(c *Config, field string, raw json.RawMessage) error {

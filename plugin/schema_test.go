@@ -74,8 +74,14 @@ func (s *shape) schema(def string) any {
 	add(s.kind != "", "type", s.kind)
 	add(s.enum != nil, "enum", s.enum)
 	add(s.pattern != nil, "pattern", fmt.Sprint(s.pattern))
-	add(s.min != s.max, "minimum", s.min)
-	add(s.min != s.max, "maximum", s.max)
+	if s.orZero {
+		add(true, "anyOf", []any{ordered{{"const", 0}}, ordered{{"minimum", s.min}, {"maximum", s.max}}})
+	} else {
+		add(s.min != s.max, "minimum", s.min)
+		add(s.min != s.max, "maximum", s.max)
+	}
+	add(s.only != "", "const", json.RawMessage(s.only))
+	add(s.kind == aList && s.fewest > 0, "minItems", s.fewest)
 	add(s.most > 0, "maxItems", s.most)
 	if s.elem != nil {
 		add(true, "items", s.elem.schema(""))
@@ -83,6 +89,8 @@ func (s *shape) schema(def string) any {
 	if s.kind == anObject {
 		add(len(s.members) > 0, "properties", properties(s.members))
 		add(s.needs != nil, "required", s.needs)
+		add(s.fewest > 0, "minProperties", s.fewest)
+		add(s.implied != nil, "allOf", implications(s))
 		if s.rest == nil {
 			add(true, "additionalProperties", false)
 		} else {
@@ -110,6 +118,24 @@ func properties(keys []key) ordered {
 		o = append(o, entry{k.name, k.shape.schema(k.def)})
 	}
 	return o
+}
+
+// implications are the rules between integers of an object.
+func implications(s *shape) []any {
+	positives := func(name string) (list []any) {
+		for _, k := range s.members {
+			if strings.EqualFold(k.name, name) {
+				above := ordered{{"type", "integer"}, {"minimum", 1}}
+				list = append(list, ordered{{"properties", ordered{{k.name, above}}}, {"required", []string{k.name}}})
+			}
+		}
+		return list
+	}
+	var list []any
+	for _, i := range s.implied {
+		list = append(list, ordered{{"if", ordered{{"anyOf", positives(i.name)}}}, {"then", ordered{{"anyOf", positives(i.needs)}}}})
+	}
+	return list
 }
 
 // conditions are the rules between keys.

@@ -34,19 +34,26 @@ type shape struct {
 	enum     []string       // strings: the values, when there are few
 	pattern  *regexp.Regexp // strings: of the whole, when it says more than the kind
 	min, max int64          // integers: bounds, both zero for none
-	fewest   int            // lists: the least number of elements
+	orZero   bool           // integers: 0 as well, whatever the bounds
+	only     string         // booleans: the one value, as JSON writes it; "" for both
+	fewest   int            // lists, objects: the least number of elements
 	most     int            // lists: the largest number of elements, 0 for no bound
 
 	members []key    // objects: the names and what they hold
 	needs   []string // objects: the members that must be there
 	rest    *shape   // objects: what other names hold; nil: other names are errors
-	elem    *shape   // lists: what they hold
+	implied []implied
+	elem    *shape // lists: what they hold
 
 	either []*shape // alternatives, told apart by their kinds
 
 	// check is for rules that a JSON schema cannot say. field is the value's path.
 	check func(field string, raw json.RawMessage) error
 }
+
+// An implied is a rule of an object of integers: one that is above 0 needs another
+// one above 0. Names are the same in any case, as in asGoWrites.
+type implied struct{ name, needs string }
 
 // kindOf is the type of a JSON value.
 func kindOf(raw json.RawMessage) kind {
@@ -90,9 +97,11 @@ func (s *shape) verify(field string, raw json.RawMessage) error {
 	case s.kind == aString:
 		err = s.verifyString(field, raw)
 	case s.kind == anInt && s.min != s.max:
-		if n, _ := strconv.ParseInt(string(raw), 10, 64); n < s.min || n > s.max {
+		if n := integerOf(raw); (n < s.min || n > s.max) && !(n == 0 && s.orZero) {
 			err = s.refuse(field, raw)
 		}
+	case s.kind == aBool && s.only != "" && string(raw) != s.only:
+		err = s.refuse(field, raw)
 	case s.kind == aList:
 		err = s.verifyList(field, raw)
 	case s.kind == anObject:
@@ -144,6 +153,9 @@ func (s *shape) verifyObject(field string, raw json.RawMessage) error {
 	if err != nil {
 		return within(field, err)
 	}
+	if len(list) < s.fewest {
+		return s.refuse(field, raw)
+	}
 	for _, m := range list {
 		k := find(s.members, m.key)
 		inner := s.rest
@@ -164,7 +176,28 @@ func (s *shape) verifyObject(field string, raw json.RawMessage) error {
 			return &FieldError{field + "." + name, "missing", k.shape.accepted}
 		}
 	}
+	for _, i := range s.implied {
+		if m := positive(list, i.name); m != nil && positive(list, i.needs) == nil {
+			return &FieldError{field + "." + m.key, abbreviate(m.value), fmt.Sprintf("0 or none, unless %q is above 0", i.needs)}
+		}
+	}
 	return nil
+}
+
+// positive finds the member of that name, in any case, if it is above 0.
+func positive(list []member, name string) *member {
+	for i := range list {
+		if strings.EqualFold(list[i].key, name) && integerOf(list[i].value) > 0 {
+			return &list[i]
+		}
+	}
+	return nil
+}
+
+// integerOf is an integer as JSON writes it, 0 for anything else.
+func integerOf(raw json.RawMessage) int64 {
+	n, _ := strconv.ParseInt(string(raw), 10, 64)
+	return n
 }
 
 // within puts the path of an object before the name of the member that err is
