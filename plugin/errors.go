@@ -6,6 +6,7 @@ package plugin
 import (
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
@@ -22,7 +23,7 @@ const (
 )
 
 // A verb's errors get a code here, once: what has one already keeps it, however
-// deep it is wrapped, and the whole text becomes the details.
+// deep it is wrapped, and the rest of the text becomes the details.
 func coded(verb func(*skel.CmdArgs) error) func(*skel.CmdArgs) error {
 	return func(args *skel.CmdArgs) error {
 		err := verb(args)
@@ -52,7 +53,9 @@ func asError(err error) *types.Error {
 	)
 	switch {
 	case errors.As(err, &inner):
-		return types.NewError(inner.Code, inner.Msg, err.Error())
+		// Whoever prints an error puts the message before the details.
+		details := strings.TrimPrefix(err.Error(), inner.Msg)
+		return types.NewError(inner.Code, inner.Msg, strings.TrimLeft(details, "; \n"))
 	case errors.As(err, &field):
 		return invalid(err).(*types.Error)
 	case errors.Is(err, process.ErrLocked):

@@ -14,14 +14,20 @@ type undo struct {
 func (u *undo) push(step func() error) { u.steps = append(u.steps, step) }
 
 // run takes every step back, the last one first, when err is not nil. It
-// returns err; what could not be taken back is added to it.
+// returns err; what could not be taken back is added to it, unless it says what
+// err says already: an IPAM plugin that cannot read its configuration fails each
+// verb with the same words.
 func (u *undo) run(err error) error {
 	if err == nil {
 		return nil
 	}
 	var failed error
+	said := map[string]bool{err.Error(): true}
 	for i := len(u.steps) - 1; i >= 0; i-- {
-		failed = errors.Join(failed, u.steps[i]())
+		if e := u.steps[i](); e != nil && !said[e.Error()] {
+			said[e.Error()] = true
+			failed = errors.Join(failed, e)
+		}
 	}
 	if failed != nil {
 		return fmt.Errorf("%w (and taking it back: %w)", err, failed)
