@@ -40,25 +40,18 @@ func TestEngineKilled(t *testing.T) {
 	}
 }
 
-// engine is the process of a pod's engine on its node: the child of the holder
-// that tcpcni list names.
+// engine is the process of a pod's engine on its node, once it answers.
 func (s *space) engine(pod, node string) string {
 	s.t.Helper()
 	name, engine := s.sandbox(pod, node), ""
 	eventually(s.t, "an engine of "+pod, func() error {
-		holder := ""
 		for line := range strings.Lines(s.onNode(node, "/opt/cni/bin/tcpcni", "list")) {
-			if f := strings.Fields(line); len(f) > 4 && f[0] == name {
-				holder = f[4]
-			}
-		}
-		for line := range strings.Lines(s.onNode(node, "ps", "-e", "-o", "pid,ppid,args")) {
-			if f := strings.Fields(line); len(f) > 3 && f[1] == holder && f[3] == "engine" {
-				engine = f[0]
+			if f := strings.Fields(line); len(f) > 4 && f[0] == name && strings.Trim(f[4], "0123456789") == "" {
+				engine = f[4]
 				return nil
 			}
 		}
-		return fmt.Errorf("sandbox %s, holder %q: no process tcpcni engine", name, holder)
+		return fmt.Errorf("sandbox %s: no engine that answers", name)
 	})
 	return engine
 }
