@@ -97,11 +97,11 @@ var keys = []key{
 		read: func(c *Config, _ string, raw json.RawMessage) error { c.runtimeConfig = raw; return nil }},
 	{name: "args", perPod: true, shape: object(`an object with "cni"`, argsKeys...).open().is("what the user says about this attachment, by who is to read it"),
 		read: func(c *Config, _ string, raw json.RawMessage) error { c.args = raw; return nil }},
-	{name: "cni.dev/valid-attachments", shape: listOf(`a list of objects with "containerID" and "ifname"`,
+	{name: "cni.dev/valid-attachments", shape: orNull(listOf(`a list of objects with "containerID" and "ifname"`,
 		object(`an object with "containerID" and "ifname"`, key{name: "containerID", shape: str("a string")}, key{name: "ifname", shape: str("a string")}).
-			must("containerID", "ifname")),
+			must("containerID", "ifname"))),
 		read: into(func(c *Config) *[]types.GCAttachment { return &c.ValidAttachments })},
-	{name: "cni.dev/attachments", shape: shape{kind: aList, accepted: "a list"}}, // libcni writes it beside the one above
+	{name: "cni.dev/attachments", shape: orNull(shape{kind: aList, accepted: "a list"})}, // libcni writes it beside the one above
 
 	// The plugin's: how the sandbox is connected.
 	{name: "uplink", def: UplinkPTP, shape: oneOf(UplinkPTP, UplinkBridge, UplinkChained).is("how the sandbox reaches its host"),
@@ -152,6 +152,12 @@ var keys = []key{
 		read: into(func(c *Config) *string { return &c.Pcap })},
 	{name: "impair", shape: str(`a list such as "seed=1,loss=0.02"`).checked(checkImpair).is("what happens to frames of the uplink, for tests"),
 		read: into(func(c *Config) *string { return &c.Impair })},
+}
+
+// orNull takes null for an empty list, too: libcni writes it for a runtime that
+// has nothing to list.
+func orNull(list shape) shape {
+	return shape{accepted: list.accepted, either: []*shape{&list, {kind: aNull}}}
 }
 
 // Bounds of resources.memory in bytes: below the first an engine has no room for
