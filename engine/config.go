@@ -52,6 +52,11 @@ type Config struct {
 
 	SocketOptions []SocketRule `json:"socketOptions,omitempty"` // values that TCP sockets start with
 	Bandwidth     *Bandwidth   `json:"bandwidth,omitempty"`     // of the uplink; nil is no limit
+
+	// RefusePlain answers what the sandbox's kernel sends through Inner with a
+	// refusal, and logs it: every program is meant to be intercepted. The kernel's
+	// loopback still reaches those that are. Valid iff Inline.
+	RefusePlain bool `json:"refusePlain,omitempty"`
 }
 
 // DefaultMaxSockets bounds the sockets of a sandbox when the configuration does

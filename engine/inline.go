@@ -36,6 +36,8 @@ type inline struct {
 	waiting []*splice // hold a reset back
 	kernel  kernelEnds
 	stats   InlineStatus
+
+	refusals refusals // Config.RefusePlain
 }
 
 // openInner makes the stack that faces the sandbox's kernel, whose link is p.
@@ -65,6 +67,10 @@ func (e *engine) openInner(p *port) error {
 	}
 	p.stack = s
 	e.inline.stack, e.inline.max = s, min(maxSplices, e.cfg.MaxSockets)
+	if e.cfg.RefusePlain {
+		e.refuseInner(s)
+		return nil
+	}
 	s.TCP().SetOffer(e.offeredOut)
 	s.SetForwarder(forwarder{s, e.stack, &e.inline.stats.PacketsOut})
 	e.stack.TCP().SetOffer(e.offeredIn)
@@ -225,13 +231,14 @@ func (in *inline) refuse(p *tcp.Pending, why errno.Errno) {
 }
 
 // status is nil without an inline path.
-func (in *inline) status(mirrors int) *InlineStatus {
+func (in *inline) status(mirrors int, closed bool) *InlineStatus {
 	if in.stack == nil {
 		return nil
 	}
 	st := in.stats
 	st.Connections = len(in.all)
 	st.Mirrors = mirrors
+	st.Closed = closed
 	return &st
 }
 

@@ -1,11 +1,17 @@
 package engine
 
 import (
+	"errors"
+	"log/slog"
 	"net"
+	"net/netip"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
 // dialFrom connects from a namespace by the kernel's sockets.
@@ -111,5 +117,93 @@ func TestInlineOff(t *testing.T) {
 	s.eventually("a frame from the interface", func(st *Status) bool { return st.Links[1].RxFrames > 0 })
 	if st, err := s.client().Status(); err != nil || st.Inline != nil || st.Links[1].TxFrames != 0 {
 		t.Errorf("status %+v, %v", st, err)
+	}
+}
+
+// TestInlineRefused tells programs of the sandbox's kernel that there is no
+// network for them, by what each protocol has for it, and tells the network the
+// same of them.
+func TestInlineRefused(t *testing.T) {
+	s := newSandbox(t, func(c *Config) { c.RefusePlain = true })
+	listen := func(ns, addr string) {
+		t.Helper()
+		inNS(t, ns, func() error {
+			l, err := net.Listen("tcp", addr)
+			if err == nil {
+				t.Cleanup(func() { _ = l.Close() })
+			}
+			return err
+		})
+	}
+	listen(s.host, "10.98.0.1:7000")
+	listen(s.host, "[fd98::1]:7000")
+	listen(s.ns, ":7000")
+	for _, c := range []struct{ from, to string }{
+		{s.ns, "10.98.0.1:7000"}, {s.ns, "[fd98::1]:7000"}, {s.host, "10.98.0.2:7000"}, {s.host, "[fd98::2]:7000"},
+	} {
+		conn, err := dialFrom(c.from, c.to)
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("to %s: %v", c.to, err)
+		}
+		if err == nil {
+			_ = conn.Close()
+		}
+	}
+	for to, want := range map[string]error{"10.98.0.1:7": syscall.EHOSTUNREACH, "[fd98::1]:7": syscall.EACCES} {
+		inNS(t, s.ns, func() error {
+			c, err := net.Dial("udp", to)
+			if err != nil {
+				return err
+			}
+			defer func() { _ = c.Close() }()
+			if _, err := c.Write([]byte("x")); err != nil {
+				return err
+			}
+			_ = c.SetReadDeadline(time.Now().Add(patience))
+			if _, err := c.Read(make([]byte, 1)); !errors.Is(err, want) {
+				t.Errorf("UDP to %s: %v", to, err)
+			}
+			return nil
+		})
+	}
+	s.eventually("four refusals", func(st *Status) bool { return st.Inline.Closed && st.Inline.Denied == 4 })
+	if st, err := s.client().Status(); err != nil || st.Inline.Connections+int(st.Inline.Out+st.Inline.In+st.Inline.PacketsOut+st.Inline.PacketsIn) != 0 {
+		t.Errorf("something crossed: %+v, %v", st.Inline, err)
+	}
+}
+
+// TestRefusalsInTheLog: the first at once, and then one line for all of a pause.
+func TestRefusalsInTheLog(t *testing.T) {
+	var text strings.Builder
+	e := &engine{log: slog.New(slog.NewTextHandler(&text, nil))}
+	from, to := netip.MustParseAddrPort("10.0.0.2:9"), netip.MustParseAddrPort("10.0.0.9:80")
+	for i := range 2*int(refusalPause/time.Second) + 1 {
+		e.now = time.Duration(i) * time.Second
+		e.refusePlain("TCP", from, to)
+	}
+	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+	if len(lines) != 3 || !strings.HasSuffix(lines[0], "protocol=TCP from=10.0.0.2:9 to=10.0.0.9:80 refused=1") ||
+		!strings.HasSuffix(lines[1], "refused=60") || !strings.HasSuffix(lines[2], "refused=60") || e.inline.stats.Denied != 121 {
+		t.Errorf("%d refusals: %q", e.inline.stats.Denied, lines)
+	}
+}
+
+// What a packet is called, also one that is cut short.
+func TestDescribe(t *testing.T) {
+	udp4 := (&wire.IPv4{TTL: 1, Protocol: wire.ProtoUDP, TotalLen: wire.IPv4MinHeader, Src: netip.MustParseAddr("10.0.0.2"), Dst: netip.MustParseAddr("10.0.0.9")}).AppendTo(nil)
+	icmp6 := (&wire.IPv6{HopLimit: 1, NextHeader: wire.ProtoICMP6, Src: netip.MustParseAddr("fd00::2"), Dst: netip.MustParseAddr("fd00::9")}).AppendTo(nil)
+	for _, c := range []struct {
+		packet   []byte
+		protocol string
+		to       netip.AddrPort
+	}{
+		{udp4, "UDP", netip.MustParseAddrPort("10.0.0.9:0")},
+		{icmp6, "ICMP", netip.MustParseAddrPort("[fd00::9]:0")},
+		{udp4[:19], "another", netip.AddrPort{}},
+		{nil, "another", netip.AddrPort{}},
+	} {
+		if protocol, _, to := describe(c.packet); protocol != c.protocol || to != c.to {
+			t.Errorf("%x: %s to %s", c.packet, protocol, to)
+		}
 	}
 }

@@ -52,6 +52,8 @@ type InlineStatus struct {
 	Dropped     uint64 `json:"dropped"`     // connections for which there was no room
 	PacketsOut  uint64 `json:"packetsOut"`  // packets of other protocols that the kernel sent
 	PacketsIn   uint64 `json:"packetsIn"`   // and that it was sent
+	Closed      bool   `json:"closed"`      // Config.RefusePlain: only Mirrored and Denied count
+	Denied      uint64 `json:"denied"`      // connections and packets that were therefore refused
 }
 
 // LinkStatus counts what crossed one link.

@@ -37,6 +37,9 @@ func cmdAdd(args *skel.CmdArgs) error {
 	if err := checkPlace(c, args); err != nil {
 		return err
 	}
+	if err := c.settleInterception(s.stateDir()); err != nil {
+		return err
+	}
 	lock, err := s.lock()
 	if err != nil {
 		return err
@@ -177,6 +180,7 @@ func (l *layout) record(c *Config, s Sandbox, args *skel.CmdArgs) *Record {
 		Uplink: c.Uplink, Bridge: c.Bridge, VLAN: c.VLAN, Hairpin: c.Hairpin,
 		Device: uplinkName(s.ContainerID, s.IfName), MTU: l.plan.mtu, MAC: l.mac.String(),
 		IPMasq: c.IPMasq, Profile: c.profileName(), Addrs: l.plan.addrs, Moved: l.moved,
+		Intercept: c.Intercept,
 	}
 	if rec.IPMasq {
 		rec.MasqBackend, _ = masqBackend(c) // none is setUpMasq's error
@@ -253,6 +257,7 @@ func engineConfig(c *Config, s Sandbox, rec *Record, p *plan) engine.Config {
 		SocketOptions: c.SocketOptions,
 		Bandwidth:     c.Bandwidth,
 		Memory:        c.Memory,
+		RefusePlain:   c.Intercept != InterceptNone,
 	}
 	if rec.Uplink == UplinkChained {
 		cfg.Uplink = engine.LinkSpec{Kind: engine.LinkPacket, Ifname: rec.Device, NetNS: s.netNSPath()}

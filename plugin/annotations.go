@@ -19,11 +19,6 @@ import (
 // are somebody else's.
 const annotationDomain = "tcpcni.dev/"
 
-// foreignAnnotations are in the domain but not for this plugin.
-var foreignAnnotations = []string{
-	"intercept", // read by the NRI plugin, when the container is made
-}
-
 // defaultAllowed is what annotations may set when the configuration says nothing:
 // socket options that a program can set by itself without a capability. A pod
 // gains nothing by them that its programs could not do.
@@ -33,6 +28,7 @@ var defaultAllowed = []string{"congestion", "socket-options.*"}
 type annotation struct {
 	name  string
 	plain bool // the value is a word, not JSON
+	free  bool // the allow-list is not asked here: some values only tighten
 	shape func() shape
 
 	// items are the names within a value that the allow-list speaks of; nil: the
@@ -50,6 +46,8 @@ var annotations = []annotation{
 	{name: "tunables", shape: shapeOf("tunables"), items: tunableItems, read: annotateTunables},
 	{name: "congestion", plain: true, read: annotateCongestion,
 		shape: func() shape { return word(profileOf(DefaultProfile).Congestion) }},
+	{name: "intercept", plain: true, free: true, shape: func() shape { return oneOf(InterceptValues...) },
+		read: into(func(c *Config) *string { return &c.interception.annotation })},
 	{name: "socket-options", shape: shapeOf("socketOptions"), items: optionItems, read: annotateOptions},
 }
 
@@ -69,8 +67,7 @@ func findAnnotation(list []annotation, name string) *annotation {
 func (c *Config) annotate() error {
 	names := slices.Sorted(maps.Keys(c.annotations))
 	names = slices.DeleteFunc(names, func(name string) bool {
-		setting, ours := strings.CutPrefix(name, annotationDomain)
-		return !ours || slices.Contains(foreignAnnotations, setting)
+		return !strings.HasPrefix(name, annotationDomain)
 	})
 	for _, name := range names {
 		if findAnnotation(annotations, strings.TrimPrefix(name, annotationDomain)) == nil {
@@ -97,7 +94,7 @@ func (c *Config) annotate() error {
 }
 
 func settingNames() string {
-	list := slices.Clone(foreignAnnotations)
+	var list []string
 	for _, a := range annotations {
 		list = append(list, a.name)
 	}
@@ -114,7 +111,7 @@ func (a *annotation) apply(c *Config, field, value string) error {
 	if !json.Valid(raw) {
 		return &FieldError{field, abbreviate(json.RawMessage(quote(value))), s.accepted + ", as JSON"}
 	}
-	if !c.mayHave(a.name) {
+	if !a.free && !c.mayHave(a.name) {
 		return c.forbidden(field, abbreviate(raw))
 	}
 	if err := s.verify(field, raw); err != nil {
@@ -183,8 +180,8 @@ func otherName(name string) string {
 
 // allowShape is that of podAnnotations.
 func allowShape() shape {
-	const accepted = `"profile", "mtu", "bandwidth", "congestion", "tunables.NAME" or "socket-options.NAME", where NAME may have "*" for any characters`
-	rule := strOf(`^(profile|mtu|bandwidth|congestion|tunables(\.[A-Za-z0-9_.*]+)?|socket-options(\.[A-Z0-9_*]+)?)$`, accepted).
+	const accepted = `"profile", "mtu", "bandwidth", "congestion", "intercept", "tunables.NAME" or "socket-options.NAME", where NAME may have "*" for any characters`
+	rule := strOf(`^(profile|mtu|bandwidth|congestion|intercept|tunables(\.[A-Za-z0-9_.*]+)?|socket-options(\.[A-Z0-9_*]+)?)$`, accepted).
 		checked(func(field string, raw json.RawMessage) error {
 			setting, pattern, some := strings.Cut(text(raw), ".")
 			if some && !slices.ContainsFunc(itemNames(setting), func(name string) bool { return matches(pattern, name) }) {

@@ -86,6 +86,7 @@ func TestAnnotationErrors(t *testing.T) {
 		says               []string
 	}{
 		{"luck", "7", all, []string{"tcpcni.dev/luck", "7", "congestion", "intercept"}},
+		{"intercept", "maybe", all, []string{"tcpcni.dev/intercept", "maybe", "required"}},
 		{"uplink", "ptp", all, []string{"tcpcni.dev/uplink", "congestion"}},
 		{"", "x", all, []string{"tcpcni.dev/"}},
 		{"mtu", "1400", "", []string{"tcpcni.dev/mtu", "1400", "podAnnotations", "congestion, socket-options.*"}},

@@ -61,6 +61,11 @@ type Config struct {
 	MAC           net.HardwareAddr  // of the sandbox; nil: derived
 	IPs           []netip.Addr      // that the runtime asks for; IPAM has to give each of them
 
+	// Intercept is what the pod and the configuration ask for together: one of
+	// InterceptNone, InterceptRequired, InterceptNRI. Valid once ADD has settled it.
+	Intercept    string
+	interception interception
+
 	// Allowed is what annotations of a pod may set, see annotations.go.
 	Allowed     []string
 	annotations map[string]string // of the pod

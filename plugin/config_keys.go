@@ -130,6 +130,7 @@ var keys = []key{
 
 	{name: "inline", def: "true", shape: boolean().is("programs that are not intercepted reach the network through the engine, and their loopback reaches those that are; false: what they send is dropped"),
 		read: into(func(c *Config) *bool { return &c.Inline })},
+	{name: "intercept", shape: interceptShape(), read: readIntercept},
 
 	// How its stack behaves.
 	{name: "profile", def: DefaultProfile, shape: oneOf(sockopt.ProfileNames()...).is("the system whose socket behaviour programs see"),

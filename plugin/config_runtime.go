@@ -127,8 +127,9 @@ func readMembers(c *Config, field string, raw json.RawMessage, keys []key) error
 	return nil
 }
 
-// readArgs reads CNI_ARGS, which IPAM plugins read as well: MAC and IP. It comes
-// before the configuration and behind what else a runtime says.
+// readArgs reads CNI_ARGS, which IPAM plugins read as well: MAC and IP. They come
+// before the configuration and behind what else a runtime says. Runtimes of
+// Kubernetes name the pod.
 func (c *Config) readArgs(args string) error {
 	for pair := range strings.SplitSeq(args, ";") {
 		name, value, _ := strings.Cut(pair, "=")
@@ -146,6 +147,10 @@ func (c *Config) readArgs(args string) error {
 				return fmt.Errorf("CNI_ARGS: %w", &FieldError{"IP", quote(value), addressAccepted})
 			}
 			c.IPs = append(c.IPs, a)
+		case name == "K8S_POD_NAMESPACE":
+			c.interception.pod.namespace = value
+		case name == "K8S_POD_NAME":
+			c.interception.pod.name = value
 		}
 	}
 	return nil

@@ -172,8 +172,9 @@ type Record struct {
 	IPMasq      bool           `json:"ipMasq"`
 	MasqBackend string         `json:"ipMasqBackend,omitempty"` // valid iff IPMasq
 	Profile     string         `json:"profile"`
-	Addrs       []netip.Prefix `json:"addrs"`           // with the prefix of the subnet
-	Moved       *moved         `json:"moved,omitempty"` // valid iff Uplink is UplinkChained
+	Addrs       []netip.Prefix `json:"addrs"`               // with the prefix of the subnet
+	Moved       *moved         `json:"moved,omitempty"`     // valid iff Uplink is UplinkChained
+	Intercept   string         `json:"intercept,omitempty"` // Config.Intercept
 }
 
 // Record reads the attachment's record.

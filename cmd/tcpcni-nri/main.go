@@ -14,18 +14,16 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/containerd/nri/pkg/api"
 	"github.com/containerd/nri/pkg/stub"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/spf13/cobra"
 
 	"github.com/tcpcni/tcpcni/cmd/tcpcni/oci"
+	"github.com/tcpcni/tcpcni/hostlink/process"
 	"github.com/tcpcni/tcpcni/plugin"
 )
 
@@ -45,9 +43,12 @@ func command() *cobra.Command {
 		Short: "NRI plugin: containers of chosen pods use their sandbox's engine",
 		Long: `NRI plugin: containers of chosen pods use their sandbox's engine.
 
-A pod is chosen by the annotation ` + annotation + `: "true", or by its namespace;
-"false" keeps it out of a namespace that is chosen. A container of a chosen pod
-whose sandbox has no engine is not created.`,
+A pod is chosen by the annotation ` + plugin.InterceptAnnotation + `: "true", or by its
+namespace, which the key "intercept" of the network configuration names, or
+--namespaces; "false" keeps it out as far as the network configuration allows
+that. A container of a chosen pod whose sandbox has no engine is not created.
+While this program is not registered, the CNI plugin attaches no chosen pod, and
+in those that are attached programs without a filter are refused the network.`,
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -71,7 +72,7 @@ whose sandbox has no engine is not created.`,
 	cmd.Flags().StringVar(&socket, "socket", api.DefaultSocketPath, "the runtime's NRI socket")
 	cmd.Flags().StringVar(&index, "index", "90", "order among the runtime's NRI plugins, two digits; a late one merges what others set")
 	cmd.Flags().StringVar(&base, "base", "default", "seccomp profile to merge into when the runtime does not tell the container's own: a file, default, unconfined")
-	cmd.Flags().StringSliceVar(&namespaces, "namespaces", nil, "Kubernetes namespaces whose pods are chosen without an annotation")
+	cmd.Flags().StringSliceVar(&namespaces, "namespaces", nil, "more Kubernetes namespaces whose pods are chosen; of those in the key \"intercept\" of the network configuration the CNI plugin knows before this program has been started once")
 	return cmd
 }
 
@@ -102,140 +103,84 @@ func serve(ctx context.Context, p *interceptor, socket, index string) error {
 // session returns when the connection is lost. The stub's own Run does not, when
 // the runtime hangs up.
 func session(ctx context.Context, p *interceptor, socket, index string) error {
-	closed := make(chan struct{})
-	var once sync.Once
-	s, err := stub.New(p, stub.WithPluginName("tcpcni"), stub.WithPluginIdx(index), stub.WithSocketPath(socket),
-		stub.WithOnClose(func() { once.Do(func() { close(closed) }) }))
+	r := &registration{interceptor: p, over: make(chan struct{})}
+	s, err := stub.New(r, stub.WithPluginName("tcpcni"), stub.WithPluginIdx(index), stub.WithSocketPath(socket),
+		stub.WithOnClose(func() { r.end(errClosed) }))
 	if err != nil {
 		return err
 	}
+	defer r.end(nil)
 	if err := s.Start(ctx); err != nil {
 		return err
 	}
 	defer s.Stop()
 	select {
 	case <-ctx.Done():
-	case <-closed:
+		return ctx.Err()
+	case <-r.over:
+		return r.why
 	}
-	return errors.New("the connection is closed")
 }
 
-// annotation chooses a pod: "true" or "false".
-const annotation = "tcpcni.dev/intercept"
+var errClosed = errors.New("the connection is closed")
 
-// An interceptor answers the runtime's events.
-type interceptor struct {
-	stateDir   string
-	namespaces []string
-	base       *specs.LinuxSeccomp // for runtimes that do not tell the container's profile
+// A registration is one connection to the runtime. For as long as it stands, the
+// lock in the state directory tells the CNI plugin so.
+type registration struct {
+	*interceptor
+	mu   sync.Mutex
+	lock *process.FileLock // nil until registered
+	over chan struct{}     // closed in the end
+	why  error             // valid once over is closed
 }
 
-// chosen tells whether the pod's containers use the engine.
-func (p *interceptor) chosen(pod *api.PodSandbox) (bool, error) {
-	switch value, ok := pod.GetAnnotations()[annotation]; {
-	case !ok:
-		return slices.Contains(p.namespaces, pod.GetNamespace()), nil
-	case value == "true":
-		return true, nil
-	case value == "false":
-		return false, nil
+// lockPatience is shorter than the runtime's for an answer (2 s by default).
+const lockPatience = time.Second
+
+// Synchronize is the runtime's last question before it asks about containers.
+func (r *registration) Synchronize(ctx context.Context, _ []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended() || r.lock != nil {
+		return nil, nil // an answer that comes too late, or the same question again
+	}
+	l, err := plugin.HoldNRI(ctx, r.stateDir, r.namespaces)
+	if err != nil {
+		r.finish(err)
+		return nil, err
+	}
+	r.lock = l
+	slog.Info("registered", "pods of namespaces", r.namespaces)
+	return nil, nil
+}
+
+// ended tells whether end was called. The caller holds mu.
+func (r *registration) ended() bool {
+	select {
+	case <-r.over:
+		return true
 	default:
-		return false, fmt.Errorf("annotation %s: %q: accepted: true, false", annotation, value)
+		return false
 	}
 }
 
-// CreateContainer gives the containers of chosen pods the sandbox's filter. An
-// error keeps the runtime from creating the container.
-func (p *interceptor) CreateContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, []*api.ContainerUpdate, error) {
-	adjust, err := p.adjust(pod, c)
-	if err != nil {
-		err = fmt.Errorf("tcpcni: pod %s/%s: container %s: %w", pod.GetNamespace(), pod.GetName(), c.GetName(), err)
-		slog.Error("container refused", "error", err)
-	}
-	return adjust, nil, err
+// end is finish for those who do not hold mu.
+func (r *registration) end(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.finish(why)
 }
 
-func (p *interceptor) adjust(pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, error) {
-	if yes, err := p.chosen(pod); err != nil || !yes {
-		return nil, err
+// finish gives the lock back; the first reason counts.
+func (r *registration) finish(why error) {
+	if r.ended() {
+		return
 	}
-	listener, own, err := p.listener(pod)
-	if err != nil {
-		return nil, err
+	r.why = why
+	close(r.over)
+	if r.lock != nil {
+		_ = r.lock.Unlock()
 	}
-	base, err := p.profile(c)
-	if err != nil {
-		return nil, err
-	}
-	merged, err := oci.Merge(base, oci.Options{Listener: listener, Metadata: "tcpcni", Own: own})
-	if err != nil {
-		return nil, err
-	}
-	adjust := new(api.ContainerAdjustment)
-	adjust.SetLinuxSeccompPolicy(api.FromOCILinuxSeccomp(oci.WithoutErrnos(merged)))
-	slog.Info("container uses the engine", "pod", pod.GetNamespace()+"/"+pod.GetName(), "container", c.GetName(), "listener", listener)
-	return adjust, nil
-}
-
-// listener finds the socket that takes the container's listener. own are those
-// that a profile may name already.
-func (p *interceptor) listener(pod *api.PodSandbox) (path string, own []string, err error) {
-	netNS := ""
-	for _, n := range pod.GetLinux().GetNamespaces() {
-		if n.GetType() == string(specs.NetworkNamespace) {
-			netNS = n.GetPath()
-		}
-	}
-	if netNS == "" {
-		return "", nil, errors.New("it uses the host's network, which has no engine: take the annotation away, or hostNetwork")
-	}
-	s, err := plugin.FindByNetNS(p.stateDir, netNS)
-	if err != nil {
-		return "", nil, fmt.Errorf("%w: accepted: a pod of the tcpcni plugin's network", err)
-	}
-	path, err = s.Listener()
-	return path, []string{s.ListenerPath(), plugin.ListenerAt(p.stateDir)}, err
-}
-
-// profile is the container's own seccomp profile, as far as the runtime tells:
-// containerd up to 2.2 says nothing about it.
-func (p *interceptor) profile(c *api.Container) (*specs.LinuxSeccomp, error) {
-	if own := c.GetLinux().GetSeccompPolicy(); own != nil {
-		return fromNRI(own), nil
-	}
-	switch own := c.GetLinux().GetSeccompProfile(); {
-	case own == nil:
-		return p.base, nil
-	case own.GetProfileType() == api.SecurityProfile_RUNTIME_DEFAULT:
-		return oci.Default(), nil
-	case own.GetProfileType() == api.SecurityProfile_UNCONFINED:
-		return nil, nil
-	default:
-		return nil, fmt.Errorf("seccompProfile: %s %s: its rules are not known here: accepted: RuntimeDefault, Unconfined", own.GetProfileType(), strings.TrimSpace(own.GetLocalhostRef()))
-	}
-}
-
-// fromNRI is the inverse of api.FromOCILinuxSeccomp.
-func fromNRI(l *api.LinuxSeccomp) *specs.LinuxSeccomp {
-	p := &specs.LinuxSeccomp{
-		DefaultAction: specs.LinuxSeccompAction(l.GetDefaultAction()),
-		ListenerPath:  l.GetListenerPath(), ListenerMetadata: l.GetListenerMetadata(),
-	}
-	// Not by api.ToOCILinuxSyscalls, see oci.WithoutErrnos.
-	for _, c := range l.GetSyscalls() {
-		r := specs.LinuxSyscall{Names: c.GetNames(), Action: specs.LinuxSeccompAction(c.GetAction()), Args: api.ToOCILinuxSeccompArgs(c.GetArgs())}
-		if e := c.GetErrnoRet(); e != nil {
-			v := uint(e.GetValue())
-			r.ErrnoRet = &v
-		}
-		p.Syscalls = append(p.Syscalls, r)
-	}
-	if e := l.GetDefaultErrno(); e != nil {
-		v := uint(e.GetValue())
-		p.DefaultErrnoRet = &v
-	}
-	for _, f := range l.GetFlags() {
-		p.Flags = append(p.Flags, specs.LinuxSeccompFlag(f))
-	}
-	return p
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/containerd/nri/pkg/api"
 
 	"github.com/tcpcni/tcpcni/cmd/tcpcni/oci"
+	"github.com/tcpcni/tcpcni/hostlink/process"
 	"github.com/tcpcni/tcpcni/plugin"
 )
 
@@ -38,13 +39,7 @@ func sandbox(t *testing.T) (stateDir string, s plugin.Sandbox) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	rec, err := json.Marshal(plugin.Record{ContainerID: "pod", IfName: "eth0", NetNS: netNS})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(s.Dir, "attachment.json"), rec, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeRecord(t, s, plugin.InterceptNone)
 	listen(t, s.ControlPath(), func(c net.Conn) {
 		for lines := bufio.NewScanner(c); lines.Scan(); {
 			fmt.Fprintln(c, `{"status":{}}`)
@@ -52,6 +47,17 @@ func sandbox(t *testing.T) (stateDir string, s plugin.Sandbox) {
 	})
 	listen(t, s.ListenerPath(), func(net.Conn) {})
 	return stateDir, s
+}
+
+func writeRecord(t *testing.T, s plugin.Sandbox, intercept string) {
+	t.Helper()
+	rec, err := json.Marshal(plugin.Record{ContainerID: "pod", IfName: "eth0", NetNS: netNS, Intercept: intercept})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, "attachment.json"), rec, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func listen(t *testing.T, path string, serve func(net.Conn)) {
@@ -80,7 +86,9 @@ func pod(namespace, path string, annotations map[string]string) *api.PodSandbox 
 		Linux: &api.LinuxPodSandbox{Namespaces: []*api.LinuxNamespace{{Type: "pid"}, {Type: "network", Path: path}}}}
 }
 
-func intercept(value string) map[string]string { return map[string]string{annotation: value} }
+func intercept(value string) map[string]string {
+	return map[string]string{plugin.InterceptAnnotation: value}
+}
 
 func TestChoice(t *testing.T) {
 	stateDir, s := sandbox(t)
@@ -95,7 +103,10 @@ func TestChoice(t *testing.T) {
 		{"asked for", pod("default", netNS, intercept("true")), true, ""},
 		{"namespace", pod("chosen", netNS, nil), true, ""},
 		{"kept out", pod("chosen", netNS, intercept("false")), false, ""},
-		{"misspelt", pod("chosen", netNS, intercept("yes")), false, "accepted: true, false"},
+		{"in any way", pod("default", netNS, intercept("required")), false, ""},
+		{"in any way, and this one", pod("chosen", netNS, intercept("required")), true, ""},
+		{"another network", pod("default", "/proc/self/ns/mnt", nil), false, ""},
+		{"misspelt", pod("chosen", netNS, intercept("yes")), false, "accepted: true, required, false"},
 		{"host network", pod("chosen", "", nil), false, "host's network"},
 		{"no such namespace", pod("chosen", "/run/netns/none", nil), false, "none"},
 		{"no sandbox", pod("chosen", "/proc/self/ns/mnt", nil), false, "no sandbox"},
@@ -108,6 +119,18 @@ func TestChoice(t *testing.T) {
 		if policy != nil && policy.GetListenerPath() != s.ListenerPath() {
 			t.Errorf("%s: listener %q", c.what, policy.GetListenerPath())
 		}
+	}
+	// What ADD has decided holds, whatever the pod says that ADD was not shown.
+	writeRecord(t, s, plugin.InterceptNRI)
+	for _, annotations := range []map[string]string{nil, intercept("false"), intercept("required")} {
+		a, _, err := p.CreateContainer(context.Background(), pod("default", netNS, annotations), &api.Container{Name: "c"})
+		if err != nil || a.GetLinux().GetSeccompPolicy().GetListenerPath() != s.ListenerPath() {
+			t.Errorf("decided by ADD, %v: %v", annotations, err)
+		}
+	}
+	writeRecord(t, s, plugin.InterceptRequired)
+	if a, _, err := p.CreateContainer(context.Background(), pod("default", netNS, nil), &api.Container{Name: "c"}); a != nil || err != nil {
+		t.Errorf("left to another way: %v, %v", a, err)
 	}
 	// Without an engine: nothing is created.
 	if err := os.Remove(s.ControlPath()); err != nil {
@@ -161,7 +184,7 @@ func says(l *api.LinuxSeccomp, call string) string {
 }
 
 // The plugin registers with NRI's own runtime side, and again when that was
-// restarted.
+// restarted. The lock says for how long.
 func TestRegistersAgain(t *testing.T) {
 	stateDir, s := sandbox(t)
 	socket, behind := filepath.Join(stateDir, "nri.sock"), filepath.Join(stateDir, "runtime.sock")
@@ -185,6 +208,22 @@ func TestRegistersAgain(t *testing.T) {
 	go func() {
 		done <- serve(ctx, &interceptor{stateDir: stateDir, base: oci.Default()}, socket, "90")
 	}()
+	held := func(want bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+			got, err := process.Held(filepath.Join(stateDir, "nri.lock"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got == want {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the lock is held: %v", got)
+			}
+		}
+	}
+	held(false)
 	for turn := range 2 {
 		r, err := adaptation.New("test", "1",
 			func(ctx context.Context, sync adaptation.SyncCB) error { _, err := sync(ctx, nil, nil); return err },
@@ -205,16 +244,56 @@ func TestRegistersAgain(t *testing.T) {
 				t.Fatalf("turn %d: the plugin is not there: %v", turn, err)
 			}
 		}
+		held(true)
 		// What the plugin refuses, the runtime does not create.
 		if _, err := r.CreateContainer(ctx, &api.CreateContainerRequest{Pod: pod("default", "", intercept("true")), Container: &api.Container{Id: "d"}}); err == nil {
 			t.Error("a container without an engine was created")
 		}
 		r.Stop()
 		_ = (<-conns).Close()
+		held(false)
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A second plugin is told off, and takes over when the first is gone.
+func TestOneForEachNode(t *testing.T) {
+	stateDir, _ := sandbox(t)
+	sync := func() (*registration, error) {
+		r := &registration{interceptor: &interceptor{stateDir: stateDir, namespaces: []string{"chosen"}}, over: make(chan struct{})}
+		_, err := r.Synchronize(context.Background(), nil, nil)
+		return r, err
+	}
+	first, err := sync()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := first.Synchronize(context.Background(), nil, nil); err != nil {
+		t.Errorf("asked twice: %v", err)
+	}
+	second, err := sync()
+	if err == nil || !strings.Contains(err.Error(), "one tcpcni-nri") {
+		t.Errorf("a second one: %v", err)
+	}
+	select {
+	case <-second.over:
+	default:
+		t.Error("the second one goes on")
+	}
+	first.end(errClosed)
+	third, err := sync()
+	if err != nil {
+		t.Errorf("after the first: %v", err)
+	}
+	third.end(nil)
+	if _, err := third.Synchronize(context.Background(), nil, nil); err != nil {
+		t.Error(err)
+	}
+	if there, err := process.Held(filepath.Join(stateDir, "nri.lock")); err != nil || there {
+		t.Errorf("a connection that is closed has the lock: %v", err)
 	}
 }
 

@@ -59,6 +59,27 @@ func TryLock(path string) (*FileLock, error) {
 	}
 }
 
+// Held reports whether somebody has the lock on path. It neither makes the file
+// nor is ever taken for a holder by others who ask.
+func Held(path string) (bool, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = f.Close() }()
+	err = unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return false, nil
+}
+
 func sameFile(f *os.File, path string) bool {
 	mine, err1 := f.Stat()
 	now, err2 := os.Stat(path)

@@ -105,3 +105,44 @@ func TestLockExcludes(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// Who asks is not taken for a holder, and the lock of a killed holder is gone.
+func TestHeld(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	held := func(want bool) {
+		t.Helper()
+		if got, err := Held(path); err != nil || got != want {
+			t.Errorf("held: %v, %v", got, err)
+		}
+	}
+	held(false)
+	if _, err := os.Stat(path); err == nil {
+		t.Error("the question made the file")
+	}
+	holder := exec.Command("flock", "--no-fork", path, "sh", "-c", "echo locked; exec sleep infinity")
+	out, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	held(true)
+	if err := holder.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = holder.Wait()
+	held(false)
+	l, err := TryLock(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held(true)
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	held(false)
+}
