@@ -80,15 +80,15 @@ func readIntercept(c *Config, _ string, raw json.RawMessage) error {
 }
 
 // mode is what all sources together ask for, and which of them does. published is
-// the NRI plugin's own list of namespaces.
-func (i *interception) mode(published []string) (mode, because string) {
+// the NRI plugin's own list of namespaces, from the file list.
+func (i *interception) mode(published []string, list string) (mode, because string) {
 	switch {
 	case i.annotation == AnnotationTrue:
 		return InterceptNRI, fmt.Sprintf("annotation %s: %q", InterceptAnnotation, i.annotation)
 	case slices.Contains(i.namespaces, i.pod.namespace):
 		return InterceptNRI, fmt.Sprintf("intercept.namespaces: %q", i.pod.namespace)
 	case slices.Contains(published, i.pod.namespace):
-		return InterceptNRI, fmt.Sprintf("--namespaces of tcpcni-nri: %q", i.pod.namespace)
+		return InterceptNRI, fmt.Sprintf("--namespaces of tcpcni-nri (%s): %q", list, i.pod.namespace)
 	case i.annotation == AnnotationRequired:
 		return InterceptRequired, fmt.Sprintf("annotation %s: %q", InterceptAnnotation, i.annotation)
 	case i.required:
@@ -105,7 +105,7 @@ func (c *Config) settleInterception(stateDir string) error {
 		return err
 	}
 	i := &c.interception
-	mode, because := i.mode(published)
+	mode, because := i.mode(published, nriList(stateDir))
 	if i.annotation == AnnotationFalse {
 		if mode != InterceptNone && !c.mayHave("intercept") {
 			return invalid(c.forbidden("annotation "+InterceptAnnotation, fmt.Sprintf("%q against %s", i.annotation, because)))
