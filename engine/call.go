@@ -62,14 +62,14 @@ func (c *call) nonBlocking(flags int) bool {
 
 // memory is the memory of the calling thread.
 func (c *call) memory() (int, abi.Errno) {
-	if c.th == nil || c.th.mem < 0 {
+	if c.th == nil || c.th.Mem < 0 {
 		th, e := c.eng.threads.get(c.on, c.req.ID, c.req.TID)
 		if e != 0 {
 			return -1, e
 		}
 		c.th = th
 	}
-	return c.th.mem, 0
+	return c.th.Mem, 0
 }
 
 // refresh opens the memory of a thread anew that has executed a program.
@@ -195,7 +195,7 @@ func (c *call) grab(fd int) abi.Errno {
 		if e != 0 {
 			return e
 		}
-		p, e := hostlink.GetFD(th.pidfd, fd)
+		p, e := hostlink.GetFD(th.PidFD, fd)
 		if e == 0 {
 			c.p, c.th = p, th
 			return 0

@@ -68,7 +68,7 @@ func (c *call) socket() {
 		c.fail(errno.Errno(e))
 		return
 	}
-	s.uid = th.uid
+	s.uid = th.UID
 	s.record()
 	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
 	hostlink.CloseFD(p)

@@ -22,7 +22,9 @@ func (d *direct) ready() error { return nil }
 
 func (d *direct) stopping() {}
 
-func (d *direct) thread(tid uint32) (hostlink.Task, abi.Errno) { return d.members.Thread(int(tid)) }
+func (d *direct) thread(tid uint32, _ int) (hostlink.Task, abi.Errno) {
+	return d.members.Thread(int(tid))
+}
 
 func (d *direct) standing(tid uint32) (hostlink.Standing, abi.Errno) {
 	return d.members.Standing(int(tid))

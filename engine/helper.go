@@ -19,9 +19,10 @@ type helper interface {
 	ready() error
 	// stopping says that the engine ends because it was told to.
 	stopping()
-	// thread takes hold of a thread of the sandbox. EPERM: it is not the
+	// thread takes hold of a thread of the sandbox, with the pidfd in a place of
+	// hostlink.ReservePlaces where the helper is the holder. EPERM: it is not the
 	// sandbox's; ESRCH: there is none. The caller owns the descriptors.
-	thread(tid uint32) (hostlink.Task, abi.Errno)
+	thread(tid uint32, place int) (hostlink.Task, abi.Errno)
 	// standing is who a thread is and what it may do. It costs tens of
 	// microseconds, so it is asked only where a rule depends on it.
 	standing(tid uint32) (hostlink.Standing, abi.Errno)
@@ -56,6 +57,21 @@ func (e *engine) startKeeper() error {
 	return e.helper.(*remote).keeper(pid, e.journal.mem.FD())
 }
 
+// lockDown gives the holder the listener of this process's own filter, and gives
+// it up here: who has it decides whose descriptors this process can take.
+func (e *engine) lockDown() error {
+	listener, err := lockDown()
+	if err != nil {
+		return err
+	}
+	if listener < 0 {
+		e.log.Warn("no listener of its own, as somebody else has one already: intercepted programs cannot be served")
+		return nil
+	}
+	defer hostlink.CloseFD(listener)
+	return e.helper.(*remote).guard(listener)
+}
+
 // inherit takes over what the engine before this one left. The result is nil
 // when there was none; what it is to do begins when the engine serves.
 func (e *engine) inherit() (*adoption, error) {
@@ -75,9 +91,13 @@ func (e *engine) inherit() (*adoption, error) {
 				e.log.Warn("a listener of the engine before", "error", err)
 				m.CloseFDs()
 			}
-		case m.Args[0] == rpc.InheritLegacy && len(m.FDs) == 2 && taken == nil:
+		case m.Args[0] == rpc.InheritLegacy && len(m.FDs) == 1 && taken == nil:
+			keeper, no := r.keeperBefore()
+			if no != 0 {
+				e.log.Warn("the keeper of the engine before", "error", no)
+			}
 			// After the listeners: calls under way are told by them.
-			taken = e.adopt(legacy{keeper: m.FDs[0], journal: m.FDs[1]})
+			taken = e.adopt(legacy{keeper: keeper, journal: m.FDs[0]})
 			m.CloseFDs()
 		default:
 			m.CloseFDs()

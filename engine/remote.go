@@ -45,12 +45,19 @@ func (r *remote) keeper(pid, journal int) error {
 // has ended when it returns.
 func (r *remote) adopted() error { return r.tell(rpc.OpAdopted, [6]uint64{}) }
 
-func (r *remote) thread(tid uint32) (hostlink.Task, abi.Errno) {
-	a, e := r.ask(&rpc.Message{Op: rpc.OpThread, Args: [6]uint64{uint64(tid)}}, 2)
-	if e != 0 {
-		return hostlink.Task{PidFD: -1, Mem: -1}, e
-	}
-	return hostlink.Task{PidFD: a.FDs[0], Mem: a.FDs[1], UID: uint32(a.Args[0]), Brief: a.Args[1] != 0}, 0
+// guard gives the holder the listener of this process's filter.
+func (r *remote) guard(listener int) error {
+	return r.tell(rpc.OpGuard, [6]uint64{uint64(listener)})
+}
+
+func (r *remote) thread(tid uint32, place int) (hostlink.Task, abi.Errno) {
+	return hostlink.AskPlace(hostlink.PlaceThread, int(tid), place)
+}
+
+// keeperBefore is a pidfd of the keeper that OpInherit told of, in its place.
+func (r *remote) keeperBefore() (int, abi.Errno) {
+	t, e := hostlink.AskPlace(hostlink.PlaceKeeper, 0, hostlink.KeeperPlace)
+	return t.PidFD, e
 }
 
 func (r *remote) standing(tid uint32) (hostlink.Standing, abi.Errno) {

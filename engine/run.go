@@ -68,6 +68,9 @@ func Run(cfg Config, ready func()) error {
 // network namespace and with an empty root directory. Before it looks at the
 // first frame it locks itself down: package hostlink, EngineRules.
 func RunHeld(cfg Config, from Inherited) error {
+	if err := hostlink.ReservePlaces(); err != nil {
+		return err
+	}
 	e, err := open(cfg, &from)
 	if err != nil {
 		return err
@@ -86,7 +89,7 @@ func RunHeld(cfg Config, from Inherited) error {
 			return err
 		}
 	}
-	if err := lockDown(); err != nil {
+	if err := e.lockDown(); err != nil {
 		return err
 	}
 	taken, err := e.inherit()
@@ -192,9 +195,9 @@ func (e *engine) openHelper() error {
 	return e.poll.Add(e.held.Holder, hostlink.RdHup, tag(kindHolder, 0, 0))
 }
 
-// reservedFDs are for everything but sockets: links, clients, threads (two each)
-// and calls under way.
-const reservedFDs = 2*maxThreads + 64
+// reservedFDs are for everything but sockets: links, clients, threads (a place and
+// a descriptor each) and calls under way.
+const reservedFDs = hostlink.Places + maxThreads + 64
 
 // socketLimit is how many sockets the limit of descriptors allows, at most want.
 func socketLimit(want int) (int, error) {

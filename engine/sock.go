@@ -122,7 +122,7 @@ func (s *sock) seen(c *call) {
 // the engine knows. The caller closes it.
 func (s *sock) grab() (int, bool) {
 	if th := s.eng.threads.known(s.home.tid); th != nil {
-		if p, e := hostlink.GetFD(th.pidfd, s.home.fd); e == 0 {
+		if p, e := hostlink.GetFD(th.PidFD, s.home.fd); e == 0 {
 			if cookie, ok := hostlink.SocketCookie(p); ok && cookie == s.cookie {
 				return p, true
 			}

@@ -6,17 +6,16 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt"
 )
 
-// maxThreads bounds the cached threads, each of which is two descriptors. A
-// thread that comes back after its eviction costs a question to the helper.
-const maxThreads = 256
+// maxThreads bounds the cached threads, each of which has a place for its pidfd and
+// a descriptor. A thread that comes back after its eviction costs a question to
+// the helper.
+const maxThreads = hostlink.KeeperPlace
 
 // A thread is a thread of a program that has made notified calls.
 type thread struct {
+	hostlink.Task
 	tid   uint32
-	pidfd int
-	mem   int // its memory, see hostlink.ReadMemory
-	uid   uint32
-	brief bool // not to be used for another call, see hostlink.Task
+	place int  // of its pidfd, and of itself in the cache
 	used  bool // since the eviction hand last came by
 }
 
@@ -25,7 +24,8 @@ type thread struct {
 type threads struct {
 	helper helper
 	byTID  map[uint32]*thread
-	ring   []*thread
+	places []*thread // by place; nil: nobody's
+	free   []int     // places that are nobody's
 	hand   int
 }
 
@@ -34,13 +34,14 @@ type threads struct {
 // caller. EPERM: the caller has left the sandbox.
 func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, abi.Errno) {
 	if th := t.byTID[tid]; th != nil {
-		if !th.brief {
+		if !th.Brief {
 			th.used = true
 			return th, 0
 		}
 		t.forget(th)
 	}
-	task, e := t.helper.thread(tid)
+	place := t.vacate()
+	task, e := t.helper.thread(tid, place)
 	if e != 0 {
 		return nil, e
 	}
@@ -48,53 +49,52 @@ func (t *threads) get(n *hostlink.Notifier, id uint64, tid uint32) (*thread, abi
 		task.Close()
 		return nil, abi.ESRCH
 	}
-	th := &thread{tid: tid, pidfd: task.PidFD, mem: task.Mem, uid: task.UID, brief: task.Brief, used: true}
-	t.add(th)
-	return th, 0
+	return t.add(tid, task), 0
 }
 
 // known returns a thread from the cache, nil when it is not there.
 func (t *threads) known(tid uint32) *thread { return t.byTID[tid] }
 
-func (t *threads) add(th *thread) {
+// vacate makes sure that a place is free, and returns the last of those.
+func (t *threads) vacate() int {
 	if t.byTID == nil {
 		t.byTID = make(map[uint32]*thread)
 	}
-	t.byTID[th.tid] = th
-	if len(t.ring) < maxThreads {
-		t.ring = append(t.ring, th)
-		return
-	}
-	// Second chance: pass over threads that were used since the last round.
-	for t.ring[t.hand].used {
-		t.ring[t.hand].used = false
+	switch {
+	case len(t.free) > 0:
+	case len(t.places) < maxThreads:
+		t.free = append(t.free, len(t.places))
+		t.places = append(t.places, nil)
+	default:
+		// Second chance: pass over threads that were used since the last round.
+		for t.places[t.hand].used {
+			t.places[t.hand].used = false
+			t.hand = (t.hand + 1) % maxThreads
+		}
+		t.forget(t.places[t.hand])
 		t.hand = (t.hand + 1) % maxThreads
 	}
-	old := t.ring[t.hand]
-	if t.byTID[old.tid] == old {
-		delete(t.byTID, old.tid)
-	}
-	old.close()
-	t.ring[t.hand] = th
-	t.hand = (t.hand + 1) % maxThreads
+	return t.free[len(t.free)-1]
 }
 
-// forget drops a thread that has ended. Its place in the ring is reused in turn.
+// add puts a thread in the place that vacate has returned.
+func (t *threads) add(tid uint32, task hostlink.Task) *thread {
+	last := len(t.free) - 1
+	th := &thread{Task: task, tid: tid, place: t.free[last], used: true}
+	t.free = t.free[:last]
+	t.places[th.place], t.byTID[tid] = th, th
+	return th
+}
+
+// forget drops a thread that has ended. A second time does nothing.
 func (t *threads) forget(th *thread) {
-	if t.byTID[th.tid] == th {
-		delete(t.byTID, th.tid)
+	if t.places[th.place] != th {
+		return
 	}
-	th.close()
-	th.used = false
-}
-
-func (th *thread) close() {
-	for _, fd := range []*int{&th.pidfd, &th.mem} {
-		if *fd >= 0 {
-			hostlink.CloseFD(*fd)
-			*fd = -1
-		}
-	}
+	t.places[th.place] = nil
+	t.free = append(t.free, th.place)
+	delete(t.byTID, th.tid)
+	th.Close()
 }
 
 // privilegeOf reads what thread tid may do, and its user. It costs tens of

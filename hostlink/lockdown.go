@@ -9,7 +9,7 @@ package hostlink
 // Go runtime may try a call and do without it.
 
 import (
-	"fmt"
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -48,7 +48,8 @@ func EngineRules(pid int) []Rule {
 		only(unix.SYS_IOCTL, equals(1, engineRequests...)),
 		{Call: unix.SYS_PREAD64, Do: ActionAllow},
 		{Call: unix.SYS_PWRITE64, Do: ActionAllow},
-		only(unix.SYS_PIDFD_GETFD, equals(2, 0)),
+		only(unix.SYS_PIDFD_GETFD, inPlaces(0), equals(2, 0)),
+		{Call: unix.SYS_CLOSE, Cases: []Case{{When: []Cond{inPlaces(0)}, Do: ActionErrno(unix.EPERM)}}, Do: ActionAllow},
 		only(unix.SYS_GETSOCKOPT, equals(1, unix.SOL_SOCKET), equals(2, engineGetOptions...)),
 		only(unix.SYS_SETSOCKOPT, equals(1, unix.SOL_SOCKET), equals(2, engineSetOptions...)),
 		only(unix.SYS_SOCKETPAIR, equals(0, unix.AF_UNIX),
@@ -56,7 +57,6 @@ func EngineRules(pid int) []Rule {
 		{Call: unix.SYS_RT_SIGPROCMASK, Do: ActionAllow},
 		only(unix.SYS_FCNTL, equals(1, unix.F_GETFL, unix.F_GETFD)),
 		{Call: unix.SYS_SHUTDOWN, Do: ActionAllow},
-		{Call: unix.SYS_CLOSE, Do: ActionAllow},
 		{Call: unix.SYS_FSTAT, Do: ActionAllow},
 		{Call: unix.SYS_PPOLL, Do: ActionAllow},
 		// The control socket, the holder, the log, a capture.
@@ -66,6 +66,8 @@ func EngineRules(pid int) []Rule {
 		{Call: unix.SYS_GETSOCKNAME, Do: ActionAllow},
 		{Call: unix.SYS_READ, Do: ActionAllow},
 		{Call: unix.SYS_WRITE, Do: ActionAllow},
+		// A question to the holder: AskPlace.
+		{Call: unix.SYS_PIDFD_OPEN, Do: ActionNotify},
 	}
 	rules = append(rules, runtimeRules(pid)...)
 	for _, call := range attackerCalls {
@@ -132,7 +134,7 @@ func runtimeRules(pid int) []Rule {
 var attackerCalls = []uint32{
 	unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_FORK, unix.SYS_VFORK,
 	unix.SYS_PTRACE, unix.SYS_PROCESS_VM_READV, unix.SYS_PROCESS_VM_WRITEV, unix.SYS_PROCESS_MADVISE,
-	unix.SYS_PIDFD_OPEN, unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP,
+	unix.SYS_PIDFD_SEND_SIGNAL, unix.SYS_KCMP,
 	unix.SYS_KILL, unix.SYS_TKILL, unix.SYS_RT_SIGQUEUEINFO, unix.SYS_RT_TGSIGQUEUEINFO,
 	unix.SYS_SOCKET, unix.SYS_CONNECT, unix.SYS_BIND, unix.SYS_LISTEN,
 	unix.SYS_MOUNT, unix.SYS_UMOUNT2, unix.SYS_PIVOT_ROOT, unix.SYS_CHROOT, unix.SYS_OPEN_TREE,
@@ -144,25 +146,36 @@ var attackerCalls = []uint32{
 	unix.SYS_KEXEC_FILE_LOAD, unix.SYS_REBOOT, unix.SYS_KEYCTL, unix.SYS_ADD_KEY, unix.SYS_REQUEST_KEY,
 }
 
-// LockDown puts every thread of the process under EngineRules, for good.
-// DropPrivileges comes before: without no_new_privs the kernel refuses.
-func LockDown() error {
+// LockDown puts every thread of the process under EngineRules, for good, and
+// returns the listener of that filter, which is for the holder: whoever has it can
+// fill places (ReservePlaces). DropPrivileges comes before: without no_new_privs
+// the kernel refuses.
+//
+// The kernel has one listener for a process and those it descends from. Where
+// somebody else has it already, the result is -1: there is no listener, and
+// AskPlace fails.
+func LockDown() (listener int, err error) {
 	prog, err := assemble(EngineRules(os.Getpid()), ActionErrno(unix.EPERM), ActionKill)
 	if err != nil {
-		return err
+		return -1, err
 	}
 	return installForAll(prog)
 }
 
 // installForAll installs a filter for all threads of the process at once.
-func installForAll(prog []unix.SockFilter) error {
+func installForAll(prog []unix.SockFilter) (listener int, err error) {
+	const all = unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
 	fprog := unix.SockFprog{Len: uint16(len(prog)), Filter: &prog[0]}
-	r, e := seccompFilter(unix.SECCOMP_FILTER_FLAG_TSYNC, &fprog)
-	if e != 0 {
-		return os.NewSyscallError("seccomp", e)
+	listener, e := seccompFilter(all|unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, &fprog)
+	if e == unix.EBUSY {
+		_, e = seccompFilter(all, &fprog)
+		listener = -1
 	}
-	if r != 0 { // the number of a thread that has another filter
-		return fmt.Errorf("seccomp: thread %d has a filter of its own", r)
+	switch e {
+	case 0:
+		return listener, nil
+	case unix.ESRCH:
+		return -1, errors.New("seccomp: a thread has a filter of its own")
 	}
-	return nil
+	return -1, os.NewSyscallError("seccomp", e)
 }

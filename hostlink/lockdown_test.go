@@ -27,6 +27,7 @@ type loot struct {
 	file   int // a file
 	parent int // number of a process that is not the sandbox's
 	pidfd  int // of that process
+	placed int // a place that holds it, too
 }
 
 func call(nr uintptr, args ...uintptr) unix.Errno {
@@ -106,9 +107,20 @@ var attacks = map[string]struct {
 		return call(unix.SYS_IOCTL, uintptr(l.pidfd), 0xFF04)
 	}, refused},
 
-	"pidfd_open": {func(l *loot) unix.Errno { return call(unix.SYS_PIDFD_OPEN, uintptr(l.parent)) }, killed},
+	// A question to the holder, of whom there is none here.
+	"pidfd_open":    {func(l *loot) unix.Errno { return call(unix.SYS_PIDFD_OPEN, uintptr(l.parent)) }, missing},
+	"pidfd_getfd":   {func(l *loot) unix.Errno { return call(unix.SYS_PIDFD_GETFD, uintptr(l.pidfd)) }, refused},
+	"close a place": {func(l *loot) unix.Errno { return call(unix.SYS_CLOSE, uintptr(l.placed)) }, refused},
+	"close all places": {func(l *loot) unix.Errno {
+		return call(unix.SYS_CLOSE_RANGE, uintptr(PlaceFD(0)), uintptr(PlaceFD(Places-1)))
+	}, refused},
+	"dup2 over a place": {func(l *loot) unix.Errno { return call(unix.SYS_DUP2, uintptr(l.pidfd), uintptr(l.placed)) }, refused},
+	"dup3 over a place": {func(l *loot) unix.Errno { return call(unix.SYS_DUP3, uintptr(l.pidfd), uintptr(l.placed)) }, refused},
+	"F_DUPFD from a place on": {func(l *loot) unix.Errno {
+		return call(unix.SYS_FCNTL, uintptr(l.pidfd), unix.F_DUPFD, uintptr(l.placed))
+	}, refused},
 	"pidfd_getfd with flags": {func(l *loot) unix.Errno {
-		return call(unix.SYS_PIDFD_GETFD, uintptr(l.pidfd), 0, 1)
+		return call(unix.SYS_PIDFD_GETFD, uintptr(l.placed), 0, 1)
 	}, refused},
 	"pidfd_send_signal": {func(l *loot) unix.Errno { return call(unix.SYS_PIDFD_SEND_SIGNAL, uintptr(l.pidfd)) }, killed},
 	"process_vm_readv":  {func(l *loot) unix.Errno { return call(unix.SYS_PROCESS_VM_READV, uintptr(l.parent)) }, killed},
@@ -122,6 +134,12 @@ var attacks = map[string]struct {
 	"fork":              {func(*loot) unix.Errno { return forked(call(unix.SYS_CLONE, uintptr(unix.SIGCHLD))) }, killed},
 	"vfork by clone": {func(*loot) unix.Errno {
 		return forked(call(unix.SYS_CLONE, unix.CLONE_VM|unix.CLONE_VFORK|uintptr(unix.SIGCHLD)))
+	}, killed},
+	"a process with the same table": {func(*loot) unix.Errno {
+		return forked(call(unix.SYS_CLONE, unix.CLONE_FILES|uintptr(unix.SIGCHLD)))
+	}, killed},
+	"a thread with a table of its own": {func(*loot) unix.Errno {
+		return forked(call(unix.SYS_CLONE, threadCloneFlags&^unix.CLONE_FILES))
 	}, killed},
 	"clone with a pidfd": {func(*loot) unix.Errno {
 		var fd int32
@@ -267,14 +285,23 @@ func attack(name string) {
 	l.file, _ = unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	l.pair, _, _ = NewPair(PairStream, true)
 	l.pidfd, _ = unix.PidfdOpen(l.parent, 0)
-	err := DropPrivileges(unix.CAP_SYS_PTRACE)
+	l.placed = PlaceFD(Places / 2)
+	err := ReservePlaces()
 	if err == nil {
-		err = LockDown()
+		err = unix.Dup2(l.pidfd, l.placed)
+	}
+	if err == nil {
+		err = DropPrivileges(unix.CAP_SYS_PTRACE)
+	}
+	listener := -1
+	if err == nil {
+		listener, err = LockDown()
 	}
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(0)
 	}
+	CloseFD(listener)
 	fmt.Println(attacks[name].do(l).Error())
 	os.Exit(0)
 }

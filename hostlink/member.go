@@ -64,6 +64,9 @@ type Task struct {
 	TGID  int    // its process
 	UID   uint32 // effective
 
+	// Placed: PidFD is the number of a place (ReservePlaces), and not closed.
+	Placed bool
+
 	// Brief: the descriptors mean the thread now, and perhaps not at its next
 	// call. Its memory is also its parent's (vfork(2)), and when it executes a
 	// program, Mem will still be the parent's; or the kernel has no pidfds of
@@ -74,12 +77,13 @@ type Task struct {
 
 // Close closes the descriptors.
 func (t *Task) Close() {
-	for _, fd := range []*int{&t.PidFD, &t.Mem} {
-		if *fd >= 0 {
-			CloseFD(*fd)
-			*fd = -1
-		}
+	if t.PidFD >= 0 && !t.Placed {
+		CloseFD(t.PidFD)
 	}
+	if t.Mem >= 0 {
+		CloseFD(t.Mem)
+	}
+	t.PidFD, t.Mem = -1, -1
 }
 
 // Thread takes hold of thread tid. EPERM: it is not the sandbox's; ESRCH: there

@@ -133,6 +133,14 @@ func (n *Notifier) ioctl(req uintptr, arg unsafe.Pointer) unix.Errno {
 	return e
 }
 
+// giveFD gives the caller of id a close-on-exec descriptor for the file behind fd,
+// and returns its number; the call goes on waiting.
+func (n *Notifier) giveFD(id uint64, fd int) (int, unix.Errno) {
+	r := notifAddFD{id: id, srcfd: uint32(fd), newfdFlags: unix.O_CLOEXEC}
+	got, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(n.fd), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&r)))
+	return int(got), e
+}
+
 // ReplaceFD puts the file behind fd in the place of the caller's descriptor
 // number n, as dup2(2) does, while call id waits.
 func (n *Notifier) ReplaceFD(id uint64, number, fd int, cloexec bool) unix.Errno {

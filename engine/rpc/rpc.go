@@ -25,19 +25,20 @@ const (
 	OpReady uint32 = 1 + iota
 	// OpStopping: the engine was told to stop and is not to be started again.
 	OpStopping
-	// OpThread: Args[0] is a thread's number. Gives Args[0], its effective user,
-	// Args[1], 1 when they are for one call only (hostlink.Task, Brief), and
-	// two descriptors: the thread's pidfd and its memory. EPERM: the thread is
-	// not in the sandbox; ESRCH: there is none.
-	OpThread
+	// OpGuard: Args[0] is the engine's number of the listener of its own filter,
+	// which the holder takes, and by which the engine asks for threads from then on
+	// (hostlink.AskPlace). It comes once and before OpReady. EINVAL: it is no
+	// listener; EEXIST: it comes too late.
+	OpGuard
 	// OpStanding: Args[0] is a thread's number. Gives Args[0], its effective
-	// user, and Args[1], its capabilities in the sandbox. Errors as OpThread.
+	// user, and Args[1], its capabilities in the sandbox. EPERM: the thread is not
+	// in the sandbox; ESRCH: there is none.
 	OpStanding
 	// OpClosesOnExec: Args are a thread's number and a descriptor of it. Gives
-	// Args[0], 1 when that is close-on-exec. Errors as OpThread, and EBADF.
+	// Args[0], 1 when that is close-on-exec. Errors as OpStanding, and EBADF.
 	OpClosesOnExec
 	// OpFind: Args[0] is the inode of a socket. Gives a descriptor for it, taken
-	// from a thread that OpThread has given. ENOENT: none has it.
+	// from a thread that the holder has given. ENOENT: none has it.
 	OpFind
 	// OpInterface: Data is the name of an interface of the sandbox. Gives
 	// Args[0], its index, and Data, its first IPv4 address with the prefix length
@@ -74,8 +75,8 @@ const (
 const (
 	// InheritListener: the descriptor is a seccomp listener.
 	InheritListener uint64 = 1 + iota
-	// InheritLegacy: the descriptors are a pidfd of the keeper of an engine that
-	// died, and that engine's journal. It comes once and last.
+	// InheritLegacy: the descriptor is the journal of an engine that died, whose
+	// keeper hostlink.PlaceKeeper gives. It comes once and last.
 	InheritLegacy
 )
 

@@ -122,7 +122,8 @@ func TestAttackEngineDescriptors(t *testing.T) {
 	pod := h.pod()
 	u := watchOver(pod)
 	var was unix.Rlimit
-	must(t, unix.Prlimit(u.engine, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 200, Max: 200}, &was))
+	// Above the numbers that are for pidfds, hostlink.Places.
+	must(t, unix.Prlimit(u.engine, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 600, Max: 600}, &was))
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer func() { _ = w.Close() }()
@@ -184,8 +185,7 @@ func TestAttackHoard(t *testing.T) {
 
 // Descriptors that are under way are counted for each user of the machine, and
 // limited for who has no privilege. A program that uses the count up hinders
-// neither its own engine nor the next, whose holders have that privilege where
-// root has it; where not, calls fail while it lasts, and nothing hangs.
+// neither its own engine nor the next: what they need for a call is not sent.
 func TestAttackDescriptorsUnderWay(t *testing.T) {
 	onlyTCPCNI(t)
 	h := newHost(t)
@@ -207,11 +207,7 @@ func TestAttackDescriptorsUnderWay(t *testing.T) {
 	_ = r.Close()
 	p.line(`under way: \d+`)
 	for _, s := range []*sandbox{pod, other} {
-		if during := s.start(program, "works"); mayExceedLimits(t) {
-			during.ok()
-		} else if said := during.fails(); !strings.Contains(said, "Too many references") {
-			t.Errorf("printed %q", said)
-		}
+		s.start(program, "works").ok()
 	}
 	_ = w.Close()
 	p.ok()
@@ -222,15 +218,4 @@ func TestAttackDescriptorsUnderWay(t *testing.T) {
 	other.serves()
 	pod.stop()
 	other.stop()
-}
-
-// mayExceedLimits reports whether root has CAP_SYS_RESOURCE here.
-func mayExceedLimits(t *testing.T) bool {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/status")
-	must(t, err)
-	_, rest, _ := strings.Cut(string(text), "CapEff:\t")
-	caps, err := strconv.ParseUint(rest[:16], 16, 64)
-	must(t, err)
-	return caps&(1<<unix.CAP_SYS_RESOURCE) != 0
 }

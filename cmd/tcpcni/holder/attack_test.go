@@ -59,11 +59,11 @@ func TestDeafEngine(t *testing.T) {
 	}
 	// Answers to questions that were still on their way come first.
 	for range 1000 {
-		if f.ask(rpc.OpThread, 1, 0, "", -1) == unix.EPERM.Error() {
+		if f.ask(rpc.OpStanding, 1, 0, "", -1) == unix.EPERM.Error() {
 			break
 		}
 	}
-	if got := f.ask(rpc.OpThread, 1, 0, "", -1); got != unix.EPERM.Error() {
+	if got := f.ask(rpc.OpStanding, 1, 0, "", -1); got != unix.EPERM.Error() {
 		t.Errorf("afterwards: %q", got)
 	}
 	if now := countFDs(t, pid); now > fds+2 {

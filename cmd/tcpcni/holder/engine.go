@@ -82,7 +82,7 @@ func (h *Holder) startEngine() (_ <-chan error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("start the engine: %w", err)
 	}
-	h.engine = &process{pid, pidfd}
+	h.engine, h.guarded = &process{pid, pidfd}, false
 	// They, and the keepers, have threads in the sandbox's namespace. Where this
 	// process is under a filter of its own, so are all of them.
 	h.members.Outsiders = []int{os.Getpid(), pid}
@@ -175,6 +175,7 @@ func (h *Holder) stop() {
 
 // becameReady is OpReady.
 func (h *Holder) becameReady() error {
+	h.guarded = true
 	if h.served {
 		return nil
 	}

@@ -64,6 +64,7 @@ type Holder struct {
 
 	asks     *rpc.Conn // of the engine that runs
 	engine   *process  // nil: none runs
+	guarded  bool      // the engine may not say any more what the listener of its filter is
 	keeper   *keeper   // of that engine; nil: it has none
 	legacy   *keeper   // of the engine before, until it is adopted
 	deaf     bool      // that an engine took no answer has been said

@@ -31,8 +31,11 @@ func TestMain(m *testing.M) {
 	var err error
 	switch {
 	case len(os.Args) > 1 && os.Args[1] == "holder":
-		if os.Getenv(filteredEnv) != "" {
-			err = underFilter()
+		switch os.Getenv(filteredEnv) {
+		case "plain":
+			err = underFilter(0)
+		case "listener":
+			err = underFilter(unix.SECCOMP_FILTER_FLAG_NEW_LISTENER)
 		}
 		if err == nil {
 			err = Run(os.Args[2], func() error {
@@ -42,6 +45,8 @@ func TestMain(m *testing.M) {
 		}
 	case len(os.Args) > 1 && os.Args[1] == "engine":
 		err = playAttacker(os.Args[2:])
+	case len(os.Args) > 1 && os.Args[1] == "accomplice":
+		err = playAccomplice(os.Args[2:])
 	default:
 		os.Exit(m.Run())
 	}
@@ -62,13 +67,23 @@ func playAttacker(args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
+	if err := hostlink.ReservePlaces(); err != nil {
+		return err
+	}
 	if err := hostlink.DropPrivileges(unix.CAP_SYS_PTRACE); err != nil {
 		return err
 	}
-	if err := hostlink.LockDown(); err != nil {
+	listener, err := hostlink.LockDown()
+	if err != nil {
 		return err
 	}
 	a := &attacker{holder: rpc.NewConn(*fds["holder-fd"])}
+	if listener >= 0 {
+		if _, err := a.holder.Ask(&rpc.Message{Op: rpc.OpGuard, Args: [6]uint64{uint64(listener)}}, 0); err != nil {
+			return err
+		}
+		hostlink.CloseFD(listener)
+	}
 	if _, err := a.holder.Ask(&rpc.Message{Op: rpc.OpReady}, 0); err != nil {
 		return err
 	}
@@ -125,13 +140,20 @@ func (a *attacker) try(line string) string {
 		return "sent"
 	case "flood":
 		for i := range 20000 {
-			_, _ = a.holder.Ask(&rpc.Message{Op: rpc.OpThread, Args: [6]uint64{uint64(i)}}, 2)
+			_, _ = a.thread(i, i%hostlink.Places)
 		}
 		return "sent"
 	case "deaf":
 		return a.deaf()
 	case "threads":
 		return a.threads()
+	case "thread":
+		var tid int
+		_, _ = fmt.Sscan(rest, &tid)
+		_, e := a.thread(tid, 0)
+		return e.Error()
+	case "steal":
+		return a.steal(rest)
 	}
 	var q rpc.Message
 	var op uint32
@@ -282,17 +304,13 @@ func TestTakenOver(t *testing.T) {
 		fd         int
 		want       string
 	}{
-		{"the first process", rpc.OpThread, 1, 0, "", -1, perm},
-		{"the holder", rpc.OpThread, holder, 0, "", -1, perm},
-		{"its own memory", rpc.OpThread, self, 0, "", -1, perm},
-		{"a process of the host", rpc.OpThread, foreign, 0, "", -1, perm},
-		{"a thread that is none", rpc.OpThread, -1, 0, "", -1, unix.ESRCH.Error()},
 		{"rights of a process of the host", rpc.OpStanding, foreign, 0, "", -1, perm},
 		{"descriptors of a process of the host", rpc.OpClosesOnExec, foreign, 0, "", -1, perm},
 		{"a socket that nobody has", rpc.OpFind, 12345, 0, "", -1, unix.ENOENT.Error()},
 		{"a keeper that is not its child", rpc.OpKeeper, foreign, 0, "", 0, inval},
 		{"the holder as keeper", rpc.OpKeeper, holder, 0, "", 0, inval},
 		{"a keeper without a journal", rpc.OpKeeper, foreign, 0, "", -1, inval},
+		{"another listener of its filter", rpc.OpGuard, 0, 0, "", -1, unix.EEXIST.Error()},
 		{"a file as listener", rpc.OpKeep, 0, 0, "", 0, inval},
 		{"nothing as listener", rpc.OpKeep, 0, 0, "", -1, inval},
 		{"what nobody left", rpc.OpInherit, 1 << 40, 0, "", -1, unix.ENOENT.Error()},
@@ -308,6 +326,22 @@ func TestTakenOver(t *testing.T) {
 			t.Errorf("%s: %q, want %q", c.what, got, c.want)
 		}
 	}
+	for _, c := range []struct {
+		what string
+		tid  int64
+		want string
+	}{
+		{"the first process", 1, perm},
+		{"the holder", holder, perm},
+		{"its own memory", self, perm},
+		{"a process of the host", foreign, perm},
+		{"a thread that is none", -1, unix.ESRCH.Error()},
+		{"no thread", 0, unix.ESRCH.Error()},
+	} {
+		if got := f.tell(fmt.Sprint("thread ", c.tid)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.what, got, c.want)
+		}
+	}
 	// The holder gets over what is no question at all, and leaks nothing.
 	before := countFDs(t, f.cmd.Process.Pid)
 	for _, what := range []string{"garbage", "descriptors", "flood"} {
@@ -315,7 +349,7 @@ func TestTakenOver(t *testing.T) {
 			t.Errorf("%s: %q", what, got)
 		}
 	}
-	if got := f.ask(rpc.OpThread, 1, 0, "", -1); got != perm {
+	if got := f.tell("thread 1"); got != perm {
 		t.Errorf("afterwards: %q", got)
 	}
 	if after := countFDs(t, f.cmd.Process.Pid); after > before+2 {
@@ -323,26 +357,43 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
-// filteredEnv tells the holder to be under a seccomp filter.
+// filteredEnv tells the holder to be under a seccomp filter, "plain" or with a
+// "listener".
 const filteredEnv = "HOLDER_TEST_FILTERED"
 
 // underFilter puts every thread of this process under a filter that allows all,
 // as a container runtime may be that starts plugins.
-func underFilter() error {
+func underFilter(flags uintptr) error {
 	prog := []unix.SockFilter{{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}}
 	f := unix.SockFprog{Len: 1, Filter: &prog[0]}
-	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&f)))
+	flags |= unix.SECCOMP_FILTER_FLAG_TSYNC | unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH
+	_, _, e := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&f)))
 	if e != 0 {
 		return os.NewSyscallError("seccomp", e)
 	}
 	return nil
 }
 
+// TestNoListener has an engine where the one listener that the kernel has for
+// a process is somebody else's: it serves, and gets hold of nobody.
+func TestNoListener(t *testing.T) {
+	t.Setenv(filteredEnv, "listener")
+	f := newFixture(t)
+	help := f.newAccomplice(newVictim(t))
+	accomplice, _, _ := strings.Cut(help, " ")
+	if got := f.tell("thread " + accomplice); got != unix.ENOSYS.Error() {
+		t.Errorf("thread: %q", got)
+	}
+	if got := f.ask(rpc.OpGuard, int64(hostlink.PlaceFD(0)), 0, "", -1); got != unix.EEXIST.Error() {
+		t.Errorf("a listener later: %q", got)
+	}
+}
+
 // TestTakenOverUnderFilter asks for the memory of the holder's threads where the
 // holder is under a filter like a program of the sandbox. One of them is in the
 // sandbox's namespace.
 func TestTakenOverUnderFilter(t *testing.T) {
-	t.Setenv(filteredEnv, "1")
+	t.Setenv(filteredEnv, "plain")
 	f := newFixture(t)
 	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", f.cmd.Process.Pid))
 	if err != nil {
@@ -353,9 +404,7 @@ func TestTakenOverUnderFilter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Answers of success bring descriptors, which this question does not
-		// expect: EBADMSG.
-		if got := f.ask(rpc.OpThread, tid, 0, "", -1); got != unix.EPERM.Error() && got != unix.ESRCH.Error() {
+		if got := f.tell(fmt.Sprint("thread ", tid)); got != unix.EPERM.Error() && got != unix.ESRCH.Error() {
 			t.Errorf("thread %d of the holder: %q", tid, got)
 		}
 	}

@@ -74,16 +74,7 @@ var answers = map[uint32]func(h *Holder, q, a *rpc.Message) unix.Errno{
 		h.stop()
 		return 0
 	},
-	rpc.OpThread: func(h *Holder, q, a *rpc.Message) unix.Errno {
-		t, e := h.members.Thread(number(q.Args[0]))
-		if e != 0 {
-			return e
-		}
-		a.Args[0] = uint64(t.UID)
-		a.Args[1] = truth(t.Brief)
-		a.FDs = []int{t.PidFD, t.Mem}
-		return 0
-	},
+	rpc.OpGuard: (*Holder).takeGuard,
 	rpc.OpStanding: func(h *Holder, q, a *rpc.Message) unix.Errno {
 		s, e := h.members.Standing(number(q.Args[0]))
 		a.Args[0], a.Args[1] = uint64(s.UID), s.Caps
@@ -200,7 +191,7 @@ func (h *Holder) bequeath(q, a *rpc.Message) unix.Errno {
 		give = []int{h.kept.fds[i]}
 	case i == n && h.legacy != nil:
 		a.Args[0] = rpc.InheritLegacy
-		give = []int{h.legacy.pidfd, h.legacy.journal}
+		give = []int{h.legacy.journal}
 		h.legacy.tries++
 		h.members.Survey() // the engine will ask for many sockets
 	default:
