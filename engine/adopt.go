@@ -38,6 +38,7 @@ type adoption struct {
 	calls     []call    // to be executed again
 	listeners []*stream // bound, to listen again once every socket is bound
 	attempts  []*stream // to connect again
+	shown     []*dgram  // to be shown to plain programs again
 	lost      int       // connections of programs
 	ties      [tieTables][]tie
 }
@@ -217,6 +218,10 @@ func (a *adoption) restoreDgram(x *relic, base sock) {
 	if err != nil {
 		d.wake()
 	}
+	if x.flags&flagShown != 0 {
+		d.shown = true // also for the next engine, if this one dies before
+		a.shown = append(a.shown, d)
+	}
 	d.record()
 }
 
@@ -264,12 +269,18 @@ func (a *adoption) note(list []hostlink.Notification) {
 }
 
 // reissue does what has to wait until the keeper is dead: it opens the kernel's
-// listeners on the ports of intercepted ones, executes the calls that were under
+// sockets on the ports of intercepted ones, executes the calls that were under
 // way, and tells the peers of lost connections.
 func (a *adoption) reissue() {
 	for _, s := range a.listeners {
 		if s.phase == phaseListening {
 			s.mirror()
+		}
+	}
+	for _, d := range a.shown {
+		if d.fd >= 0 {
+			d.shown = false
+			d.show()
 		}
 	}
 	for i := range a.calls {

@@ -47,6 +47,9 @@ func (c *call) bind(b binder) {
 			c.s.stream.bound = true
 		}
 		c.s.record()
+		if c.s.dgram != nil {
+			c.s.dgram.boundTo(at)
+		}
 	}
 	c.result(err)
 }

@@ -163,10 +163,12 @@ func (c *call) connectDgram(d *dgram) {
 		c.result(err)
 		return
 	case family == afUnspec:
+		port := d.udp.LocalAddr().Port()
 		d.udp.Disconnect()
 		d.peer = netip.AddrPort{}
 		if d.udp.LocalAddr().Port() == 0 {
-			d.at = netip.AddrPort{}
+			d.at, d.shown = netip.AddrPort{}, false
+			d.eng.portReleased(port)
 		}
 		d.record()
 		c.reply(0)

@@ -9,7 +9,10 @@ import (
 
 func (c *call) nameStream(s *stream) { c.tell(s.tcp.LocalAddr()) }
 
-func (c *call) nameDgram(d *dgram) { c.tell(d.udp.LocalAddr()) }
+func (c *call) nameDgram(d *dgram) {
+	d.named()
+	c.tell(d.udp.LocalAddr())
+}
 
 func (c *call) peerStream(s *stream) {
 	switch s.tcp.State() {

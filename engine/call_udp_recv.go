@@ -71,6 +71,8 @@ func (c *call) receive(d *dgram) {
 		return
 	}
 	if e := d.udp.TakeError(); e != 0 {
+		d.origins.keepLast(hostlink.QueuedIn(c.p))
+		_ = d.skipWakes(c.p) // it has done its work
 		c.fail(e)
 		return
 	}

@@ -23,6 +23,7 @@ type dgram struct {
 	wrShut  bool // the program has shut down writing
 	rdShut  bool // the program has shut down reading
 	dirty   bool // stands in engine.dirtyDgrams
+	shown   bool // plain programs of the sandbox can reach it, see show
 }
 
 // stashed is a datagram that was taken for a call whose thread was interrupted
@@ -174,6 +175,9 @@ func (d *dgram) pump() {
 		case n == 0 && d.wrShut:
 			return
 		}
+		if pending := d.udp.TakeError(); pending != 0 {
+			d.failure = pending // of an earlier one: write has succeeded, so this one goes
+		}
 		if err := d.udp.SendTo(b[:n], netip.AddrPort{}); err != nil {
 			d.failure = asErrno(err) // the next notified send reports it, or SO_ERROR
 		}
@@ -198,7 +202,9 @@ func (d *dgram) settle() {
 // programClosed handles the program's last close, and the shutdown of both
 // directions, which cannot be told from it.
 func (d *dgram) programClosed() {
+	port := d.udp.LocalAddr().Port()
 	d.udp.Close()
+	d.eng.portReleased(port)
 	d.closeE()
 	d.wait.answer(func(w *waiter) bool { return w.fail(errno.EBADF) })
 	if d.rdShut && d.wrShut {

@@ -45,6 +45,17 @@ func (d *direct) listenKernel(at netip.AddrPort) (int, error) { return hostlink.
 
 func (d *direct) dialKernel(to netip.AddrPort) (int, error) { return hostlink.DialKernel(to) }
 
+func (d *direct) bindKernel(at []netip.AddrPort, share bool) []int {
+	fds := make([]int, len(at))
+	for i := range at {
+		var err error
+		if fds[i], err = hostlink.BindKernel(at[i], share); err != nil {
+			fds[i] = -1
+		}
+	}
+	return fds
+}
+
 func (d *direct) keep(int) abi.Errno { return 0 }
 
 func (d *direct) close() {}

@@ -41,6 +41,10 @@ type helper interface {
 	// dialKernel starts to connect to an address of the sandbox, as
 	// hostlink.DialKernel.
 	dialKernel(to netip.AddrPort) (fd int, err error)
+	// bindKernel makes UDP sockets of the kernel at up to
+	// hostlink.MaxPacketFDs addresses of the sandbox: hostlink.BindKernel. A
+	// descriptor is -1 where that failed.
+	bindKernel(at []netip.AddrPort, share bool) []int
 	// keep lets a seccomp listener outlive this process: the engine that is
 	// started in its place inherits it. The listener stays the caller's.
 	keep(listener int) abi.Errno

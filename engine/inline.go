@@ -67,14 +67,15 @@ func (e *engine) openInner(p *port) error {
 	}
 	p.stack = s
 	e.inline.stack, e.inline.max = s, min(maxSplices, e.cfg.MaxSockets)
+	e.stack.UDP().SetOffer(e.offeredDatagram)
 	if e.cfg.RefusePlain {
 		e.refuseInner(s)
 		return nil
 	}
 	s.TCP().SetOffer(e.offeredOut)
-	s.SetForwarder(forwarder{s, e.stack, &e.inline.stats.PacketsOut})
+	s.SetForwarder(forwarder{s, e.stack, nil, &e.inline.stats.PacketsOut})
 	e.stack.TCP().SetOffer(e.offeredIn)
-	e.stack.SetForwarder(forwarder{e.stack, s, &e.inline.stats.PacketsIn})
+	e.stack.SetForwarder(forwarder{e.stack, s, &e.cross, &e.inline.stats.PacketsIn})
 	return nil
 }
 
@@ -231,13 +232,13 @@ func (in *inline) refuse(p *tcp.Pending, why errno.Errno) {
 }
 
 // status is nil without an inline path.
-func (in *inline) status(mirrors int, closed bool) *InlineStatus {
+func (in *inline) status(mirrors, crossings int, closed bool) *InlineStatus {
 	if in.stack == nil {
 		return nil
 	}
 	st := in.stats
 	st.Connections = len(in.all)
-	st.Mirrors = mirrors
+	st.Mirrors, st.Crossings = mirrors, crossings
 	st.Closed = closed
 	return &st
 }

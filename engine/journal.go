@@ -86,6 +86,7 @@ const (
 	flagBound  = 1 << iota // by bind(2)
 	flagWrShut             // of a datagram socket
 	flagRdShut
+	flagShown // of a datagram socket
 )
 
 // A journal is the engine's own. All methods work on nil, an engine without.
@@ -151,7 +152,7 @@ func (s *sock) record() {
 		binary.NativeEndian.PutUint32(b[slotFilled:], uint32(st.filled))
 		binary.NativeEndian.PutUint32(b[slotBacklog:], uint32(int32(st.backlog)))
 	} else {
-		b[slotFlags] = flagIf(s.dgram.wrShut, flagWrShut) | flagIf(s.dgram.rdShut, flagRdShut)
+		b[slotFlags] = flagIf(s.dgram.wrShut, flagWrShut) | flagIf(s.dgram.rdShut, flagRdShut) | flagIf(s.dgram.shown, flagShown)
 	}
 	binary.NativeEndian.PutUint64(b[slotEnd:], s.endCookie)
 	binary.NativeEndian.PutUint64(b[slotCookie:], s.cookie)

@@ -45,6 +45,7 @@ type engine struct {
 
 	inline      inline
 	mirrors     mirrors
+	cross       crossings
 	dirty       []*stream // have events to act upon
 	dirtyDgrams []*dgram
 	spareList   []*stream // memory for the next dirty
@@ -66,6 +67,7 @@ const (
 	kindClient
 	kindKernel
 	kindMirror
+	kindCross
 	kindHolder
 )
 
@@ -88,6 +90,7 @@ var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
 	kindClient:   (*engine).clientReady,
 	kindKernel:   (*engine).kernelReady,
 	kindMirror:   (*engine).mirrorReady,
+	kindCross:    (*engine).crossReady,
 	kindHolder:   func(e *engine, _ uint32, _ int, _ uint32) { e.holderGone() },
 }
 
@@ -105,6 +108,7 @@ func (e *engine) loop() error {
 		e.tick()
 		e.settle()
 		e.inline.turn()
+		e.sweepRelays()
 	}
 	return nil
 }
@@ -199,6 +203,9 @@ func (e *engine) patience() time.Duration {
 		at, ok = t, true
 	}
 	if t, any := e.inline.deadline(); any && (!ok || t < at) {
+		at, ok = t, true
+	}
+	if t, any := e.cross.deadline(); any && (!ok || t < at) {
 		at, ok = t, true
 	}
 	for _, p := range e.ports {

@@ -48,11 +48,13 @@ type InlineStatus struct {
 	In          uint64 `json:"in"`          // connections that were asked of it
 	Mirrored    uint64 `json:"mirrored"`    // connections within its loopback that went to intercepted programs, or came from them
 	Mirrors     int    `json:"mirrors"`     // ports of intercepted programs that its loopback shows
+	Crossings   int    `json:"crossings"`   // UDP ports of intercepted programs that its loopback shows or that are used to reach it
+	Crossed     uint64 `json:"crossed"`     // datagrams within its loopback that went to intercepted programs, or came from them
 	Refused     uint64 `json:"refused"`     // connections that the other side did not take
 	Dropped     uint64 `json:"dropped"`     // connections for which there was no room
 	PacketsOut  uint64 `json:"packetsOut"`  // packets of other protocols that the kernel sent
 	PacketsIn   uint64 `json:"packetsIn"`   // and that it was sent
-	Closed      bool   `json:"closed"`      // Config.RefusePlain: only Mirrored and Denied count
+	Closed      bool   `json:"closed"`      // Config.RefusePlain: only Mirrored, Crossed and Denied count
 	Denied      uint64 `json:"denied"`      // connections and packets that were therefore refused
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"math/bits"
 	"net/netip"
 
 	"github.com/tcpcni/tcpcni/engine/rpc"
@@ -107,6 +108,36 @@ func (r *remote) kernelSocket(op uint32, a netip.AddrPort) (int, error) {
 		return -1, e
 	}
 	return fd, nil
+}
+
+func (r *remote) bindKernel(at []netip.AddrPort, share bool) []int {
+	q := rpc.Message{Op: rpc.OpBindKernel}
+	if share {
+		q.Args[0] = 1
+	}
+	fds := make([]int, len(at))
+	for i := range at {
+		fds[i] = -1
+		if i > 0 {
+			q.Data = append(q.Data, ' ')
+		}
+		q.Data = at[i].AppendTo(q.Data)
+	}
+	var a rpc.Message
+	err := r.conn.Send(&q, false)
+	if err == nil {
+		err = r.conn.Receive(&a, false)
+	}
+	if err != nil || a.Op != q.Op || a.Errno != 0 || len(a.FDs) != bits.OnesCount64(a.Args[0]) || a.Args[0]>>len(at) != 0 {
+		a.CloseFDs()
+		return fds
+	}
+	for i, next := 0, a.FDs; len(next) > 0; i++ {
+		if a.Args[0]>>i&1 != 0 {
+			fds[i], next = next[0], next[1:]
+		}
+	}
+	return fds
 }
 
 func (r *remote) keep(listener int) abi.Errno {

@@ -20,7 +20,7 @@ func (e *engine) status() *Status {
 		Sockets:   e.socks.live,
 		Calls:     e.calls,
 		Counters:  map[string]uint64{},
-		Inline:    e.inline.status(len(e.mirrors.byAddr), e.cfg.RefusePlain),
+		Inline:    e.inline.status(len(e.mirrors.byAddr), len(e.cross.byAddr), e.cfg.RefusePlain),
 	}
 	for _, p := range e.ports {
 		s := p.Stats()

@@ -58,7 +58,7 @@ type Network interface {
 // Rx is one datagram from the IP layer, its checksum good.
 type Rx struct {
 	Src, Dst netip.Addr
-	Link     int // where it came from; 0: not known
+	Link     int // where it came from; -1 is loopback, 0: not known
 	Header   wire.UDP
 	Payload  []byte // valid during the call only
 	TTL, TOS uint8

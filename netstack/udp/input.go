@@ -13,6 +13,9 @@ import (
 // of compared.
 const manySockets = 8
 
+// loopback is the link of what the stack sends to itself.
+const loopback = -1
+
 // Input delivers a datagram. It reports whether a socket was there for it.
 func (l *Layer) Input(rx *Rx) bool {
 	list := l.byPort[rx.Header.DstPort]
@@ -21,6 +24,9 @@ func (l *Layer) Input(rx *Rx) bool {
 	}
 	s := l.lookup(list, rx)
 	if s == nil {
+		if rx.Link == loopback && l.offer != nil && l.offer(rx) {
+			return true
+		}
 		l.counters.NoPorts++
 		return false
 	}

@@ -21,6 +21,7 @@ type Layer struct {
 	byPort   map[uint16][]*Socket // in the order of binding
 	pairs    map[pair]*Socket     // connected sockets, by both ends
 	k0, k1   uint64               // key of flowHash
+	offer    func(*Rx) bool       // see SetOffer; nil: nobody
 	counters Counters
 
 	header  wire.UDP // of the datagram being sent
@@ -51,6 +52,24 @@ func NewLayer(net Network, profile *sockopt.Profile, tun *sockopt.Tunables) *Lay
 		k0:     binary.LittleEndian.Uint64(secret[0:]),
 		k1:     binary.LittleEndian.Uint64(secret[8:]) | 1,
 	}
+}
+
+// SetOffer makes f take datagrams that the stack sends to itself and that no
+// socket takes. It returns false for those that it does not take either: they are
+// answered as without it. f may send on any socket and call ICMP; rx is valid
+// during the call only.
+func (l *Layer) SetOffer(f func(rx *Rx) bool) { l.offer = f }
+
+// Bound reports whether a socket would take a datagram to a, from its peer if it
+// has one.
+func (l *Layer) Bound(a netip.AddrPort) bool {
+	for _, s := range l.byPort[a.Port()] {
+		rx := Rx{Dst: a.Addr(), Src: s.remote.Addr().WithZone(""), Header: wire.UDP{SrcPort: s.remote.Port(), DstPort: a.Port()}}
+		if s.score(&rx) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Counters returns the layer's counters, which keep counting.

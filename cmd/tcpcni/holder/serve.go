@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -130,6 +131,7 @@ var answers = map[uint32]func(h *Holder, q, a *rpc.Message) unix.Errno{
 		return 0
 	},
 	rpc.OpListenKernel: func(h *Holder, q, a *rpc.Message) unix.Errno { return h.kernelSocket(q, a, hostlink.ListenKernel) },
+	rpc.OpBindKernel:   (*Holder).bindKernel,
 	rpc.OpDialKernel:   func(h *Holder, q, a *rpc.Message) unix.Errno { return h.kernelSocket(q, a, hostlink.DialKernel) },
 }
 
@@ -170,6 +172,41 @@ func (h *Holder) kernelSocket(q, a *rpc.Message, how func(netip.AddrPort) (int, 
 	}
 	if err != nil {
 		return unix.EIO
+	}
+	return 0
+}
+
+// bindKernel is OpBindKernel.
+func (h *Holder) bindKernel(q, a *rpc.Message) unix.Errno {
+	list := strings.Split(string(q.Data), " ")
+	if len(list) > hostlink.MaxPacketFDs || q.Args[0] > 1 {
+		return unix.EINVAL
+	}
+	at := make([]netip.AddrPort, len(list))
+	for i, text := range list {
+		var err error
+		if at[i], err = netip.ParseAddrPort(text); err != nil {
+			return unix.EINVAL
+		}
+		if !h.owns(at[i].Addr()) {
+			return unix.EADDRNOTAVAIL
+		}
+	}
+	last := unix.EIO
+	_ = h.starter.do(func() error {
+		for i := range at {
+			fd, err := hostlink.BindKernel(at[i], q.Args[0] == 1)
+			if err == nil {
+				a.FDs = append(a.FDs, fd)
+				a.Args[0] |= 1 << i
+			} else if e := unix.Errno(0); errors.As(err, &e) {
+				last = e
+			}
+		}
+		return nil
+	})
+	if len(a.FDs) == 0 {
+		return last
 	}
 	return 0
 }
