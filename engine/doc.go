@@ -36,8 +36,9 @@
 // They have sockets of the sandbox's kernel, which faces a second stack (inline.go).
 // A splice joins each of its connections to one of the first stack (splice.go);
 // its ends are a socket of a stack (splice_stack.go) or, within the sandbox's
-// loopback, a descriptor of the kernel's (splice_kernel.go, mirror.go). What is
-// not TCP crosses from stack to stack (inline_forward.go).
+// loopback, a descriptor of the kernel's (splice_kernel.go, mirror.go). Datagrams
+// within that loopback pass through kernel sockets (cross.go). What else is not TCP
+// crosses from stack to stack (inline_forward.go).
 //
 // # Interrupted calls
 //

@@ -350,6 +350,34 @@ except OSError as e:
 	}
 }
 
+// Where every program is to be intercepted, plain ones get answers of those that
+// are, and reach nobody else; those that are reach no plain one.
+func TestCrossWherePlainIsRefused(t *testing.T) {
+	const ask = `
+import errno, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(60)
+s.connect((sys.argv[1], int(sys.argv[2])))
+s.send(b'hello')
+try:
+    print(s.recvfrom(100)[0].decode())
+except OSError as e:
+    print(errno.errorcode[e.errno])
+`
+	h := newHost(t)
+	pod := h.plain(`"intercept":{"required":true},`)
+	pod.intercepted(python(udpEcho, "::", "7000")...).line("ready")
+	pod.start(python(udpEcho, "::", "7001")...).line("ready")
+	for _, addr := range []string{"127.0.0.1", pod.v4} {
+		if got := pod.start(python(ask, addr, "7000")...).ok(); got != "hello\n" {
+			t.Errorf("from a plain program at %s: %q", addr, got)
+		}
+		if got := pod.intercepted(python(ask, addr, "7001")...).ok(); got != "ECONNREFUSED\n" {
+			t.Errorf("to a plain program at %s: %q", addr, got)
+		}
+	}
+}
+
 // killEngine ends the pod's engine and waits for the next.
 func (p *plainPod) killEngine() {
 	p.h.t.Helper()
