@@ -40,16 +40,8 @@ func (p *interceptor) chosen(pod *api.PodSandbox) (bool, error) {
 
 // decided is what ADD has noted of the pod; a pod of another network has nothing.
 func (p *interceptor) decided(pod *api.PodSandbox) string {
-	path := netNSOf(pod)
-	if path == "" {
-		return plugin.InterceptNone
-	}
-	s, err := plugin.FindByNetNS(p.stateDir, path)
-	if err != nil {
-		return plugin.InterceptNone
-	}
-	rec, err := s.Record()
-	if err != nil {
+	_, rec := p.sandboxOf(pod)
+	if rec == nil {
 		return plugin.InterceptNone
 	}
 	if rec.Intercept == plugin.InterceptNone && pod.GetAnnotations()[plugin.InterceptAnnotation] == plugin.AnnotationTrue {
@@ -57,6 +49,24 @@ func (p *interceptor) decided(pod *api.PodSandbox) string {
 			"pod", pod.GetNamespace()+"/"+pod.GetName())
 	}
 	return rec.Intercept
+}
+
+// sandboxOf finds the pod's sandbox and its record; the record is nil when there
+// is none.
+func (p *interceptor) sandboxOf(pod *api.PodSandbox) (plugin.Sandbox, *plugin.Record) {
+	path := netNSOf(pod)
+	if path == "" {
+		return plugin.Sandbox{}, nil
+	}
+	s, err := plugin.FindByNetNS(p.stateDir, path)
+	if err != nil {
+		return s, nil
+	}
+	rec, err := s.Record()
+	if err != nil {
+		return s, nil
+	}
+	return s, rec
 }
 
 func netNSOf(pod *api.PodSandbox) (path string) {
@@ -79,11 +89,19 @@ func (p *interceptor) CreateContainer(_ context.Context, pod *api.PodSandbox, c 
 	return adjust, nil, err
 }
 
+// RemoveContainer forgets what was written down of a container.
+func (p *interceptor) RemoveContainer(_ context.Context, pod *api.PodSandbox, c *api.Container) error {
+	if s, rec := p.sandboxOf(pod); rec != nil {
+		return unmark(s, c)
+	}
+	return nil
+}
+
 func (p *interceptor) adjust(pod *api.PodSandbox, c *api.Container) (*api.ContainerAdjustment, error) {
 	if yes, err := p.chosen(pod); err != nil || !yes {
 		return nil, err
 	}
-	listener, own, err := p.listener(pod)
+	s, listener, own, err := p.listener(pod)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +113,9 @@ func (p *interceptor) adjust(pod *api.PodSandbox, c *api.Container) (*api.Contai
 	if err != nil {
 		return nil, err
 	}
+	if err := mark(s, c); err != nil {
+		return nil, err
+	}
 	adjust := new(api.ContainerAdjustment)
 	adjust.SetLinuxSeccompPolicy(api.FromOCILinuxSeccomp(oci.WithoutErrnos(merged)))
 	slog.Info("container uses the engine", "pod", pod.GetNamespace()+"/"+pod.GetName(), "container", c.GetName(), "listener", listener)
@@ -103,17 +124,17 @@ func (p *interceptor) adjust(pod *api.PodSandbox, c *api.Container) (*api.Contai
 
 // listener finds the socket that takes the container's listener. own are those
 // that a profile may name already.
-func (p *interceptor) listener(pod *api.PodSandbox) (path string, own []string, err error) {
+func (p *interceptor) listener(pod *api.PodSandbox) (s plugin.Sandbox, path string, own []string, err error) {
 	netNS := netNSOf(pod)
 	if netNS == "" {
-		return "", nil, errors.New("it uses the host's network, which has no engine: take the annotation away, or hostNetwork")
+		return s, "", nil, errors.New("it uses the host's network, which has no engine: take the annotation away, or hostNetwork")
 	}
-	s, err := plugin.FindByNetNS(p.stateDir, netNS)
+	s, err = plugin.FindByNetNS(p.stateDir, netNS)
 	if err != nil {
-		return "", nil, fmt.Errorf("%w: accepted: a pod of the tcpcni plugin's network", err)
+		return s, "", nil, fmt.Errorf("%w: accepted: a pod of the tcpcni plugin's network", err)
 	}
 	path, err = s.Listener()
-	return path, []string{s.ListenerPath(), plugin.ListenerAt(p.stateDir)}, err
+	return s, path, []string{s.ListenerPath(), plugin.ListenerAt(p.stateDir)}, err
 }
 
 // profile is the container's own seccomp profile, as far as the runtime tells:

@@ -138,7 +138,7 @@ type registration struct {
 const lockPatience = time.Second
 
 // Synchronize is the runtime's last question before it asks about containers.
-func (r *registration) Synchronize(ctx context.Context, _ []*api.PodSandbox, _ []*api.Container) ([]*api.ContainerUpdate, error) {
+func (r *registration) Synchronize(ctx context.Context, pods []*api.PodSandbox, containers []*api.Container) ([]*api.ContainerUpdate, error) {
 	ctx, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
 	r.mu.Lock()
@@ -152,6 +152,7 @@ func (r *registration) Synchronize(ctx context.Context, _ []*api.PodSandbox, _ [
 		return nil, err
 	}
 	r.lock = l
+	r.endUnfiltered(pods, containers)
 	slog.Info("registered", "pods of namespaces", r.namespaces)
 	return nil, nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func TestChoice(t *testing.T) {
 		{"no such namespace", pod("chosen", "/run/netns/none", nil), false, "none"},
 		{"no sandbox", pod("chosen", "/proc/self/ns/mnt", nil), false, "no sandbox"},
 	} {
-		a, _, err := p.CreateContainer(context.Background(), c.pod, &api.Container{Name: "c"})
+		a, _, err := p.CreateContainer(context.Background(), c.pod, &api.Container{Name: "c", Id: "c"})
 		policy := a.GetLinux().GetSeccompPolicy()
 		if c.want != (policy != nil) || (err != nil) != (c.says != "") || err != nil && !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: policy %v, error %v", c.what, policy != nil, err)
@@ -123,7 +124,7 @@ func TestChoice(t *testing.T) {
 	// What ADD has decided holds, whatever the pod says that ADD was not shown.
 	writeRecord(t, s, plugin.InterceptNRI)
 	for _, annotations := range []map[string]string{nil, intercept("false"), intercept("required")} {
-		a, _, err := p.CreateContainer(context.Background(), pod("default", netNS, annotations), &api.Container{Name: "c"})
+		a, _, err := p.CreateContainer(context.Background(), pod("default", netNS, annotations), &api.Container{Name: "c", Id: "c"})
 		if err != nil || a.GetLinux().GetSeccompPolicy().GetListenerPath() != s.ListenerPath() {
 			t.Errorf("decided by ADD, %v: %v", annotations, err)
 		}
@@ -147,7 +148,7 @@ func TestOwnProfile(t *testing.T) {
 	p := &interceptor{stateDir: stateDir, base: oci.Default()}
 	asked := pod("default", netNS, intercept("true"))
 	errno := &api.OptionalUInt32{Value: 13}
-	container := func(l *api.LinuxContainer) *api.Container { return &api.Container{Name: "c", Linux: l} }
+	container := func(l *api.LinuxContainer) *api.Container { return &api.Container{Name: "c", Id: "c", Linux: l} }
 	for _, c := range []struct {
 		what      string
 		container *api.Container
@@ -256,6 +257,85 @@ func TestRegistersAgain(t *testing.T) {
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// When the plugin comes back it ends the containers of its pods that were created
+// without it, and no others.
+func TestEndsUnfiltered(t *testing.T) {
+	stateDir, s := sandbox(t)
+	p := &interceptor{stateDir: stateDir, base: oci.Default()}
+	own, foreign := pod("default", netNS, intercept("true")), pod("default", "/proc/self/ns/mnt", nil)
+	foreign.Id = "f"
+	run := func(id string, pod *api.PodSandbox) (*api.Container, *exec.Cmd) {
+		t.Helper()
+		cmd := exec.Command("sleep", "infinity")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		})
+		return &api.Container{Id: id, Name: id, PodSandboxId: pod.Id, Pid: uint32(cmd.Process.Pid), State: api.ContainerState_CONTAINER_RUNNING}, cmd
+	}
+	filtered, a := run("filtered", own)
+	unfiltered, b := run("unfiltered", own)
+	other, c := run("other", foreign)
+	if _, _, err := p.CreateContainer(context.Background(), own, filtered); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.CreateContainer(context.Background(), own, &api.Container{Id: "removed"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.CreateContainer(context.Background(), own, &api.Container{Id: "gone"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.RemoveContainer(context.Background(), own, &api.Container{Id: "removed"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := p.CreateContainer(context.Background(), own, &api.Container{Id: "../x"}); err == nil || !strings.Contains(err.Error(), "../x") {
+		t.Errorf("an ID that is no name: %v", err)
+	}
+	pods, containers := []*api.PodSandbox{own, foreign}, []*api.Container{filtered, unfiltered, other}
+
+	// A pod of which ADD noted nothing keeps what it has.
+	p.endUnfiltered(pods, containers)
+	for _, cmd := range []*exec.Cmd{a, b, c} {
+		if id, err := process.Identify(cmd.Process.Pid); err != nil || !id.Alive() {
+			t.Fatalf("%v was ended: %v", cmd, err)
+		}
+	}
+	writeRecord(t, s, plugin.InterceptNRI)
+	p.endUnfiltered(pods, containers)
+	if err := b.Wait(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("the container without a filter: %v", err)
+	}
+	for _, cmd := range []*exec.Cmd{a, c} {
+		if id, err := process.Identify(cmd.Process.Pid); err != nil || !id.Alive() {
+			t.Errorf("%v was ended: %v", cmd, err)
+		}
+	}
+	left, err := os.ReadDir(marks(s))
+	if err != nil || len(left) != 1 || left[0].Name() != "filtered" {
+		t.Errorf("marks: %v, %v", left, err)
+	}
+	// A number that has come to be somebody else's: here, of another namespace.
+	writeRecord(t, s, plugin.InterceptNRI)
+	rec, err := s.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.NetNS = "/proc/self/ns/mnt"
+	text, err := json.Marshal(rec)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.Dir, "attachment.json"), text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := endContainer(s, a.Process.Pid); err == nil || !strings.Contains(err.Error(), "not in the sandbox") {
+		t.Errorf("another namespace's process: %v", err)
 	}
 }
 

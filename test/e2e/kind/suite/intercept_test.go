@@ -21,9 +21,7 @@ var ways = []way{
 		p.spec = append(p.spec, "securityContext: {seccompProfile: {type: Localhost, localhostProfile: tcpcni.json}}")
 	}},
 	{"NRI", func(p *pod) {
-		p.annotations = append(p.annotations, `tcpcni.dev/intercept: "true"`,
-			// While the plugin is away the pod waits for it.
-			`required-plugins.noderesource.dev: "[tcpcni]"`)
+		p.annotations = append(p.annotations, `tcpcni.dev/intercept: "true"`)
 	}},
 }
 
