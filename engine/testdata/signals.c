@@ -25,11 +25,14 @@ static void *shoot(void *arg)
 static void *shoot_and_dial(void *arg)
 {
 	struct later *l = arg;
+	nap(20); /* for the call to begin */
 	for (int i = 0; i < 5; i++) {
-		nap(20);
 		pthread_kill(l->to, SIGUSR1);
+		/* One at a time: signals that wait together are one. */
+		for (int ms = 0; caught <= i && ms < 5000; ms++)
+			nap(1);
+		nap(5); /* for the call to begin again */
 	}
-	nap(20);
 	int c = tcp();
 	dial(c, l->port);
 	write(c, "done", 4);
