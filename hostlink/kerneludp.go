@@ -48,6 +48,7 @@ type Datagrams struct {
 	iov     unix.Iovec
 	name    unix.RawSockaddrInet6 // the larger of the two
 	control [256]byte
+	quote   [1]byte // of a datagram that an error is about, which nobody needs
 }
 
 // call makes one sendmsg or recvmsg.
@@ -95,8 +96,7 @@ type sockExtendedErr struct {
 // Error takes one ICMP error off the socket's queue: where the datagram went
 // that it is about, and the error. EAGAIN: there is none.
 func (d *Datagrams) Error(fd int) (to netip.AddrPort, why, e unix.Errno) {
-	var quote [1]byte // of the datagram, which nobody needs
-	_, e = d.call(unix.SYS_RECVMSG, fd, quote[:], int(unsafe.Sizeof(d.name)), len(d.control), unix.MSG_ERRQUEUE)
+	_, e = d.call(unix.SYS_RECVMSG, fd, d.quote[:], int(unsafe.Sizeof(d.name)), len(d.control), unix.MSG_ERRQUEUE)
 	if e != 0 {
 		return to, 0, e
 	}
