@@ -3,6 +3,7 @@ package hostlink
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -22,12 +23,14 @@ const attackEnv = "HOSTLINK_TEST_ATTACK"
 
 // loot is what an attacker finds in the engine that he has taken over.
 type loot struct {
-	root   int // a directory
-	pair   int // a socket
-	file   int // a file
-	parent int // number of a process that is not the sandbox's
-	pidfd  int // of that process
-	placed int // a place that holds it, too
+	root   int            // a directory
+	pair   int            // a socket
+	udp    int            // a UDP socket of the kernel
+	udpAt  netip.AddrPort // its address on loopback
+	file   int            // a file
+	parent int            // number of a process that is not the sandbox's
+	pidfd  int            // of that process
+	placed int            // a place that holds it, too
 }
 
 func call(nr uintptr, args ...uintptr) unix.Errno {
@@ -100,9 +103,23 @@ var attacks = map[string]struct {
 		return setInt(l.pair, unix.SOL_SOCKET, unix.SO_ATTACH_BPF)
 	}, refused},
 	"level of another protocol": {func(l *loot) unix.Errno { return setInt(l.pair, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP) }, refused},
-	"SIOCSIFADDR":               {func(l *loot) unix.Errno { return call(unix.SYS_IOCTL, uintptr(l.pair), unix.SIOCSIFADDR) }, refused},
-	"TUNSETIFF":                 {func(l *loot) unix.Errno { return call(unix.SYS_IOCTL, uintptr(l.file), unix.TUNSETIFF) }, refused},
-	"TIOCSTI":                   {func(l *loot) unix.Errno { return call(unix.SYS_IOCTL, 0, unix.TIOCSTI) }, refused},
+	"sendto by UDP": {func(l *loot) unix.Errno {
+		var to unix.RawSockaddrInet6
+		n := putSockaddr(&to, netip.MustParseAddrPort("127.0.0.1:9"))
+		return call(unix.SYS_SENDTO, uintptr(l.udp), 0, 0, 0, uintptr(unsafe.Pointer(&to)), uintptr(n))
+	}, refused},
+	"connect of UDP":    {func(l *loot) unix.Errno { return call(unix.SYS_CONNECT, uintptr(l.udp)) }, killed},
+	"bind of UDP":       {func(l *loot) unix.Errno { return call(unix.SYS_BIND, uintptr(l.udp)) }, killed},
+	"IP_TRANSPARENT":    {func(l *loot) unix.Errno { return setInt(l.udp, unix.IPPROTO_IP, unix.IP_TRANSPARENT) }, refused},
+	"IP_FREEBIND":       {func(l *loot) unix.Errno { return setInt(l.udp, unix.IPPROTO_IP, unix.IP_FREEBIND) }, refused},
+	"IP_ADD_MEMBERSHIP": {func(l *loot) unix.Errno { return setInt(l.udp, unix.IPPROTO_IP, unix.IP_ADD_MEMBERSHIP) }, refused},
+	"UDP_ENCAP":         {func(l *loot) unix.Errno { return setInt(l.udp, unix.IPPROTO_UDP, unix.UDP_ENCAP) }, refused},
+	"SO_BINDTODEVICE":   {func(l *loot) unix.Errno { return setInt(l.udp, unix.SOL_SOCKET, unix.SO_BINDTODEVICE) }, refused},
+	"SO_BROADCAST":      {func(l *loot) unix.Errno { return setInt(l.udp, unix.SOL_SOCKET, unix.SO_BROADCAST) }, refused},
+	"SO_MARK":           {func(l *loot) unix.Errno { return setInt(l.udp, unix.SOL_SOCKET, unix.SO_MARK) }, refused},
+	"SIOCSIFADDR":       {func(l *loot) unix.Errno { return call(unix.SYS_IOCTL, uintptr(l.pair), unix.SIOCSIFADDR) }, refused},
+	"TUNSETIFF":         {func(l *loot) unix.Errno { return call(unix.SYS_IOCTL, uintptr(l.file), unix.TUNSETIFF) }, refused},
+	"TIOCSTI":           {func(l *loot) unix.Errno { return call(unix.SYS_IOCTL, 0, unix.TIOCSTI) }, refused},
 	"PIDFD_GET_NET_NAMESPACE": {func(l *loot) unix.Errno {
 		return call(unix.SYS_IOCTL, uintptr(l.pidfd), 0xFF04)
 	}, refused},
@@ -233,6 +250,16 @@ func engineWork(l *loot) unix.Errno {
 	if _, ok := SocketCookie(a); !ok {
 		return unix.EIO
 	}
+	d, udp := new(Datagrams), netip.AddrPort{}
+	if e := d.Send(l.udp, []byte("z"), l.udpAt); e != 0 {
+		return e
+	}
+	if _, udp, e = d.Recv(l.udp, make([]byte, 8)); e != 0 || udp != l.udpAt {
+		return unix.EIO
+	}
+	if _, _, e := d.Error(l.udp); e != unix.EAGAIN {
+		return unix.EIO
+	}
 	if e := SendPacket(b, []byte("y"), []int{l.file}, false); e != 0 {
 		return e
 	}
@@ -284,6 +311,10 @@ func attack(name string) {
 	l.root, _ = unix.Open("/", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	l.file, _ = unix.Open("/proc/self/exe", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	l.pair, _, _ = NewPair(PairStream, true)
+	l.udp, _ = BindKernel(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	if sa, err := unix.Getsockname(l.udp); err == nil {
+		l.udpAt = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(sa.(*unix.SockaddrInet4).Port))
+	}
 	l.pidfd, _ = unix.PidfdOpen(l.parent, 0)
 	l.placed = PlaceFD(Places / 2)
 	err := ReservePlaces()

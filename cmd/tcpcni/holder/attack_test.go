@@ -17,11 +17,14 @@ import (
 // unheard is how many questions a deaf engine asks.
 const unheard = 5000
 
-// deaf asks for thousands of kernel sockets, each at a port, before it takes
-// the first answer. It says what it got.
+// deaf asks for thousands of kernel sockets, one or eight at a time, before it
+// takes the first answer. It says what it got.
 func (a *attacker) deaf() string {
 	for i := range unheard {
 		q := rpc.Message{Op: rpc.OpListenKernel, Data: fmt.Appendf(nil, "127.0.0.1:%d", 1+i)}
+		if i%2 != 0 {
+			q = rpc.Message{Op: rpc.OpBindKernel, Data: []byte(strings.Repeat("127.0.0.1:0 ", 7) + "127.0.0.1:0")}
+		}
 		if err := a.holder.Send(&q, false); err != nil {
 			return err.Error()
 		}
