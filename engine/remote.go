@@ -119,7 +119,7 @@ func (r *remote) bindKernel(at []netip.AddrPort, share bool) []int {
 	for i := range at {
 		fds[i] = -1
 		if i > 0 {
-			q.Data = append(q.Data, ' ')
+			q.Data = append(q.Data, ',')
 		}
 		q.Data = at[i].AppendTo(q.Data)
 	}

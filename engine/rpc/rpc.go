@@ -70,7 +70,7 @@ const (
 	// connecting to that address, hostlink.DialKernel. EADDRNOTAVAIL as above.
 	OpDialKernel
 	// OpBindKernel: Data is up to hostlink.MaxPacketFDs addresses with ports,
-	// as text with a space between; Args[0], 1: later sockets may share them.
+	// as text with commas between; Args[0], 1: later sockets may share them.
 	// Gives UDP sockets of the kernel there, hostlink.BindKernel, and Args[0], a
 	// bit for each address, from the lowest on, that one was had for.
 	// EADDRNOTAVAIL as above, for any of them; else the last one's error when

@@ -451,3 +451,42 @@ for word in 'before', 'after':
 		}
 	}
 }
+
+// Who has a port has it for the pod, on either side; those who share it by
+// SO_REUSEADDR, as name services of the local link do, go on to.
+func TestCrossPortConflict(t *testing.T) {
+	const bind = `
+import errno, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+if 'share' in sys.argv:
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+try:
+    s.bind((sys.argv[1], 7000))
+    print('bound')
+except OSError as e:
+    print(errno.errorcode[e.errno])
+if 'stay' in sys.argv:
+    sys.stdin.read()
+`
+	h := newHost(t)
+	pod := h.plain("")
+	for _, c := range []struct{ intercepted, plain, want string }{
+		{"", "", "EADDRINUSE\n"}, {"share", "", "EADDRINUSE\n"}, {"", "share", "EADDRINUSE\n"}, {"share", "share", "bound\n"},
+	} {
+		in, hold, err := os.Pipe()
+		must(t, err)
+		s := h.startWith(plumbing{stdin: in}, append([]string{command(), "exec", pod.c.id, "--"}, python(bind, "0.0.0.0", "stay", c.intercepted)...)...)
+		s.line("bound")
+		for _, addr := range []string{"0.0.0.0", "127.0.0.1", pod.v4} {
+			if got := pod.start(python(bind, addr, c.plain)...).ok(); got != c.want {
+				t.Errorf("%+v at %s: %q", c, addr, got)
+			}
+		}
+		_, _ = in.Close(), hold.Close()
+		s.ok()
+		pod.uncrossed()
+		if got := pod.start(python(bind, "127.0.0.1")...).ok(); got != "bound\n" {
+			t.Errorf("%+v, afterwards: %q", c, got)
+		}
+	}
+}

@@ -23,7 +23,7 @@ func (a *attacker) deaf() string {
 	for i := range unheard {
 		q := rpc.Message{Op: rpc.OpListenKernel, Data: fmt.Appendf(nil, "127.0.0.1:%d", 1+i)}
 		if i%2 != 0 {
-			q = rpc.Message{Op: rpc.OpBindKernel, Data: []byte(strings.Repeat("127.0.0.1:0 ", 7) + "127.0.0.1:0")}
+			q = rpc.Message{Op: rpc.OpBindKernel, Data: []byte(strings.Repeat("127.0.0.1:0,", 7) + "127.0.0.1:0")}
 		}
 		if err := a.holder.Send(&q, false); err != nil {
 			return err.Error()

@@ -320,12 +320,12 @@ func TestTakenOver(t *testing.T) {
 		{"a peer far away", rpc.OpDialKernel, 0, 0, "192.0.2.1:80", -1, unix.EADDRNOTAVAIL.Error()},
 		{"no address", rpc.OpDialKernel, 0, 0, "x", -1, inval},
 		{"no port", rpc.OpListenKernel, 0, 0, "127.0.0.1:0", -1, inval},
-		{"a datagram socket at an address of the host", rpc.OpBindKernel, 0, 0, "127.0.0.1:9 10.98.0.1:9", -1, unix.EADDRNOTAVAIL.Error()},
+		{"a datagram socket at an address of the host", rpc.OpBindKernel, 0, 0, "127.0.0.1:9,10.98.0.1:9", -1, unix.EADDRNOTAVAIL.Error()},
 		{"a datagram socket at every address", rpc.OpBindKernel, 0, 0, "0.0.0.0:0", -1, unix.EADDRNOTAVAIL.Error()},
 		{"a datagram socket at IPv4-mapped loopback", rpc.OpBindKernel, 0, 0, "[::ffff:127.0.0.1]:9", -1, inval},
-		{"a datagram socket nowhere", rpc.OpBindKernel, 0, 0, "127.0.0.1:9 ", -1, inval},
+		{"a datagram socket nowhere", rpc.OpBindKernel, 0, 0, "127.0.0.1:9,", -1, inval},
 		{"a datagram socket shared twice", rpc.OpBindKernel, 2, 0, "127.0.0.1:9", -1, inval},
-		{"nine datagram sockets", rpc.OpBindKernel, 0, 0, strings.Repeat("127.0.0.1:0 ", 8) + "127.0.0.1:0", -1, inval},
+		{"nine datagram sockets", rpc.OpBindKernel, 0, 0, strings.Repeat("127.0.0.1:0,", 8) + "127.0.0.1:0", -1, inval},
 		{"an operation that is none", 999, 0, 0, "", -1, unix.ENOSYS.Error()},
 	} {
 		if got := f.ask(c.op, c.arg0, c.arg1, c.data, c.fd); got != c.want {

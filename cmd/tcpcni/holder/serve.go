@@ -178,7 +178,7 @@ func (h *Holder) kernelSocket(q, a *rpc.Message, how func(netip.AddrPort) (int, 
 
 // bindKernel is OpBindKernel.
 func (h *Holder) bindKernel(q, a *rpc.Message) unix.Errno {
-	list := strings.Split(string(q.Data), " ")
+	list := strings.Split(string(q.Data), ",")
 	if len(list) > hostlink.MaxPacketFDs || q.Args[0] > 1 {
 		return unix.EINVAL
 	}
