@@ -52,6 +52,7 @@ type Config struct {
 
 	SocketOptions []SocketRule `json:"socketOptions,omitempty"` // values that TCP sockets start with
 	Bandwidth     *Bandwidth   `json:"bandwidth,omitempty"`     // of the uplink; nil is no limit
+	Lease         *LeaseSpec   `json:"lease,omitempty"`         // of the IPv4 address; nil: it is the sandbox's own
 
 	// RefusePlain answers what the sandbox's kernel sends through Inner with a
 	// refusal, and logs it: every program is meant to be intercepted. The kernel's
@@ -126,6 +127,11 @@ func (c *Config) Validate() error {
 	if c.Bandwidth != nil {
 		if err := c.Bandwidth.Validate(); err != nil {
 			return fmt.Errorf("bandwidth.%w", err)
+		}
+	}
+	if c.Lease != nil {
+		if err := c.Lease.validate(); err != nil {
+			return err
 		}
 	}
 	if c.Memory < 0 {

@@ -44,6 +44,7 @@ type engine struct {
 	calls   uint64
 
 	inline      inline
+	lease       *lease // nil: the address is the sandbox's own
 	mirrors     mirrors
 	cross       crossings
 	dirty       []*stream // have events to act upon
@@ -263,6 +264,9 @@ func (e *engine) input(p *port) {
 			return
 		}
 		size += len(f.Data)
+		if e.lease != nil && e.lease.takes(p, &f) {
+			continue
+		}
 		if p.stack != nil {
 			p.stack.Input(p.num, &f)
 		}

@@ -252,9 +252,14 @@ func (e *engine) openLinks() error {
 		return err
 	}
 	p.stack = e.stack
+	sink := netstack.Sink(p.Link)
+	if e.cfg.Lease != nil {
+		e.lease = e.openLease(p, mac)
+		sink = e.lease
+	}
 	p.num, err = e.stack.AddLink(netstack.LinkConfig{
 		Name: e.cfg.Ifname, MAC: mac, MTU: e.cfg.MTU, Addrs: e.cfg.Addrs,
-		TxChecksum: true, TSO: true, Sink: p.Link,
+		TxChecksum: true, TSO: true, Sink: sink,
 	})
 	if err != nil {
 		return err
@@ -271,8 +276,14 @@ func (e *engine) openLinks() error {
 	if err != nil {
 		return err
 	}
-	if p, err = e.addPort(in, e.cfg.Inner); err != nil || !e.cfg.inline() {
+	if p, err = e.addPort(in, e.cfg.Inner); err != nil {
 		return err
+	}
+	if e.lease != nil {
+		e.lease.inner = p
+	}
+	if !e.cfg.inline() {
+		return nil
 	}
 	return e.openInner(p)
 }

@@ -113,31 +113,44 @@ func attach(c *Config, s Sandbox, args *skel.CmdArgs) (r *current.Result, err er
 		return nil, err
 	}
 	rec := l.record(c, s, args)
-	u.push(func() error { return os.RemoveAll(s.Dir) })
-	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+	if err := keepRecord(&u, s, rec); err != nil {
 		return nil, err
 	}
-	// Written before the first device: a plugin killed from here on leaves a
-	// record of what it may have made.
-	if err := s.writeJSON(recordFile, rec); err != nil {
-		return nil, err
+	if !c.leases() { // which has them already
+		err = makeDevices(&u, c, s, rec, l.plan)
 	}
-	if err := makeDevices(&u, c, s, rec, l.plan); err != nil {
+	if err == nil {
+		err = masquerade(&u, c, s, rec, l.plan)
+	}
+	if err != nil {
 		return nil, failed(ErrDevice, "the devices of the attachment", err)
 	}
-	if err := startEngine(s, engineConfig(c, s, rec, l.plan)); err != nil {
+	cfg := engineConfig(c, s, rec, l.plan)
+	cfg.Lease = leaseSpec(c, s, l.lease)
+	if err := startEngine(s, cfg); err != nil {
 		return nil, failed(ErrEngine, "the engine of the attachment", err)
 	}
 	u.push(s.stopEngine)
 	return makeResult(c, s, rec, l.result)
 }
 
+// keepRecord writes the record before the first device: a plugin that is killed
+// from here on leaves a record of what it may have made.
+func keepRecord(u *undo, s Sandbox, rec *Record) error {
+	u.push(func() error { return os.RemoveAll(s.Dir) })
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return err
+	}
+	return s.writeJSON(recordFile, rec)
+}
+
 // A layout is what an attachment will be.
 type layout struct {
 	result *current.Result // of IPAM, or of the plugin before
 	plan   *plan
-	mac    net.HardwareAddr // of the sandbox
-	moved  *moved           // valid iff the uplink is chained
+	mac    net.HardwareAddr  // of the sandbox
+	moved  *moved            // valid iff the uplink is chained
+	lease  *engine.LeaseSpec // of the address; nil: it is not leased through the sandbox's interface
 }
 
 // layOut asks IPAM, or looks at what the plugin before made.
@@ -152,7 +165,10 @@ func layOut(u *undo, c *Config, s Sandbox, args *skel.CmdArgs) (*layout, error) 
 			return nil, failed(ErrDevice, "the interface of the plugin before", err)
 		}
 		mac, err := net.ParseMAC(m.MAC)
-		return &layout{r, m.plan(), mac, m}, err
+		return &layout{result: r, plan: m.plan(), mac: mac, moved: m}, err
+	}
+	if c.leases() {
+		return lease(u, c, s, args)
 	}
 	u.push(func() error { return ipamDo(delegateDel, c, args.StdinData) })
 	r, err := ipamAdd(c, args.StdinData)
@@ -201,8 +217,7 @@ func clearLeftovers(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	return detach(c, s, args)
 }
 
-// makeDevices makes the inner and the uplink side, and the rules between the
-// host and the rest of its world.
+// makeDevices makes the inner and the uplink side.
 func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, p *plan) error {
 	if c.Uplink == UplinkChained {
 		if err := moveAway(u, s, rec); err != nil {
@@ -225,12 +240,20 @@ func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, p *plan) error {
 	}
 	hostMAC := derivedMAC("host", s.ContainerID, s.IfName)
 	if c.Uplink == UplinkBridge {
+		// A bridge without an address of its own has the lowest of its ports'. This
+		// one is the highest, so that a bridge of others keeps the one it has.
+		hostMAC[0] = 0xfe
 		err = c.whileLocked(func() error { return setUpBridge(u, c, rec.Device, alias, hostMAC, p) })
 	} else {
 		err = setUpPTP(u, rec.Device, alias, hostMAC, p)
 	}
-	if err != nil || !c.IPMasq {
-		return err
+	return err
+}
+
+// masquerade makes the rules between the host and the rest of its world.
+func masquerade(u *undo, c *Config, s Sandbox, rec *Record, p *plan) error {
+	if !c.IPMasq || rec.Uplink == UplinkChained {
+		return nil
 	}
 	u.push(func() error { return tearDownMasq(c.Name, s, p.addrs) })
 	return setUpMasq(c, s, p.addrs)

@@ -119,6 +119,7 @@ var bad = map[string][]string{
 		`[{"match":{"host":"a"},"set":{"TCP_NODELAY":1}}]`, `[{"set":{"TCP_KEEPIDLE":0}}]`, `[{"set":{"TCP_CONGESTION":"luck"}}]`},
 	"podAnnotations": {`"*"`, `["*"]`, `["uplink"]`, `["pcap"]`, `["socket-options."]`, `[7]`},
 	"resources":      {`7`, `{"memory":1}`, `{"memory":"128Mi"}`, `{"cpu":1}`},
+	"dhcp":           {`"yes"`, `true`},
 	"pcap":           {`"x.pcap"`, `7`},
 	"impair":         {`7`},
 }
@@ -191,6 +192,8 @@ func TestSchemaAgrees(t *testing.T) {
 		{chained("mac", `"02:00:00:00:00:01"`), false, false},
 		{chained("ipMasq", "true"), false, false},
 		{chained("vlan", "7"), false, false},
+		{chained("dhcp", "true"), true, true},
+		{bridge("dhcp", "true"), false, false},
 		{chained("runtimeConfig", `{"mac":"02:00:00:00:00:07"}`), false, true},
 		{`[]`, false, false},
 		{`{"name":"a","name":"b"}`, false, false},
@@ -199,7 +202,7 @@ func TestSchemaAgrees(t *testing.T) {
 	}
 	// Every key has good values, and every key that the parser looks into has bad ones.
 	for _, k := range keys {
-		if good[k.name] == nil && !slices.Contains([]string{"name", "type", "ipam", "bridge", "vlan", "hairpin", "isGateway"}, k.name) {
+		if good[k.name] == nil && !slices.Contains([]string{"name", "type", "ipam", "bridge", "vlan", "hairpin", "isGateway", "dhcp"}, k.name) {
 			t.Errorf("no good value of %s is tried", k.name)
 		}
 		if bad[k.name] == nil && !slices.Contains([]string{"name", "type", "cni.dev/attachments"}, k.name) {

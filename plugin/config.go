@@ -71,6 +71,7 @@ type Config struct {
 	annotations map[string]string // of the pod
 
 	IPAMType         string // "" with UplinkChained
+	DHCP             bool   // the plugin before leases the addresses by DHCP. UplinkChained only
 	DNS              types.DNS
 	PrevResult       json.RawMessage // nil when there is none
 	ValidAttachments []types.GCAttachment

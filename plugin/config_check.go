@@ -26,6 +26,9 @@ func (c *Config) check(list []member) error {
 	if c.Uplink != UplinkChained && c.IPAMType == "" {
 		return &FieldError{"ipam.type", `""`, "the name of an IPAM plugin, such as host-local or static"}
 	}
+	if err := c.checkDHCP(); err != nil {
+		return err
+	}
 	return c.checkStack()
 }
 

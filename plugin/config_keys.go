@@ -115,6 +115,8 @@ var keys = []key{
 		read: into(func(c *Config) *bool { return &c.Hairpin })},
 	{name: "isGateway", uplinks: withBridge, def: "true", shape: boolean().is("the bridge carries the gateway's address, and the host forwards"),
 		read: into(func(c *Config) *bool { return &c.IsGateway })},
+	{name: "dhcp", uplinks: []string{UplinkChained}, def: "false", shape: boolean().is("the plugin before has its address from the IPAM plugin dhcp, whose messages pass the engine"),
+		read: into(func(c *Config) *bool { return &c.DHCP })},
 	{name: "mac", uplinks: unchained, def: "derived from the container's ID", shape: strOf(macPattern, macAccepted).checked(checkMAC).
 		is("MAC address of the sandbox; runtimeConfig.mac and args.cni.mac come before it"),
 		read: readMAC},

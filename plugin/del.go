@@ -39,8 +39,11 @@ func cmdDel(args *skel.CmdArgs) error {
 func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	rec := recordOrGuess(c, s, args)
 	_, missing := os.Stat(s.Dir)
-	err := errors.Join(
-		failed(ErrEngine, "the engine of the attachment", errors.Join(s.stopStarting(), s.stopEngine())),
+	err := failed(ErrEngine, "the engine of the attachment", errors.Join(s.stopStarting(), s.stopEngine()))
+	if c.leases() && (findIPAM(c) == nil || missing == nil) {
+		err = errors.Join(err, giveBackLease(c, s, rec, args))
+	}
+	err = errors.Join(err,
 		failed(ErrDevice, "the devices of the attachment", errors.Join(
 			deleteInner(rec),
 			giveBack(s, rec),
@@ -51,7 +54,7 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 	}
 	// The addresses are free for others only now that nothing answers for them.
 	// An ADD that found no IPAM plugin got none: no later DEL may fail for that.
-	if c.IPAMType != "" && (findIPAM(c) == nil || missing == nil) {
+	if c.IPAMType != "" && !c.leases() && (findIPAM(c) == nil || missing == nil) {
 		err = errors.Join(err, ipamDo(delegateDel, c, args.StdinData))
 	}
 	if err != nil {

@@ -167,23 +167,29 @@ func setUpInner(u *undo, netNS, ifname, alias string, mac net.HardwareAddr, p *p
 		if err := netlink.LinkSetUp(lo); err != nil {
 			return err
 		}
-		dev, err := netlink.LinkByName(ifname)
-		if err != nil {
+		return configure(ifname, p)
+	})
+}
+
+// configure gives the interface of the current namespace its addresses and
+// routes.
+func configure(ifname string, p *plan) error {
+	dev, err := netlink.LinkByName(ifname)
+	if err != nil {
+		return err
+	}
+	for _, a := range p.addrs {
+		// The routes say what is on the link, not the prefixes.
+		if err := addAddress(dev, a, ifaNoPrefixRoute); err != nil {
 			return err
 		}
-		for _, a := range p.addrs {
-			// The routes say what is on the link, not the prefixes.
-			if err := addAddress(dev, a, ifaNoPrefixRoute); err != nil {
-				return err
-			}
+	}
+	for _, r := range p.routes {
+		if err := addRoute(dev, r); err != nil {
+			return err
 		}
-		for _, r := range p.routes {
-			if err := addRoute(dev, r); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // setUpPTP makes the uplink TAP, gives it the gateway's addresses and adds the

@@ -82,7 +82,17 @@ func ipamDo(verb func(context.Context, string, []byte, invoke.Exec) error, c *Co
 	if err != nil {
 		return err
 	}
-	return ipamError(c, verb(context.Background(), c.IPAMType, data, nil))
+	ctx := context.Background()
+	if patience := c.ipamPatience(); patience != 0 {
+		limited, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		ctx = limited
+	}
+	err = verb(ctx, c.IPAMType, data, nil)
+	if ctx.Err() != nil {
+		err = types.NewError(types.ErrTryAgainLater, fmt.Sprintf("no answer for %v", c.ipamPatience()), "")
+	}
+	return ipamError(c, err)
 }
 
 // ipamError says which plugin failed; an error of the CNI specification keeps

@@ -20,7 +20,7 @@ import (
 var reference = []string{
 	"cni/cnitool",
 	"plugins/plugins/main/bridge", "plugins/plugins/main/ptp", "plugins/plugins/main/loopback", "plugins/plugins/main/macvlan",
-	"plugins/plugins/meta/portmap", "plugins/plugins/meta/tuning",
+	"plugins/plugins/meta/portmap", "plugins/plugins/meta/tuning", "plugins/plugins/ipam/dhcp",
 }
 
 // referenceDir builds the CNI project's programs once and returns their folder.
