@@ -34,7 +34,8 @@ type lease struct {
 	gate      dhcp.Gate
 	up, inner *port
 	frame     netstack.TxFrame
-	over      bool // as last seen
+	start     [dhcp.HeadLen]byte // of a frame that comes in pieces
+	over      bool               // as last seen
 }
 
 // openLease stands between the two links; inner may be nil.
@@ -75,9 +76,23 @@ func (l *lease) expired() bool {
 	return over
 }
 
-// Transmit implements netstack.Sink.
+// Transmit implements netstack.Sink. Programs of the sandbox do not speak DHCP:
+// with the sandbox's own address they could do so in other clients' names.
 func (l *lease) Transmit(f *netstack.TxFrame) {
-	if !l.expired() {
+	if !l.expired() && !dhcp.Names(l.head(f)) {
 		l.up.Transmit(f)
 	}
+}
+
+// head is the start of a frame in one piece, as far as dhcp.Names needs it.
+func (l *lease) head(f *netstack.TxFrame) []byte {
+	b := f.Buf[netstack.VnetRoom:]
+	if len(b) >= dhcp.HeadLen || len(b) < wire.EthernetLen+wire.IPv4MinHeader || b[wire.EthernetLen+9] != wire.ProtoUDP {
+		return b
+	}
+	n := copy(l.start[:], b)
+	for _, p := range f.Payload {
+		n += copy(l.start[n:], p)
+	}
+	return l.start[:n]
 }

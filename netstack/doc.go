@@ -95,7 +95,8 @@
 // asks for anybody and is told the link's own MAC, except for its own addresses,
 // so that duplicate address detection finds them free. It cannot advertise
 // routes, redirect or query groups. Packets without a source, as for DHCP or
-// MLD before an address is there, do not pass: its addresses were assigned. ICMP
+// MLD before an address is there, do not pass: its addresses were assigned.
+// (What leases them is carried around the stacks, see package dhcp.) ICMP
 // errors about TCP are never forwarded, as the connections that they are about
 // end here.
 //

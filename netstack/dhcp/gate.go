@@ -144,6 +144,26 @@ func (g *Gate) Expired(now time.Duration) bool {
 	return g.Lease != 0 && g.Lease != Infinite && now-g.At >= time.Duration(g.Lease)*time.Second
 }
 
+// Names reports whether an Ethernet frame is an IPv4 packet to a port of DHCP, or
+// the first piece of one: those of others than the client are for nobody, as they
+// could be in another client's name. head is the frame's first HeadLen bytes, or
+// all of a shorter one.
+func Names(head []byte) bool {
+	const proto, fragment, port = wire.EthernetLen + 9, wire.EthernetLen + 6, 2
+	if len(head) < wire.EthernetLen+wire.IPv4MinHeader || binary.BigEndian.Uint16(head[wire.EthernetLen-2:]) != wire.EtherIPv4 || head[proto] != wire.ProtoUDP {
+		return false
+	}
+	udp := wire.EthernetLen + int(head[wire.EthernetLen]&15)*4
+	if binary.BigEndian.Uint16(head[fragment:])&0x1fff != 0 || len(head) < udp+port+2 {
+		return false
+	}
+	to := binary.BigEndian.Uint16(head[udp+port:])
+	return to == serverPort || to == clientPort
+}
+
+// HeadLen is what Names has to see, in bytes.
+const HeadLen = wire.EthernetLen + wire.IPv4MaxHeader + wire.UDPLen
+
 // hasAddress reports whether message b is about the client's hardware address.
 func (g *Gate) hasAddress(b []byte) bool {
 	return b[htypeAt] == ethernet && int(b[hlenAt]) == len(g.MAC) && wire.MAC(b[chaddrAt:chaddrAt+6]) == g.MAC

@@ -148,6 +148,33 @@ func TestReply(t *testing.T) {
 	}
 }
 
+// Whatever goes to a port of DHCP is known by its head, and nothing else is.
+func TestNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*msg)
+		want   bool
+	}{
+		"a request":       {func(*msg) {}, true},
+		"a reply":         {func(m *msg) { m.dport = 68 }, true},
+		"another port":    {func(m *msg) { m.dport = 53 }, false},
+		"from that port":  {func(m *msg) { m.sport, m.dport = 67, 4000 }, false},
+		"IP options":      {func(m *msg) { m.ipOptions = []byte{1, 1, 1, 0} }, true},
+		"its first piece": {func(m *msg) { m.more = true }, true},
+	} {
+		m := request(typeDiscover)
+		c.change(&m)
+		if got := Names(m.frame()[:HeadLen]); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	whole := request(typeDiscover).frame()
+	for n := range whole {
+		if got := Names(whole[:n]); got != (n >= wire.EthernetLen+wire.IPv4MinHeader+4) {
+			t.Errorf("%d bytes: %t", n, got)
+		}
+	}
+}
+
 // The lease counts from the request, and only what was asked for counts.
 func TestLease(t *testing.T) {
 	const sec = time.Second
@@ -199,6 +226,7 @@ func FuzzGate(f *testing.F) {
 	f.Add(request(typeDiscover).frame(), true)
 	f.Add(reply(typeACK, 60).frame(), false)
 	f.Fuzz(func(t *testing.T, b []byte, out bool) {
+		Names(b)
 		g := newGate()
 		if out && g.Request(b, 0) && (wire.MAC(b[6:12]) != client || wire.MAC(b[42+chaddrAt:42+chaddrAt+6]) != client) {
 			t.Fatalf("%x passes", b)

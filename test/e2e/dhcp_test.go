@@ -176,7 +176,7 @@ func killEngine(t *testing.T, p *plainPod) {
 // Debian's dnsmasq as the server: its answers come from the kernel's sockets.
 func TestDHCPByDnsmasq(t *testing.T) {
 	l, r := bridged(t, "")
-	server := l.start("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--user=root", "--pid-file=", "--interface=lan", "--bind-interfaces",
+	server := l.start("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", "--user=root", "--pid-file=", "--interface=lan", "--bind-interfaces", "--no-ping",
 		"--dhcp-range=192.0.2.50,192.0.2.60,10m", "--dhcp-leasefile="+filepath.Join(t.TempDir(), "leases"))
 	c := r.container("c")
 	result, err := r.add(c)
@@ -278,9 +278,30 @@ send(1, "c/demo/eth0", source=victim)
 send(7, "c/demo/eth0", chaddr=victim)
 send(4, "c/demo/eth0")
 send(1, "victim/demo/eth0", address="192.0.2.99")
+# With its own address it is an ordinary sender, by raw packets or sockets.
+send(1, "victim/demo/eth0", address="192.0.2.10")
+send(7, "victim/demo/eth0", address="192.0.2.10")
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+u.bind(("", 68))
+message = struct.pack("!BBBBIHH", 1, 1, 6, 0, 7, 0, 0) + bytes(16) + victim + bytes(10 + 192) + bytes((0x63, 0x82, 0x53, 0x63, 53, 1, 7, 255))
+u.sendto(message, ("255.255.255.255", 67))
+u.sendto(message, ("192.0.2.1", 67))
 send(1, "c/demo/eth0")
 `, mac)...)...)
-	eventually(t, "the client's own message", func() bool { return l.seen("DISCOVER") > was })
+	// Intercepted programs are no better off.
+	pod := &plainPod{h: l.h, r: r, c: c}
+	pod.intercepted(python(`
+import socket
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+u.bind(("", 68))
+message = bytes((1, 1, 6, 0)) + bytes(24) + bytes.fromhex("02000000aa01") + bytes(10 + 192) + bytes((0x63, 0x82, 0x53, 0x63, 53, 1, 7, 255))
+u.sendto(message, ("192.0.2.1", 67))
+u.sendto(message, ("255.255.255.255", 67))
+`)...).ok()
+	renewed := l.seen("REQUEST")
+	eventually(t, "the client's own message", func() bool { return l.seen("DISCOVER") > was && l.seen("REQUEST") > renewed })
 	for _, word := range []string{"victim", "02:00:00:00:aa:01", "RELEASE", "DECLINE"} {
 		if l.seen(word) != 0 {
 			t.Errorf("%s: %s", word, l.server.stdout.String())
