@@ -66,12 +66,19 @@ type Sandbox struct {
 // SandboxAt names the attachment's place below the state directory.
 func SandboxAt(stateDir, containerID, ifname string) Sandbox {
 	name := containerID + "-" + ifname
-	// A file name holds 255 bytes, and the lock's is longer than this one.
-	const longest = 200
-	if len(name) > longest {
-		name = name[:longest] + "-" + digest(containerID, ifname)[:16]
+	dir := func(longest int) string {
+		if len(name) <= longest {
+			return filepath.Join(stateDir, sandboxesDir, name)
+		}
+		return filepath.Join(stateDir, sandboxesDir, name[:longest-17]+"-"+digest(containerID, ifname)[:16])
 	}
-	return Sandbox{containerID, ifname, filepath.Join(stateDir, sandboxesDir, name)}
+	// In the usual state directory the paths of the sockets have room for names of
+	// 71 bytes. nerdctl's are longer: NAMESPACE-ID-eth0 with an ID of 64.
+	const longest, earlier = 71, 217
+	if _, err := os.Stat(dir(earlier)); len(name) > longest && err == nil {
+		return Sandbox{containerID, ifname, dir(earlier)} // an earlier release's, in a shorter state directory
+	}
+	return Sandbox{containerID, ifname, dir(longest)}
 }
 
 // Sandboxes lists the attachments that have a record in the state directory.
