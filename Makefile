@@ -27,7 +27,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps deps-e2e demo test unit race e2e e2e-kind lint bench fuzz clean
+.PHONY: build image deps deps-e2e demo test unit race e2e e2e-kind e2e-vm lint bench fuzz clean
 
 build:
 	@mkdir -p bin
@@ -77,6 +77,13 @@ e2e-kind: image
 	@sh test/setup/debian.sh docker.io busybox-static libseccomp-dev pkg-config
 	$(GO) build -o bin/e2e-kind ./test/e2e/kind
 	RUN='$(RUN)' bin/e2e-kind run
+
+# Debian's kernel in a virtual machine, see docs/testing.md. As with the above,
+# the program has to get this make's signals.
+e2e-vm: build
+	@sh test/setup/debian.sh qemu-system-x86 kmod podman containernetworking-plugins
+	CGO_ENABLED=0 $(GO) build -o bin/e2e-vm ./test/e2e/vm
+	RUN='$(RUN)' bin/e2e-vm run
 
 lint: $(STATICCHECK)
 	@unformatted=$$(git ls-files -co --exclude-standard '*.go' | xargs -r gofmt -l); \

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -98,7 +99,8 @@ func TestNotGateway(t *testing.T) {
 	h.bare(c, "br-t")
 }
 
-// needVLAN skips on kernels without bridge VLAN filtering or VLAN devices.
+// needVLAN skips on kernels without bridge VLAN filtering or VLAN devices, and
+// fails there when E2E_VLAN says that they have to be there, as make e2e-vm does.
 func needVLAN(t *testing.T, h *host) {
 	t.Helper()
 	err := hostlink.InNetNS(h.netNS, func() error {
@@ -113,6 +115,9 @@ func needVLAN(t *testing.T, h *host) {
 		attrs.Name, attrs.ParentIndex = "vlan-probe", br.Attrs().Index
 		return netlink.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: 7})
 	})
+	if err != nil && os.Getenv("E2E_VLAN") != "" {
+		t.Fatalf("E2E_VLAN is set, and this kernel has no bridge VLAN filtering or no VLAN devices: %v", err)
+	}
 	if err != nil {
 		t.Skipf("this kernel has no bridge VLAN filtering or no VLAN devices: %v", err)
 	}

@@ -176,7 +176,7 @@ func (h *host) links(netNS string) []string {
 	h.t.Helper()
 	var names []string
 	for line := range strings.Lines(h.run(netNS, "ip", "-o", "link")) {
-		name := strings.TrimSuffix(strings.Fields(line)[1], ":")
+		name, _, _ := strings.Cut(strings.TrimSuffix(strings.Fields(line)[1], ":"), "@")
 		if name != "lo" {
 			names = append(names, name)
 		}

@@ -86,7 +86,7 @@ func (o *ociHost) bundle(ns string, change func(*specs.Spec), args ...string) *o
 		Version: "1.0.2", Root: &specs.Root{Path: "rootfs"}, Hostname: "container",
 		Process: &specs.Process{Args: args, Cwd: "/", Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, NoNewPrivileges: true,
 			Capabilities: &specs.LinuxCapabilities{Bounding: usualCaps, Effective: usualCaps, Permitted: usualCaps}},
-		Mounts: []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}, {Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"}},
+		Mounts: []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}, {Destination: "/dev", Type: "tmpfs", Source: "tmpfs"}, {Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"}},
 		Linux: &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}, {Type: specs.IPCNamespace},
 			{Type: specs.UTSNamespace}, {Type: specs.NetworkNamespace, Path: "/run/netns/" + ns}}},
 	}
