@@ -93,7 +93,7 @@ func TestAnnotationsOfPods(t *testing.T) {
 		}
 		must(t, r.delWith(a, caps))
 	}
-	caps := annotations("tcpcni.dev/congestion", "reno", "tcpcni.dev/tunables", `{"tcp_keepalive_time":77}`, "tcpcni.dev/intercept", "true", "example.org/a", "b")
+	caps := annotations("tcpcni.dev/congestion", "reno", "tcpcni.dev/tunables", `{"tcp_keepalive_time":77}`, "example.org/a", "b")
 	_, err := r.addWith(a, caps)
 	must(t, err)
 	out := h.start(command(), "exec", "a", "--", "/usr/bin/python3", "-c", `

@@ -353,9 +353,7 @@ func TestEngineKilledSandboxGoesOn(t *testing.T) {
 	h.start("/usr/bin/python3", "-uc", "import socket, time; s = socket.socket(); s.bind(('', 7006)); s.listen(); print('ready'); time.sleep(1000)").line("ready")
 	h.sh("iptables", "-F", "INPUT")
 	programs["connect"].line("connected")
-	if n := len(pod.keepers()); n != 1 {
-		t.Errorf("%d keepers, want one", n)
-	}
+	eventually(t, "one keeper", func() bool { return len(pod.keepers()) == 1 })
 	pod.stop()
 	h.bare()
 }
@@ -376,10 +374,11 @@ func TestEngineKilledForkedWorkers(t *testing.T) {
 			t.Errorf("after a crash: curl says %d and has %d bytes of %d", code, got.size(), file.size)
 		}
 	}
-	keepers := pod.keepers()
-	if len(keepers) != 1 {
-		t.Errorf("keepers: %v, want one", keepers)
-	}
+	var keepers []int
+	eventually(t, "one keeper", func() bool {
+		keepers = pod.keepers()
+		return len(keepers) == 1
+	})
 	eventually(t, "a holder with as many descriptors as before", func() bool { return descriptors(t, pod.engine()) == before })
 	web.signal(syscall.SIGQUIT)
 	web.wait()
