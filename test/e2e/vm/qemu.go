@@ -140,7 +140,11 @@ func initramfs(p *platform, env []string, steps []step) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(job{Release: p.release, Modules: order, Env: env, Steps: steps})
+	top, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(job{Release: p.release, Top: top, Modules: order, Env: env, Steps: steps})
 	if err != nil {
 		return nil, err
 	}
