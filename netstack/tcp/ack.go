@@ -25,13 +25,15 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	if c.rare != nil {
 		c.rare.keepProbes = 0
 	}
-	sacked, dsack := c.sackInput(h)
+	c.beginSample()
+	sacked, dsack := c.sackInput(h, now)
 	if dsack {
 		c.dsackSeen(h.SACK[0].Right - h.SACK[0].Left)
 	}
 	if seqLT(ack, c.sndUna) {
 		// An old acknowledgement: only its SACK blocks are news.
 		c.lossDetection(0, sacked, false, now)
+		c.endSample(now)
 		return true
 	}
 	acked := ack - c.sndUna
@@ -44,6 +46,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	}
 	c.lossDetection(acked, sacked, dup, now)
 	c.probeAnswered(dsack, now)
+	c.endSample(now)
 	if acked > 0 || sacked > 0 || opened || dup {
 		c.l.markDirty(c)
 	}
@@ -75,12 +78,7 @@ func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
 	c.sndUna = ack
 	c.backoff, c.failingSince = 0, 0
 	c.sq.trim(c.l.pool, seqMin(ack, c.sq.end))
-	if c.sb != nil {
-		c.sb.trim(ack)
-		if len(c.sb.ranges) == 0 && c.sndUna == c.sndNxt {
-			c.sb = nil
-		}
-	}
+	c.logAcked(now)
 	if c.rare != nil {
 		c.rare.softErr = 0
 	}

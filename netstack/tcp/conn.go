@@ -175,7 +175,7 @@ func (c *conn) destroy() {
 	c.state = StateClosed
 	c.sq.trim(l.pool, c.sq.end)
 	c.dropReassembly()
-	c.sb = nil
+	c.dropLog()
 	if c.flags&flagOrphan != 0 {
 		l.orphans--
 	}

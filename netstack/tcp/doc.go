@@ -26,7 +26,9 @@
 //	delack.go      when to acknowledge                        RFC 5681 §4.2
 //	memory.go      what all connections may take
 //	recovery.go    loss detection and recovery                RFC 5681, 6582, 6675, 3042
-//	sack.go        the sender's scoreboard                    RFC 2018, 6675
+//	sendlog.go     what is in flight, by transmission         RFC 8985 §5.2, 6675
+//	sack.go        selective acknowledgements that arrive     RFC 2018, 2883
+//	ratesample.go  the rate of delivery                       draft-ietf-ccwg-bbr §4.1
 //	reassembly.go  segments ahead of their turn               RFC 2018 §4
 //	cc.go          the congestion window; newreno.go cubic.go RFC 5681, 6928, 9438
 //	tlp.go         tail loss probes                           RFC 8985 §7

@@ -82,7 +82,7 @@ func (c *conn) answerSYN(syn *wire.TCP, floor uint32) {
 
 // startAt begins the sending sequence space at iss.
 func (c *conn) startAt(iss uint32) {
-	c.sndUna, c.sndNxt, c.recover, c.highRxt = iss, iss, iss, iss
+	c.sndUna, c.sndNxt, c.recover = iss, iss, iss
 	c.sq.reset(iss + 1)
 }
 

@@ -259,7 +259,7 @@ func (h *halfOpen) complete(rx *Rx) {
 // fill carries what the handshake agreed on over to the connection.
 func (h *halfOpen) fill(c *conn) {
 	c.iss, c.sndUna, c.sndNxt = h.iss, h.iss+1, h.iss+1
-	c.recover, c.highRxt = h.iss, h.iss+1
+	c.recover = h.iss
 	c.sq.reset(h.iss + 1)
 	c.state = StateSynReceived
 	c.advMSS = h.advMSS()

@@ -61,6 +61,10 @@ type Layer struct {
 	orphans    int // connections whose program is gone
 	challenges challengeLimit
 
+	spareLogs    []*sendLog
+	spareRecords int      // in all of them
+	sample       sampling // of the acknowledgement being looked at
+
 	tx  wire.TCP // the segment being sent
 	iov [][]byte // and its payload
 

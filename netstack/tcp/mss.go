@@ -81,6 +81,7 @@ func (c *conn) newPathMTU(mtu int) {
 		return // the SYN fits any path
 	}
 	c.caState = caLoss
-	c.recover, c.highRxt, c.dupBytes = c.sndNxt, c.sndUna, 0
+	c.recover, c.dupBytes = c.sndNxt, 0
+	c.markBelow(c.sndNxt, true)
 	c.l.markDirty(c)
 }

@@ -190,9 +190,8 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	i.SndMSS, i.RcvMSS, i.AdvMSS = uint32(c.mss), uint32(c.rcvMSS), uint32(c.advMSS)
 	i.Unacked = segs(c.sndNxt - c.sndUna)
 	i.Sacked = segs(c.sackedBytes())
-	if c.caState != caOpen {
-		edge := c.lostEdge()
-		i.Lost = segs(edge - c.sndUna - c.sackedBelow(edge))
+	if c.log != nil {
+		i.Lost = segs(c.log.lost)
 	}
 	i.LastDataSent, i.LastDataRecv = millis(now-c.lastSend), millis(now-c.lastRecv)
 	i.LastAckRecv = i.LastDataRecv

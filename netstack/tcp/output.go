@@ -38,21 +38,16 @@ func (c *conn) output() {
 	c.restartAfterIdle(now)
 	c.retransmit()
 	c.sendNew(now)
+	c.noteAppLimited()
 	c.wakeWriter()
 	c.superviseOutput(now)
 }
 
 // retransmit sends lost segments while the pipe has room.
 func (c *conn) retransmit() {
-	if c.flags&flagHeadAgain != 0 {
-		c.flags &^= flagHeadAgain
-		if n := c.firstHole(); n > 0 {
-			c.resend(c.sndUna, n)
-		}
-	}
 	mss := uint32(c.mss)
-	for c.caState != caOpen {
-		left, right, ok := c.hole()
+	for c.log != nil {
+		left, right, ok := c.log.firstLost()
 		if !ok {
 			return
 		}
@@ -73,21 +68,7 @@ func (c *conn) retransmit() {
 			}
 		}
 		c.resend(left, n)
-		c.highRxt = left + n
 	}
-}
-
-// firstHole is how much of the segment at SND.UNA is missing.
-func (c *conn) firstHole() uint32 {
-	n := min(uint32(c.mss), c.sndNxt-c.sndUna)
-	if c.sb != nil {
-		left, right, ok := c.sb.hole(c.sndUna, c.sndUna+n)
-		if !ok || left != c.sndUna {
-			return 0
-		}
-		n = right - left
-	}
-	return n
 }
 
 // burst is the largest payload for one Transmit.
@@ -101,11 +82,12 @@ func (c *conn) burst() uint32 {
 
 // resend transmits [seq, seq+n) again; the last number may be the FIN's.
 func (c *conn) resend(seq, n uint32) {
-	fin := false
-	if seqLT(c.sq.end, seq+n) {
+	fin, end := false, seq+n
+	if seqLT(c.sq.end, end) {
 		fin, n = true, c.sq.end-seq
 	}
 	segs := (n + uint32(c.mss) - 1) / uint32(c.mss)
+	c.logResent(seq, end, c.now())
 	c.l.counters.RetransSegs += uint64(max(segs, 1))
 	c.cold().retrans += max(segs, 1)
 	c.retransmitted(n)
@@ -144,6 +126,7 @@ func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 		c.flags |= flagSmallOut
 		c.sndSml = c.sndNxt
 	}
+	c.logSent(seq, (n+uint32(c.mss)-1)/uint32(c.mss), now)
 	if c.unacked > 0 {
 		c.flags |= flagPingPong // the acknowledgement rides on an answer
 	}

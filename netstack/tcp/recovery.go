@@ -6,7 +6,10 @@ package tcp
 // acknowledgement stands for one segment that left it, which is RFC 6582's
 // inflated window seen from the other side.
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 type caState uint8
 
@@ -19,61 +22,75 @@ const (
 
 // sackedBytes is what left the network without being acknowledged in order.
 func (c *conn) sackedBytes() uint32 {
-	if c.sb != nil {
-		return c.sb.sacked
+	if c.log != nil && c.flags&flagSACK != 0 {
+		return c.log.sacked
 	}
 	return c.dupBytes
 }
 
-func (c *conn) sackedBelow(seq uint32) uint32 {
-	if c.sb != nil {
-		return c.sb.below(seq)
+// lostEdge is the sequence number under which what is not acknowledged counts
+// as lost in fast recovery.
+func (c *conn) lostEdge() uint32 {
+	// RFC 6582 section 3.2 step 3: the segment at SND.UNA is lost, at the start
+	// and after every partial acknowledgement.
+	edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
+	if c.log.sacked > 0 {
+		edge = seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss)))
+		if c.flags&flagEdgeKnown != 0 {
+			edge = seqMax(edge, seqMin(c.probeEnd, c.log.highest(c.sndUna)))
+		}
 	}
-	return 0
+	return edge
 }
 
-// lostEdge is the sequence number under which what is not acknowledged counts
-// as lost.
-func (c *conn) lostEdge() uint32 {
-	switch c.caState {
-	case caLoss:
-		return seqMax(c.recover, c.sndUna)
-	case caRecovery:
-		// RFC 6582 section 3.2 step 3: the segment at SND.UNA is lost, at the start
-		// and after every partial acknowledgement.
-		edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
-		if c.sb != nil {
-			edge = seqMax(edge, c.sb.lostEdge(c.sndUna, uint32(c.mss)))
-			if c.flags&flagEdgeKnown != 0 {
-				edge = seqMax(edge, seqMin(c.probeEnd, c.sb.highest(c.sndUna)))
-			}
+// lostEdge is the sequence number under which every hole is lost: IsLost of
+// RFC 6675 section 4. Without any it is una.
+func (b *sendLog) lostEdge(una, mss uint32) uint32 {
+	var bytes, ranges uint32
+	for i := b.records() - 1; i >= 0 && bytes < b.sacked; i-- {
+		r := b.at(i)
+		if r.flags&recSacked == 0 {
+			continue
 		}
-		return edge
+		bytes += r.len()
+		ranges++
+		if ranges >= dupThresh || bytes > (dupThresh-1)*mss {
+			return r.start
+		}
 	}
-	return c.sndUna
+	return una
+}
+
+// markLost takes the i-th record for lost.
+func (c *conn) markLost(i int) {
+	b := c.log
+	c.lostBytes += uint64(b.at(i).len())
+	b.setLost(i)
+}
+
+// markBelow takes for lost what lies below edge and is in the network, also
+// what was sent again already if all.
+func (c *conn) markBelow(edge uint32, all bool) {
+	b := c.log
+	if b == nil {
+		return
+	}
+	_, j := b.cut(c.sndUna, edge, math.MaxInt)
+	for i := range j {
+		if r := b.at(i); r.inNetwork() && (all || r.flags&recRexmt == 0) {
+			c.markLost(i)
+		}
+	}
 }
 
 // pipe estimates the bytes in the network: RFC 6675 section 4, SetPipe.
 func (c *conn) pipe() uint32 {
 	out := c.sndNxt - c.sndUna
 	gone := c.sackedBytes()
-	if c.caState != caOpen {
-		edge := c.lostEdge()
-		gone += edge - c.sndUna - c.sackedBelow(edge)
-		if seqLT(c.sndUna, c.highRxt) {
-			gone -= min(gone, c.highRxt-c.sndUna-c.sackedBelow(c.highRxt))
-		}
+	if c.log != nil {
+		gone += c.log.lost
 	}
 	return out - min(gone, out)
-}
-
-// hole is the next lost range to retransmit.
-func (c *conn) hole() (left, right uint32, ok bool) {
-	from, edge := seqMax(c.highRxt, c.sndUna), c.lostEdge()
-	if c.sb != nil {
-		return c.sb.hole(from, edge)
-	}
-	return from, edge, seqLT(from, edge)
 }
 
 // lossDetection is run for every acceptable acknowledgement: acked bytes are
@@ -95,6 +112,9 @@ func (c *conn) lossDetection(acked, sacked uint32, dup bool, now time.Duration) 
 	if sacked > 0 {
 		c.lostRetransmit()
 	}
+	if c.caState == caRecovery {
+		c.markBelow(c.lostEdge(), false)
+	}
 }
 
 func (c *conn) onProgress(acked uint32, now time.Duration) {
@@ -113,7 +133,6 @@ func (c *conn) onProgress(acked uint32, now time.Duration) {
 		c.flags &^= flagEdgeKnown
 		return
 	}
-	c.highRxt = seqMax(c.highRxt, c.sndUna)
 	c.rexmtMark = c.sndNxt
 	c.flags &^= flagProbeOut
 	if c.caState == caLoss {
@@ -126,7 +145,7 @@ func (c *conn) onDuplicate() {
 	if c.dupAcks < 255 {
 		c.dupAcks++
 	}
-	if c.sb == nil {
+	if c.flags&flagSACK == 0 {
 		// At least one outstanding segment, the hole, did not arrive.
 		out := c.sndNxt - c.sndUna
 		c.dupBytes = min(c.dupBytes+uint32(c.mss), out-min(out, uint32(c.mss)))
@@ -135,10 +154,13 @@ func (c *conn) onDuplicate() {
 
 // lossSeen decides on fast retransmit.
 func (c *conn) lossSeen() bool {
-	if c.sb != nil && c.sb.sacked > 0 {
+	if c.log == nil {
+		return false
+	}
+	if c.log.sacked > 0 {
 		// RFC 6675 section 5 step 1 and 2.
 		return seqLEQ(c.recover, c.sndUna) &&
-			(c.dupAcks >= dupThresh || c.sb.lostEdge(c.sndUna, uint32(c.mss)) != c.sndUna)
+			(c.dupAcks >= dupThresh || c.log.lostEdge(c.sndUna, uint32(c.mss)) != c.sndUna)
 	}
 	// RFC 6582 section 3.2 step 2: not for duplicates of what a timeout resent.
 	return c.dupAcks >= dupThresh && seqLT(c.recover, c.sndUna)
@@ -151,9 +173,9 @@ func (c *conn) enterRecovery(now time.Duration) {
 	c.ssthresh = c.cc.reduce(c.window(), now)
 	c.cwnd = c.ssthresh
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
-	c.highRxt = c.sndUna
 	c.caState = caRecovery
 	c.flags &^= flagRTTBusy | flagProbeOut | flagEdgeKnown // the former for Karn
+	c.markBelow(c.lostEdge(), true)
 	c.l.markDirty(c)
 }
 
@@ -167,28 +189,41 @@ func (c *conn) enterLoss(now time.Duration) {
 	c.cc.timeout()
 	c.cwnd = uint32(c.mss)
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
-	c.highRxt = c.sndUna
 	c.caState = caLoss
 	c.dupAcks, c.dupBytes = 0, 0
 	c.flags &^= flagRTTBusy | flagProbeOut | flagEdgeKnown
+	b := c.log
+	if b == nil {
+		return
+	}
 	// RFC 2018 section 8: a peer that holds the byte at SND.UNA would have
 	// acknowledged it; it has reneged.
-	if c.sb != nil && (c.backoff > 2 || len(c.sb.ranges) > 0 && c.sb.ranges[0].left == c.sndUna) {
-		c.sb = nil
+	if b.sacked > 0 && (c.backoff > 2 || b.at(0).flags&recSacked != 0) {
+		b.forgetSacked()
 	}
+	c.markBelow(c.sndNxt, true)
 }
 
 // lostRetransmit notices that the first hole's retransmission was lost too:
 // data that was sent well after it has arrived. Otherwise only a timeout would
 // tell (RFC 6675 section 6 leaves this open).
 func (c *conn) lostRetransmit() {
-	if c.sb == nil || !seqLT(c.sndUna, c.highRxt) {
+	b := c.log
+	if b == nil || b.records() == 0 || b.at(0).flags&(recRexmt|recLost) != recRexmt {
 		return
 	}
-	if seqLT(c.rexmtMark+(dupThresh-1)*uint32(c.mss), c.sb.highest(c.sndUna)) {
+	if seqLT(c.rexmtMark+(dupThresh-1)*uint32(c.mss), b.highest(c.sndUna)) {
 		c.l.counters.LostRetransmits++
 		c.rexmtMark = c.sndNxt
-		c.flags |= flagHeadAgain
+		c.markHead()
+	}
+}
+
+// markHead takes the segment at SND.UNA for lost, unless the peer has it.
+func (c *conn) markHead() {
+	c.log.cut(c.sndUna, seqMin(c.sndUna+uint32(c.mss), c.sndNxt), math.MaxInt)
+	if c.log.at(0).inNetwork() {
+		c.markLost(0)
 		c.l.markDirty(c)
 	}
 }

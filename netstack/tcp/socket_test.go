@@ -239,24 +239,6 @@ func TestISNFollowsTheClockAndTheTuple(t *testing.T) {
 	}
 }
 
-func TestScoreboard(t *testing.T) {
-	var b scoreboard
-	type add struct{ l, r, fresh uint32 }
-	var top uint32 = 1<<32 - 100 // across the wrap of sequence numbers
-	for _, a := range []add{{top + 10, top + 20, 10}, {top + 40, top + 50, 10}, {top + 15, top + 45, 20}, {top + 60, top + 170, 110}, {top + 10, top + 170, 10}, {top + 12, top + 30, 0}} {
-		if got := b.add(a.l, a.r); got != a.fresh {
-			t.Errorf("add %d-%d: %d new bytes, want %d", a.l-top, a.r-top, got, a.fresh)
-		}
-	}
-	if len(b.ranges) != 1 || b.sacked != 160 {
-		t.Errorf("%v, %d bytes", b.ranges, b.sacked)
-	}
-	b.trim(top + 100)
-	if b.sacked != 70 || b.below(top+120) != 20 {
-		t.Errorf("after trim: %d bytes, %d below", b.sacked, b.below(top+120))
-	}
-}
-
 func TestReassemblyIsBounded(t *testing.T) {
 	s := story(t, "from sack")
 	rx := &Rx{Src: testRemote, Dst: testLocal, Payload: make([]byte, 1)}

@@ -33,7 +33,6 @@ const (
 	flagWinProbe                          // the window-probe timer, not retransmission, is meant
 	flagForcePush                         // hold nothing back any more (cork expired, last call)
 	flagSynTimeout                        // a SYN had to be retransmitted
-	flagHeadAgain                         // the first hole is to be retransmitted once more
 	flagSynDue                            // our SYN is to be sent
 	flagOrphan                            // counted in Layer.orphans
 	flagProbeOut                          // a tail loss probe is not answered yet
@@ -64,7 +63,7 @@ type conn struct {
 	s    *Socket
 	cc   congestion
 	ooo  *reassembly // nil until a segment arrives out of order
-	sb   *scoreboard // nil until a SACK block arrives
+	log  *sendLog    // nil while nothing is in flight
 	rare *rare       // nil until something unusual happens
 
 	path         Path
@@ -110,7 +109,6 @@ type conn struct {
 	// Congestion control and loss recovery, in bytes.
 	cwnd, ssthresh     uint32
 	recover            uint32 // recovery ends when this is acknowledged
-	highRxt            uint32 // retransmitted up to here
 	rexmtMark          uint32 // sndNxt when the first hole was retransmitted
 	priorCwnd          uint32 // window and threshold before the last reduction
 	priorSsthresh      uint32
@@ -120,6 +118,13 @@ type conn struct {
 	lastSend, lastRecv time.Duration
 	failingSince       time.Duration // first of the present run of timeouts
 	rtoAt              time.Duration // when the retransmission timer would expire
+
+	// Of draft-ietf-ccwg-bbr section 4.1.2, in bytes.
+	delivered  uint64        // C.delivered
+	lostBytes  uint64        // C.lost
+	appLimited uint64        // C.app_limited; 0: the program is not the limit
+	minRTT     time.Duration // least round trip of late; 0: none
+	minRTTAt   time.Duration
 
 	// Receive buffer tuning.
 	rcvSpaceSeq uint32

@@ -40,9 +40,7 @@ func (c *conn) sendTailProbe(now time.Duration) {
 	wnd := c.sndUna + c.sndWnd - c.sndNxt
 	switch unsent := c.unsent(); {
 	case c.caState == caRecovery:
-		if n := c.firstHole(); n > 0 {
-			c.resend(c.sndUna, n)
-		}
+		c.markHead() // the retransmission follows
 	case unsent > 0 && int32(wnd) >= int32(min(unsent, mss)):
 		n := min(unsent, mss)
 		c.sendPiece(n, n == unsent && c.flags&flagFinQueued != 0, now)
@@ -73,11 +71,12 @@ func (c *conn) probeAnswered(dsack bool, now time.Duration) {
 			c.ssthresh = c.cc.reduce(c.window(), now)
 			c.cwnd = c.ssthresh
 		}
-	case c.caState == caOpen && c.sb != nil && c.sb.sacked > 0 && c.sb.highest(c.sndUna) == c.probeEnd:
+	case c.caState == caOpen && c.log != nil && c.log.sacked > 0 && c.log.highest(c.sndUna) == c.probeEnd:
 		// The probe arrived, what was sent two round trips before it did not: it
 		// is lost, however few segments say so.
 		c.flags &^= flagProbeOut
 		c.enterRecovery(now)
 		c.flags |= flagEdgeKnown
+		c.markBelow(c.lostEdge(), true)
 	}
 }
