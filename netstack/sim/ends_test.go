@@ -30,11 +30,10 @@ func endAtRandom(t *testing.T, seed uint64) error {
 	p.w.After(after, func() {
 		switch what {
 		case 0:
-			for addr := range p.a.links {
-				p.a.links[addr].down = true
-			}
-			for addr := range p.b.links {
-				p.b.links[addr].down = true
+			for _, h := range []*Host{p.a, p.b} {
+				for _, r := range h.routes {
+					r.lines[0].Down(true)
+				}
 			}
 		case 1:
 			p.client.S.Abort()
@@ -281,7 +280,7 @@ func TestPathMTUDrops(t *testing.T) {
 	p := newPair(t, w, Way{Delay: time.Millisecond}, Program{ToSend: 5_000_000}, Program{})
 	w.Run(5*time.Millisecond, nil)
 	p.a.SetMTU("10.0.0.2", 1200)
-	p.a.TooBig = true
+	p.a.Lines("10.0.0.2")[0].TooBig = true
 	if err := p.check(time.Hour); err != nil {
 		t.Fatal(err)
 	}
