@@ -1,6 +1,10 @@
 package sockopt
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
 
 // linuxCongestion are the algorithms that the stack has, by the names that
 // Linux gives them; the first is the default.
@@ -9,8 +13,12 @@ var linuxCongestion = []string{"cubic", "reno"}
 // newLinux is the profile of a current Linux kernel (6.x).
 func newLinux() *Profile {
 	p := &Profile{
-		Name:       "linux",
-		BindRule:   "linux",
+		Name:     "linux",
+		BindRule: "linux",
+
+		ConnectMulticast: errno.ENETUNREACH, // ip_route_connect refuses both alike
+		ConnectBroadcast: errno.ENETUNREACH,
+
 		Congestion: slices.Clone(linuxCongestion),
 		tunables:   linuxTunables,
 		defaults:   linuxDefaults,

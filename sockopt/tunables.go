@@ -53,6 +53,7 @@ type Tunables struct {
 	PortMin               uint16 // net.ipv4.ip_local_port_range, first value
 	PortMax               uint16 // net.ipv4.ip_local_port_range, second value
 	UnprivilegedPortStart uint16 // net.ipv4.ip_unprivileged_port_start
+	AcceptSourceRoute     bool   // net.ipv4.conf.all.accept_source_route
 	DefaultTTL            uint8  // net.ipv4.ip_default_ttl
 	HopLimit              uint8  // net.ipv6.conf.default.hop_limit
 }

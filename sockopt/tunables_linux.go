@@ -62,6 +62,7 @@ var linuxTunables = []tunableRow{
 		set: func(t *Tunables, v []int64) { t.UnprivilegedPortStart = uint16(v[0]) },
 		get: func(t *Tunables) []int64 { return []int64{int64(t.UnprivilegedPortStart)} },
 	},
+	toggle("net.ipv4.conf.all.accept_source_route", "0", func(t *Tunables) *bool { return &t.AcceptSourceRoute }),
 	octet("net.ipv4.ip_default_ttl", "hops", 1, "64", func(t *Tunables) *uint8 { return &t.DefaultTTL }),
 	octet("net.ipv6.conf.default.hop_limit", "hops", 1, "64", func(t *Tunables) *uint8 { return &t.HopLimit }),
 }

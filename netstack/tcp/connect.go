@@ -10,7 +10,8 @@ import (
 
 // Connect starts a connection to a. A start is EINPROGRESS and the outcome
 // comes as EventConnected or EventError. Other errors: EALREADY, EISCONN,
-// EAFNOSUPPORT, EADDRNOTAVAIL (no port left), EADDRINUSE (the pair of addresses
+// EAFNOSUPPORT, the profile's for
+// broadcast and multicast, EADDRNOTAVAIL (no port left), EADDRINUSE (the pair of addresses
 // is taken), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a
 // failure the socket may connect again.
 func (s *Socket) Connect(a netip.AddrPort) error {
@@ -23,7 +24,7 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	}
 	dst = s.loopbackIfUnspecified(dst)
 	if dst.IsMulticast() {
-		return errno.ENETUNREACH
+		return s.l.profile.ConnectMulticast
 	}
 	src := s.bound
 	if src.IsValid() && !src.IsUnspecified() && src.Is4() != dst.Is4() {

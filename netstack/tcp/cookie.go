@@ -151,7 +151,7 @@ func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled
 		l.counters.SyncookiesFailed++
 		return nil, len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack-1, in.Seq-1)
 	}
-	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	path, err := l.wayBack(rx)
 	if err != nil {
 		return nil, true
 	}

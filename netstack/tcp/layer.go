@@ -140,6 +140,8 @@ func (l *Layer) Input(rx *Rx) {
 		l.pending.byTuple[k].input(rx)
 	case l.waits.byTuple[k] != nil:
 		l.timeWaitInput(l.waits.byTuple[k], rx)
+	case h.SrcPort == 0 || h.DstPort == 0:
+		l.counters.InErrs++ // no program has that port: not worth an answer
 	default:
 		l.listenInput(k, rx, 0)
 	}

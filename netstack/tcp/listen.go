@@ -189,7 +189,7 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 	lst := l.findListener(&k, rx.Dst, rx.Link)
 	switch {
 	case lst == nil:
-		if !l.offered(k, rx, floor) && !l.offerCookie(k, rx) {
+		if rx.IPOptions != nil || !l.offered(k, rx, floor) && !l.offerCookie(k, rx) {
 			l.refuse(rx)
 		}
 		return
@@ -216,7 +216,7 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.counters.ListenDrops++
 		return
 	}
-	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	path, err := l.wayBack(rx)
 	if err != nil || path.Gateway && lst.s.opts.DontRoute {
 		l.counters.ListenDrops++
 		return

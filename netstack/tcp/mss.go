@@ -45,6 +45,9 @@ func (c *conn) ourMSS() uint16 {
 // setMSS computes Eff.snd.MSS of section 3.7.1 (MUST-16).
 func (c *conn) setMSS() {
 	m := min(max(c.peerMSS, leastMSS), mssOf(&c.path))
+	if r := c.path.Route; r != nil {
+		m = max(m-uint16(len(r.Options)), leastMSS) // RFC 9293 section 3.7.1, MUST-16
+	}
 	if s := c.s.opts.MaxSeg; s > 0 {
 		m = min(m, uint16(s))
 	}

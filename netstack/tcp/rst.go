@@ -29,7 +29,7 @@ func (l *Layer) refuse(rx *Rx) {
 	if in.Flags&wire.TCPRst != 0 {
 		return
 	}
-	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	path, err := l.wayBack(rx)
 	if err != nil {
 		return
 	}
