@@ -30,10 +30,11 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	if dsack {
 		c.dsackSeen(h.SACK[0].Right - h.SACK[0].Left)
 	}
+	was := c.caState
 	if seqLT(ack, c.sndUna) {
 		// An old acknowledgement: only its SACK blocks are news.
 		c.lossDetection(0, sacked, false, now)
-		c.endSample(now)
+		c.acknowledged(0, c.endSample(now), was, now)
 		return true
 	}
 	acked := ack - c.sndUna
@@ -46,7 +47,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	}
 	c.lossDetection(acked, sacked, dup, now)
 	c.probeAnswered(dsack, now)
-	c.endSample(now)
+	c.acknowledged(acked, c.endSample(now), was, now)
 	if acked > 0 || sacked > 0 || opened || dup {
 		c.l.markDirty(c)
 	}

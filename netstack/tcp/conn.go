@@ -22,7 +22,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	s.conn = c
 	k := c.key()
 	c.tsOffset = l.tsOffset(&k)
-	c.cc = newCongestion(s.opts.Congestion)
+	c.cc = s.congestionFor(s.opts.Congestion)
 	l.conns[k] = c
 	return c
 }

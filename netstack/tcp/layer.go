@@ -65,6 +65,8 @@ type Layer struct {
 	spareRecords int      // in all of them
 	sample       sampling // of the acknowledgement being looked at
 
+	sig ccSignal // what congestion control is told; see conn.signal
+
 	tx  wire.TCP // the segment being sent
 	iov [][]byte // and its payload
 
@@ -96,7 +98,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 	if err != nil {
 		rule = ports.Linux
 	}
-	profile.Congestion = CongestionNames()
+	profile.Congestion = congestionNames(profile.Congestion)
 	return &Layer{
 		net: net, pool: pool, profile: profile, tun: tun,
 		conns:     make(map[tuple]*conn),

@@ -109,12 +109,6 @@ func (c *conn) quickAckChanged() {
 	}
 }
 
-func (c *conn) switchCongestion() {
-	if c.cc.name() != c.s.opts.Congestion {
-		c.cc = newCongestion(c.s.opts.Congestion)
-	}
-}
-
 func (c *conn) remark() {
 	c.path.TTL, c.path.TOS = pathMarks(&c.s.opts, &c.path)
 	c.path.NoDF = c.path.NoDF || c.s.noDF()

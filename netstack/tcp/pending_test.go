@@ -173,8 +173,8 @@ func TestOfferAccepted(t *testing.T) {
 	if s.State() != StateEstablished || w.events&(EventConnected|EventWritable) != EventConnected|EventWritable || len(o.l.embryos) != 0 {
 		t.Errorf("%v, events %b", s.State(), w.events)
 	}
-	if len(out) != 1 || out[0].len != 5 || s.conn.cc.name() != "reno" || o.l.Counters().PassiveOpens != 1 {
-		t.Errorf("%+v, %s", out, s.conn.cc.name())
+	if len(out) != 1 || out[0].len != 5 || s.conn.cc.info().name != "reno" || o.l.Counters().PassiveOpens != 1 {
+		t.Errorf("%+v, %s", out, s.conn.cc.info().name)
 	}
 	if s.LocalAddr() != netip.MustParseAddrPort("10.0.0.1:80") || s.RemoteAddr() != netip.MustParseAddrPort("10.0.0.2:5000") {
 		t.Error(s.LocalAddr(), s.RemoteAddr())

@@ -123,22 +123,19 @@ func (c *conn) onProgress(acked uint32, now time.Duration) {
 	// duplicate acknowledgements.
 	c.dupBytes -= min(c.dupBytes, acked-min(acked, uint32(c.mss)))
 	if c.caState == caOpen {
-		c.growCwnd(acked, now)
 		return
 	}
 	if seqLEQ(c.recover, c.sndUna) {
 		// RFC 6582 section 3.2 step 3, full acknowledgement: the window is what
 		// the reduction left, as it was never inflated.
+		from := c.caState
 		c.caState, c.dupBytes = caOpen, 0
 		c.flags &^= flagEdgeKnown
+		c.recovered(from, now)
 		return
 	}
 	c.rexmtMark = c.sndNxt
 	c.flags &^= flagProbeOut
-	if c.caState == caLoss {
-		c.flags |= flagCwndLimited
-		c.growCwnd(acked, now) // slow start: RFC 5681 section 3.1
-	}
 }
 
 func (c *conn) onDuplicate() {
@@ -170,8 +167,7 @@ func (c *conn) lossSeen() bool {
 func (c *conn) enterRecovery(now time.Duration) {
 	c.l.counters.FastRetrans++
 	c.beginUndo()
-	c.ssthresh = c.cc.reduce(c.window(), now)
-	c.cwnd = c.ssthresh
+	c.reduceForLoss(now)
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
 	c.caState = caRecovery
 	c.flags &^= flagRTTBusy | flagProbeOut | flagEdgeKnown // the former for Karn
@@ -184,10 +180,8 @@ func (c *conn) enterRecovery(now time.Duration) {
 func (c *conn) enterLoss(now time.Duration) {
 	if c.backoff <= 1 {
 		c.beginUndo()
-		c.ssthresh = c.cc.reduce(c.window(), now) // once for one segment, equation 4
 	}
-	c.cc.timeout()
-	c.cwnd = uint32(c.mss)
+	c.collapseCwnd(now)
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
 	c.caState = caLoss
 	c.dupAcks, c.dupBytes = 0, 0

@@ -24,6 +24,8 @@ type Socket struct {
 	bound netip.Addr   // the address given to Bind; invalid before
 	opts  sockopt.Options
 
+	ccSettings []ccSetting // for the connection to come; see SetCongestionParam
+
 	events   Events // raised, not yet reported
 	domain   uint8
 	queued   bool        // stands in Layer.raised

@@ -107,7 +107,7 @@ type conn struct {
 	dupAcks                  uint8
 
 	// Congestion control and loss recovery, in bytes.
-	cwnd, ssthresh     uint32
+	ccWindow
 	recover            uint32 // recovery ends when this is acknowledged
 	rexmtMark          uint32 // sndNxt when the first hole was retransmitted
 	priorCwnd          uint32 // window and threshold before the last reduction

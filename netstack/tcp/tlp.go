@@ -68,8 +68,8 @@ func (c *conn) probeAnswered(dsack bool, now time.Duration) {
 		if c.flags&flagProbeRexmt != 0 && c.caState == caOpen {
 			// The probe repaired a loss: section 7.4.2 asks for the usual response.
 			c.flags &^= flagProbeRexmt
-			c.ssthresh = c.cc.reduce(c.window(), now)
-			c.cwnd = c.ssthresh
+			c.reduceForLoss(now)
+			c.recovered(caRecovery, now)
 		}
 	case c.caState == caOpen && c.log != nil && c.log.sacked > 0 && c.log.highest(c.sndUna) == c.probeEnd:
 		// The probe arrived, what was sent two round trips before it did not: it

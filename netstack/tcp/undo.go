@@ -28,7 +28,6 @@ func (c *conn) dsackSeen(n uint32) {
 	}
 	c.l.counters.Undos++
 	c.flags &^= flagMayUndo
-	c.cwnd = max(c.cwnd, c.priorCwnd)
-	c.ssthresh = max(c.ssthresh, c.priorSsthresh)
+	c.undoReduction(c.now())
 	c.l.markDirty(c)
 }
