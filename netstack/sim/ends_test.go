@@ -56,6 +56,9 @@ func endAtRandom(t *testing.T, seed uint64) error {
 	}
 	// An orphan may try on for a quarter of an hour, TIME-WAIT lasts a minute.
 	p.w.Run(3*time.Hour, nil)
+	if err := p.w.Broken(); err != nil {
+		return err
+	}
 	for i, h := range []*Host{p.a, p.b} {
 		for s := range h.TCP.Sockets {
 			return fmt.Errorf("host %d: %s is left after cause %d", i, s.State(), what)

@@ -20,14 +20,16 @@ type Host struct {
 	// Tap sees every segment that the host sends or receives, before loss.
 	Tap func(out bool, src, dst netip.Addr, h *wire.TCP, payload []byte)
 
-	addrs  []netip.Addr
-	routes map[netip.Addr]*route // by the peer's address
-	secret [32]byte
-	inbox  []packet
-	rx     tcp.Rx
-	edges  map[edgeKey]*edge
-	// Shrunk counts segments that took back window that was offered before.
-	Shrunk int
+	addrs   []netip.Addr
+	routes  map[netip.Addr]*route // by the peer's address
+	secret  [32]byte
+	inbox   []packet
+	rx      tcp.Rx
+	watches map[watchKey]*watch
+	// Broken is the first rule that the host was seen to break.
+	Broken error
+	// Profile is that of the host's options.
+	Profile *sockopt.Profile
 	// BadSums counts segments that were dropped for their checksum.
 	BadSums int
 	gso     int
@@ -46,7 +48,7 @@ func (w *World) HostWith(set map[string]string, addrs ...string) *Host {
 	if err != nil {
 		panic(err)
 	}
-	h := &Host{W: w, routes: make(map[netip.Addr]*route), edges: make(map[edgeKey]*edge), gso: 65000}
+	h := &Host{W: w, routes: make(map[netip.Addr]*route), watches: make(map[watchKey]*watch), gso: 65000, Profile: profile}
 	for _, a := range addrs {
 		h.addrs = append(h.addrs, netip.MustParseAddr(a))
 	}
@@ -130,7 +132,6 @@ func (h *Host) Route(src, dst netip.Addr, _ int) (tcp.Path, error) {
 // Transmit implements tcp.Network: super-segments are cut here.
 func (h *Host) Transmit(p *tcp.Path, t *wire.TCP, payload [][]byte, gso int) {
 	all := slices.Concat(payload...)
-	h.checkEdge(p, t)
 	if gso <= 0 {
 		gso = max(len(all), 1)
 	}
@@ -155,6 +156,9 @@ func (h *Host) Transmit(p *tcp.Path, t *wire.TCP, payload [][]byte, gso int) {
 func (h *Host) emit(p *tcp.Path, t *wire.TCP, payload []byte) {
 	if h.Tap != nil {
 		h.Tap(true, p.Src, p.Dst, t, payload)
+	}
+	if err := h.watchOut(t, p.Src, p.Dst, len(payload)); err != nil {
+		h.breaks(err)
 	}
 	pk := packet{from: h, src: p.Src, dst: p.Dst, segment: append(t.AppendTo(nil), payload...), tos: p.TOS, ttl: p.TTL, mayFragment: p.NoDF && p.Src.Is4()}
 	if pk.ttl == 0 {
@@ -205,8 +209,17 @@ func (h *Host) take(list []packet) int {
 	if h.Tap != nil {
 		h.Tap(false, h.rx.Src, h.rx.Dst, &h.rx.Header, payload)
 	}
+	h.watchIn(&h.rx.Header, h.rx.Src, h.rx.Dst, len(payload))
 	h.TCP.Input(&h.rx)
 	return n
+}
+
+// breaks notes that the host broke a rule.
+func (h *Host) breaks(err error) {
+	if h.Broken == nil {
+		h.Broken = err
+		h.W.broken = true
+	}
 }
 
 func (h *Host) mergeable() bool { return h.rx.Header.Flags&^(wire.TCPAck|wire.TCPPsh) == 0 }
@@ -238,53 +251,4 @@ func (h *Host) merge(list []packet, first []byte) ([]byte, int) {
 		h.rx.GSOSize = size
 	}
 	return all, n
-}
-
-// edgeKey and edge follow the right edge of each window that the host offers.
-type edgeKey struct {
-	src, dst netip.AddrPort
-}
-
-type edge struct {
-	scale int8
-	right uint32
-	valid bool
-}
-
-// checkEdge counts windows that shrink (RFC 9293 section 3.8.6, SHLD-14).
-func (h *Host) checkEdge(p *tcp.Path, t *wire.TCP) {
-	k := edgeKey{netip.AddrPortFrom(p.Src, t.SrcPort), netip.AddrPortFrom(p.Dst, t.DstPort)}
-	if t.Flags&wire.TCPSyn != 0 {
-		h.edges[k] = &edge{scale: t.WScale}
-		return
-	}
-	e := h.edges[k]
-	if e == nil || t.Flags&wire.TCPRst != 0 || t.Flags&wire.TCPAck == 0 {
-		return
-	}
-	peer := h.peerScale(p, t)
-	shift := e.scale
-	if shift < 0 || peer < 0 {
-		shift = 0
-	}
-	right := t.Ack + uint32(t.Window)<<shift
-	if e.valid && int32(right-e.right) < 0 {
-		h.Shrunk++
-	}
-	if !e.valid || int32(right-e.right) > 0 {
-		e.right, e.valid = right, true
-	}
-}
-
-// peerScale is the window scale of the peer's SYN, if the peer is simulated.
-func (h *Host) peerScale(p *tcp.Path, t *wire.TCP) int8 {
-	peer := h
-	if r := h.routes[p.Dst]; r != nil {
-		peer = r.to
-	}
-	k := edgeKey{netip.AddrPortFrom(p.Dst, t.DstPort), netip.AddrPortFrom(p.Src, t.SrcPort)}
-	if e := peer.edges[k]; e != nil {
-		return e.scale
-	}
-	return -1
 }

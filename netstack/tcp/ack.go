@@ -55,8 +55,11 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 }
 
 // windowUpdate is the SND.WL1, SND.WL2 test; it reports whether SND.WND changed.
+// A segment that acknowledges more than any before is newer than they are, also
+// when it repeats older text: leaving its window aside would move the right edge
+// by what it acknowledges.
 func (c *conn) windowUpdate(h *wire.TCP) bool {
-	if !seqLT(c.sndWl1, h.Seq) && !(c.sndWl1 == h.Seq && seqLEQ(c.sndWl2, h.Ack)) {
+	if !seqLT(c.sndUna, h.Ack) && !seqLT(c.sndWl1, h.Seq) && !(c.sndWl1 == h.Seq && seqLEQ(c.sndWl2, h.Ack)) {
 		return false
 	}
 	wnd := uint32(h.Window) << c.sndScale

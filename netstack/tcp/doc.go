@@ -25,6 +25,7 @@
 //	window.go      windows and their probes                   RFC 9293 §3.8.6, 7323 §2
 //	delack.go      when to acknowledge                        RFC 5681 §4.2
 //	memory.go      what all connections may take
+//	audit.go       what must hold between calls
 //	recovery.go    loss detection and recovery                RFC 5681, 6582, 6675, 3042
 //	sendlog.go     what is in flight, by transmission         RFC 8985 §5.2, 6675
 //	sack.go        selective acknowledgements that arrive     RFC 2018, 2883
