@@ -39,8 +39,20 @@ type Tunables struct {
 	Timestamps         bool // net.ipv4.tcp_timestamps
 	SACK               bool // net.ipv4.tcp_sack
 	AbortOnOverflow    bool // net.ipv4.tcp_abort_on_overflow
+	RFC1337            bool // net.ipv4.tcp_rfc1337: a RST does not end TIME-WAIT
+	StdUrg             bool // net.ipv4.tcp_stdurg: the peer's urgent pointer points at the urgent byte, not behind it
+	InsecureRST        bool // net.tcpcni.insecure_rst: any RST in the window resets, as before RFC 5961
+	InsecureSYN        bool // net.tcpcni.insecure_syn: a SYN in the window resets, as before RFC 5961
+	UserTimeoutOption  bool // net.tcpcni.user_timeout_option: RFC 5482's option is sent and heeded
 	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
 	ModerateRcvbuf     bool // net.ipv4.tcp_moderate_rcvbuf: automatic tuning of the receive buffer
+
+	TCPMem            Triple        // net.ipv4.tcp_mem, pages of 4096 bytes: unused, pressure, the most
+	MaxOrphans        int32         // net.ipv4.tcp_max_orphans
+	MinSndMSS         int32         // net.ipv4.tcp_min_snd_mss, bytes
+	ChallengeAckLimit int32         // net.ipv4.tcp_challenge_ack_limit, a second
+	InvalidRatelimit  time.Duration // net.ipv4.tcp_invalid_ratelimit
+	ISNReseedInterval time.Duration // net.tcpcni.isn_reseed_interval; 0: never
 
 	TwReuse       int32 // net.ipv4.tcp_tw_reuse: 0 off, 1 on, 2 loopback only
 	MaxTwBuckets  int32 // net.ipv4.tcp_max_tw_buckets
@@ -76,7 +88,7 @@ type tunableRow struct {
 
 // short is the name without its directory, which is accepted as well.
 func (r *tunableRow) short() string {
-	return strings.TrimPrefix(strings.TrimPrefix(r.name, "net.ipv4."), "net.core.")
+	return strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(r.name, "net.ipv4."), "net.core."), "net.tcpcni.")
 }
 
 // Tunable describes a tunable of a profile.
@@ -109,7 +121,8 @@ func (p *Profile) TunableTable() []Tunable {
 }
 
 // NewTunables gives the profile's tunables their defaults and then the values
-// of set, by their Linux names with or without "net.ipv4." or "net.core.". The
+// of set, by their Linux names with or without "net.ipv4.",
+// "net.core." or "net.tcpcni.". The
 // profile uses the result from then on. An error names the tunable, the value
 // and what is accepted, and leaves the profile as it was.
 func NewTunables(p *Profile, set map[string]string) (*Tunables, error) {

@@ -36,6 +36,26 @@ var linuxTunables = []tunableRow{
 	toggle("net.ipv4.tcp_slow_start_after_idle", "1", func(t *Tunables) *bool { return &t.SlowStartAfterIdle }),
 	toggle("net.ipv4.tcp_moderate_rcvbuf", "1", func(t *Tunables) *bool { return &t.ModerateRcvbuf }),
 
+	// Linux is alone with 0, which lets a stray RST end TIME-WAIT.
+	toggle("net.ipv4.tcp_rfc1337", "1", func(t *Tunables) *bool { return &t.RFC1337 }),
+	toggle("net.ipv4.tcp_stdurg", "0", func(t *Tunables) *bool { return &t.StdUrg }),
+	toggle("net.tcpcni.insecure_rst", "0", func(t *Tunables) *bool { return &t.InsecureRST }),
+	toggle("net.tcpcni.insecure_syn", "0", func(t *Tunables) *bool { return &t.InsecureSYN }),
+	toggle("net.tcpcni.user_timeout_option", "0", func(t *Tunables) *bool { return &t.UserTimeoutOption }),
+	period("net.tcpcni.isn_reseed_interval", "seconds, 0 never", time.Second, 0, 86400, "0", func(t *Tunables) *time.Duration { return &t.ISNReseedInterval }),
+
+	{
+		name: "net.ipv4.tcp_mem", unit: "pages: unused, pressure, the most", fields: 3, min: 16, max: math.MaxInt32, def: "49152 65536 131072",
+		set: func(t *Tunables, v []int64) { t.TCPMem = Triple{int32(v[0]), int32(v[1]), int32(v[2])} },
+		get: func(t *Tunables) []int64 {
+			return []int64{int64(t.TCPMem.Min), int64(t.TCPMem.Default), int64(t.TCPMem.Max)}
+		},
+	},
+	count("net.ipv4.tcp_max_orphans", "connections", 0, math.MaxInt32, "16384", func(t *Tunables) *int32 { return &t.MaxOrphans }),
+	count("net.ipv4.tcp_min_snd_mss", "bytes", 48, 65535, "48", func(t *Tunables) *int32 { return &t.MinSndMSS }),
+	count("net.ipv4.tcp_challenge_ack_limit", "a second", 1, math.MaxInt32, "1000", func(t *Tunables) *int32 { return &t.ChallengeAckLimit }),
+	period("net.ipv4.tcp_invalid_ratelimit", "milliseconds", time.Millisecond, 0, math.MaxInt32, "500", func(t *Tunables) *time.Duration { return &t.InvalidRatelimit }),
+
 	count("net.ipv4.tcp_tw_reuse", "0 off, 1 on, 2 loopback", 0, 2, "2", func(t *Tunables) *int32 { return &t.TwReuse }),
 	count("net.ipv4.tcp_max_tw_buckets", "connections", 0, math.MaxInt32, "131072", func(t *Tunables) *int32 { return &t.MaxTwBuckets }),
 	count("net.ipv4.tcp_max_syn_backlog", "connections", 0, math.MaxInt32, "2048", func(t *Tunables) *int32 { return &t.MaxSynBacklog }),

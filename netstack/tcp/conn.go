@@ -76,6 +76,9 @@ func (c *conn) established() {
 		c.l.open.note(c.path.Src, c.lport, c.now())
 		c.l.counters.PassiveOpens++
 	}
+	if c.flags&flagActive != 0 {
+		c.flags |= flagUTODue
+	}
 	if c.flags&(flagActive|flagOffered) != 0 {
 		c.s.raise(EventConnected | EventWritable)
 	}
@@ -122,7 +125,7 @@ func (c *conn) orphaned() {
 		// RFC 9293 section 3.6.1, SHLD-3: unread data is lost, say so.
 		c.abort()
 		return
-	case c.l.orphans >= maxOrphans:
+	case c.l.orphans >= int(c.l.tun.MaxOrphans):
 		c.abort()
 		return
 	}
@@ -134,9 +137,6 @@ func (c *conn) orphaned() {
 		c.armFinWait2()
 	}
 }
-
-// maxOrphans bounds the connections that finish without a program.
-const maxOrphans = 16384
 
 // abort sends a RST if the peer knows of the connection, and forgets it: RFC
 // 9293 section 3.10.5.

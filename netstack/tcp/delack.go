@@ -65,6 +65,10 @@ func (c *conn) ackSent() {
 func (c *conn) sendAck() {
 	h := c.header(c.sndNxt, wire.TCPAck)
 	c.stamp(h)
+	if c.flags&flagUTODue != 0 {
+		c.flags &^= flagUTODue
+		c.advertiseUTO(h)
+	}
 	c.stampSACK(h)
 	c.l.counters.PureACKs++
 	c.l.counters.OutSegs++

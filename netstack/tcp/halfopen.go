@@ -33,6 +33,7 @@ type synOptions struct {
 	wscale int8
 	sack   bool
 	ts     bool
+	uto    uint16
 }
 
 // newHalf makes the record of a SYN to a listener, in no table and with no
@@ -45,6 +46,7 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 			mss: in.MSS, wscale: in.WScale,
 			sack: in.SACKPermitted && l.tun.SACK,
 			ts:   in.HasTS && l.tun.Timestamps,
+			uto:  in.UTO,
 		},
 	}
 	o := h.options()
@@ -149,6 +151,9 @@ func (h *halfOpen) sendSynAck() {
 	t.SACKPermitted = h.opts.sack
 	if h.opts.wscale >= 0 {
 		t.WScale = int8(h.rcvScale)
+	}
+	if h.l.tun.UserTimeoutOption {
+		t.UTO = utoOption(h.options().UserTimeout)
 	}
 	h.l.counters.OutSegs++
 	h.l.net.Transmit(&h.path, t, nil, 0)
@@ -265,6 +270,6 @@ func (h *halfOpen) fill(c *conn) {
 	c.advMSS = h.advMSS()
 	c.rcvScale = h.rcvScale
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
-		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack}
+		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack, UTO: h.opts.uto}
 	c.peerSYN(&in, c.now())
 }

@@ -33,6 +33,7 @@ func (c *conn) peerSYN(h *wire.TCP, now time.Duration) {
 	if h.SACKPermitted && c.l.tun.SACK {
 		c.flags |= flagSACK
 	}
+	c.heedUTO(h.UTO)
 	c.setMSS()
 }
 
@@ -82,6 +83,7 @@ func (c *conn) synOptions(h *wire.TCP) {
 			h.TSEcr = c.tsRecent
 		}
 	}
+	c.advertiseUTO(h)
 }
 
 // crossedSynInput is a SYN or SYN-ACK in SYN-RECEIVED after a simultaneous

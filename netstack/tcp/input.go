@@ -34,10 +34,16 @@ func (c *conn) input(rx *Rx) {
 		return
 	}
 	// Fourth: check the SYN bit. RFC 5961 section 4.2: whatever its sequence
-	// number, it is answered by a challenge.
+	// number, it is answered by a challenge, unless the tunable insecure_syn asks
+	// for the rule of RFC 793: one in the window is an error.
 	if h.Flags&wire.TCPSyn != 0 {
 		if c.state == StateSynReceived {
 			c.crossedSynInput(h)
+			return
+		}
+		if c.l.tun.InsecureSYN {
+			c.sendReset()
+			c.reset()
 			return
 		}
 		c.challenge()
@@ -48,6 +54,9 @@ func (c *conn) input(rx *Rx) {
 		return
 	}
 	c.lastRecv = now
+	if h.UTO != 0 {
+		c.heedUTO(h.UTO)
+	}
 	if c.state == StateSynReceived && !c.synReceivedAck(h, now) {
 		return
 	}

@@ -108,7 +108,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 		shared:    make(map[sharedKey]*sharedClaim),
 		ports:     ports.NewTable(rule),
 		pending:   pendingTable{byTuple: make(map[tuple]*Pending)},
-		memory:    memoryLimits{softMemory, hardMemory},
+		memory:    limitsOf(tun),
 	}
 }
 

@@ -7,7 +7,7 @@ const (
 	ipv4TCPHeaders = 20 + 20
 	ipv6TCPHeaders = 40 + 20
 	tsOptionLen    = 12
-	leastMSS       = 48 // below it a peer only wastes our work: Linux's tcp_min_snd_mss
+	leastMSS       = 48 // the least path and cookie
 	leastMTU4      = 552
 	leastMTU6      = 1280
 )
@@ -44,7 +44,7 @@ func (c *conn) ourMSS() uint16 {
 
 // setMSS computes Eff.snd.MSS of section 3.7.1 (MUST-16).
 func (c *conn) setMSS() {
-	m := min(max(c.peerMSS, leastMSS), mssOf(&c.path))
+	m := min(max(c.peerMSS, uint16(c.l.tun.MinSndMSS)), mssOf(&c.path))
 	if r := c.path.Route; r != nil {
 		m = max(m-uint16(len(r.Options)), leastMSS) // RFC 9293 section 3.7.1, MUST-16
 	}

@@ -64,6 +64,7 @@ var changes = map[sockopt.ID]func(*conn){
 	},
 	sockopt.QuickAck:    (*conn).quickAckChanged,
 	sockopt.MaxSeg:      (*conn).setMSS,
+	sockopt.UserTimeout: (*conn).utoChanged,
 	sockopt.Congestion:  (*conn).switchCongestion,
 	sockopt.TOS:         (*conn).remark,
 	sockopt.TClass:      (*conn).remark,

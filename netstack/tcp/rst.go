@@ -65,9 +65,10 @@ func (c *conn) refuseAck(h *wire.TCP) {
 
 // resetInput is the second step of section 3.10.7.4 with RFC 5961 section 3.2:
 // only a RST at exactly RCV.NXT is believed, any other in the window is
-// answered by a challenge.
+// answered by a challenge, unless the tunable insecure_rst asks for the rule of
+// RFC 793.
 func (c *conn) resetInput(h *wire.TCP) {
-	if h.Seq != c.rcvNxt {
+	if h.Seq != c.rcvNxt && !c.l.tun.InsecureRST {
 		c.challenge()
 		return
 	}
@@ -100,14 +101,12 @@ type challengeLimit struct {
 	left  uint32
 }
 
-// challengesPerSecond is the mean bound, as Linux has it.
-const challengesPerSecond = 1000
-
 func (l *Layer) mayChallenge() bool {
 	now := l.net.Now()
 	if now >= l.challenges.until {
 		l.challenges.until = now + time.Second
-		l.challenges.left = challengesPerSecond/2 + l.net.Rand32()%challengesPerSecond
+		mean := uint32(l.tun.ChallengeAckLimit)
+		l.challenges.left = mean/2 + l.net.Rand32()%(mean+1)
 	}
 	if l.challenges.left == 0 {
 		return false
@@ -115,10 +114,6 @@ func (l *Layer) mayChallenge() bool {
 	l.challenges.left--
 	return true
 }
-
-// oowInterval is how often one connection answers unacceptable segments that
-// carry no text, so that two confused peers cannot keep each other busy.
-const oowInterval = 500 * time.Millisecond
 
 // challenge sends an acknowledgement that makes an honest peer show itself.
 func (c *conn) challenge() {
@@ -129,9 +124,11 @@ func (c *conn) challenge() {
 	c.ackNow()
 }
 
+// mayAnswer bounds how often one connection answers unacceptable segments that
+// carry no text, so that two confused peers cannot keep each other busy.
 func (c *conn) mayAnswer() bool {
 	r, now := c.cold(), c.now()
-	if r.oowOnce && now-r.lastOow < oowInterval {
+	if r.oowOnce && now-r.lastOow < c.l.tun.InvalidRatelimit {
 		return false
 	}
 	r.oowOnce, r.lastOow = true, now

@@ -133,7 +133,7 @@ func (c *conn) givesUp(now time.Duration) bool {
 
 // expired applies TCP_USER_TIMEOUT, which replaces the limit by count.
 func (c *conn) expired(now time.Duration, byCount bool) bool {
-	if u := c.s.opts.UserTimeout; u > 0 {
+	if u := c.userTimeout(); u > 0 {
 		return now-c.failingSince >= u
 	}
 	return byCount

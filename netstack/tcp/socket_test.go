@@ -3,6 +3,7 @@ package tcp
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -255,5 +256,23 @@ func TestReassemblyIsBounded(t *testing.T) {
 	s.s.Abort()
 	if s.n.pool.InUse() != 0 || s.l.oooBytes != 0 {
 		t.Errorf("%d bytes left", s.n.pool.InUse())
+	}
+}
+
+// TestISNReseed: RFC 6528 section 3, with the tunable isn_reseed_interval the
+// function's secret does not last.
+func TestISNReseed(t *testing.T) {
+	isns := func(set map[string]string) (early, late uint32) {
+		s := newScript(t, set)
+		k := makeTuple(testLocal, testRemote, 1000, 2000)
+		early = s.l.isn(&k)
+		s.n.now += time.Hour
+		return early, s.l.isn(&k) - uint32(time.Hour/isnTick)
+	}
+	if early, late := isns(nil); early != late {
+		t.Errorf("without a reseed the hash went from %d to %d", early, late)
+	}
+	if early, late := isns(map[string]string{"isn_reseed_interval": "1800"}); early == late {
+		t.Error("the hash is the same after two intervals")
 	}
 }

@@ -44,6 +44,7 @@ const (
 	flagEdgeKnown                         // all holes below probeEnd are lost
 	flagDraining                          // drain is on the stack
 	flagOffered                           // opened by Pending.Accept
+	flagUTODue                            // the next acknowledgement carries the user timeout
 )
 
 // Timers of one connection.
@@ -145,6 +146,7 @@ type rare struct {
 	finAhead     bool
 	softErr      errno.Errno
 	keepProbes   uint8
+	peerUTO      time.Duration // what the peer's option made of the user timeout; 0: none
 	lastOow      time.Duration // last answer to an unacceptable segment
 	oowOnce      bool
 	dsack        seqRange // received twice: RFC 2883

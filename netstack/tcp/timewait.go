@@ -127,7 +127,11 @@ func (l *Layer) mayReuse(w *timeWait) bool {
 func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 	h := &rx.Header
 	if h.Flags&wire.TCPRst != 0 {
-		return // RFC 1337 section 3, fix 1
+		// RFC 1337 section 3, fix 1: ignored.
+		if !l.tun.RFC1337 && h.Seq == w.rcvNxt {
+			l.dropTimeWait(w)
+		}
+		return
 	}
 	old := w.ts && h.HasTS && seqLT(h.TSVal, w.tsRecent)
 	if h.Flags&(wire.TCPSyn|wire.TCPAck) == wire.TCPSyn && !old {
@@ -168,7 +172,7 @@ func (l *Layer) takeOver(w *timeWait, rx *Rx) bool {
 // that two ends cannot keep each other busy.
 func (l *Layer) answerTimeWait(w *timeWait) {
 	now := l.net.Now()
-	if w.lastAnswer != 0 && now-w.lastAnswer < oowInterval {
+	if w.lastAnswer != 0 && now-w.lastAnswer < l.tun.InvalidRatelimit {
 		return
 	}
 	w.lastAnswer = now

@@ -54,6 +54,12 @@ const MaxSACKBlocks = 4
 // MaxWScale is the largest shift that RFC 7323 section 2.3 allows.
 const MaxWScale = 14
 
+// The user timeout option: RFC 5482 section 3.
+const (
+	UTOMinutes = 1 << 15 // the value counts minutes, not seconds
+	MaxUTO     = UTOMinutes - 1
+)
+
 // SACKBlock is one received island: Left is its first sequence number, Right
 // the one after its last (RFC 2018 section 3).
 type SACKBlock struct{ Left, Right uint32 }
@@ -69,7 +75,8 @@ type TCP struct {
 	MSS              uint16 // maximum segment size in bytes, 0 without the option; emitted in SYNs only
 	SACKPermitted    bool   // emitted in SYNs only
 	HasTS            bool
-	NSACK            uint8 // valid entries of SACK
+	NSACK            uint8  // valid entries of SACK
+	UTO              uint16 // RFC 5482: user timeout with its granularity bit, 0 without the option
 	TSVal, TSEcr     uint32
 	SACK             [MaxSACKBlocks]SACKBlock
 }
@@ -89,6 +96,7 @@ const (
 	optSACKPerm  = 4
 	optSACK      = 5
 	optTimestamp = 8
+	optUTO       = 28
 )
 
 // ParseTCP reads the header of segment b into h and returns the payload, which
@@ -165,6 +173,8 @@ func (h *TCP) option(kind byte, v []byte) {
 	case kind == optTimestamp && len(v) == 8:
 		h.HasTS = true
 		h.TSVal, h.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
+	case kind == optUTO && len(v) == 2:
+		h.UTO = binary.BigEndian.Uint16(v)
 	case kind == optSACK && len(v) > 0 && len(v)%8 == 0 && !syn:
 		h.NSACK = 0
 		for ; len(v) >= 8 && h.NSACK < MaxSACKBlocks; v = v[8:] {
@@ -190,6 +200,9 @@ func (h *TCP) HeaderLen() int {
 	}
 	if h.HasTS {
 		n += 12
+	}
+	if h.UTO != 0 {
+		n += 4
 	}
 	if k := h.sackRoom(n); k > 0 {
 		n += 4 + 8*k
@@ -229,6 +242,9 @@ func (h *TCP) AppendTo(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, pad<<16|optTimestamp<<8|10)
 		b = binary.BigEndian.AppendUint32(b, h.TSVal)
 		b = binary.BigEndian.AppendUint32(b, h.TSEcr)
+	}
+	if h.UTO != 0 {
+		b = binary.BigEndian.AppendUint32(b, optUTO<<24|4<<16|uint32(h.UTO))
 	}
 	if k := h.sackRoom(len(b) - start); k > 0 {
 		b = append(b, optNop, optNop, optSACK, byte(2+8*k))
