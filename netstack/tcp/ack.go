@@ -77,12 +77,12 @@ func (c *conn) windowUpdate(h *wire.TCP) bool {
 
 // advanceUna takes what ack newly acknowledges off the queue.
 func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
-	c.measure(ack, h, now)
 	c.bytesAcked += uint64(ack - c.sndUna)
 	c.sndUna = ack
 	c.backoff, c.failingSince = 0, 0
 	c.sq.trim(c.l.pool, seqMin(ack, c.sq.end))
 	c.logAcked(now)
+	c.measure(ack, h, now)
 	if c.rare != nil {
 		c.rare.softErr = 0
 	}
@@ -101,22 +101,44 @@ func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
 	c.wakeWriter()
 }
 
-// measure takes a round-trip sample: of the timed segment, which is exact, or
-// from the echoed timestamp when segments were retransmitted (RFC 7323 section
-// 4; RFC 6298 section 3 forbids the former then).
+// measure takes a round-trip sample, once in a round trip as RFC 6298 section 2
+// assumes: of the first segment that ack newly acknowledges, or from the echoed
+// timestamp when segments were retransmitted (RFC 7323 section 4; RFC 6298
+// section 3 forbids the former then).
 func (c *conn) measure(ack uint32, h *wire.TCP, now time.Duration) {
-	if c.flags&flagRTTBusy != 0 {
-		if seqLEQ(c.rttSeq, ack) {
-			c.flags &^= flagRTTBusy
-			c.rttSample(now - c.rttAt)
-		}
+	if !seqLT(c.rttSeq, ack) {
 		return
 	}
-	if (c.caState != caOpen || c.srtt == 0) && c.flags&flagTS != 0 && h.HasTS && h.TSEcr != 0 {
-		if ms := int32(c.tsNow(now) - h.TSEcr); ms >= 0 && ms < 1<<20 {
-			c.rttSample(time.Duration(ms) * time.Millisecond)
-		}
+	s := &c.l.sample
+	switch {
+	case s.firstAcked != 0 && !s.rexmtAcked:
+		c.rttSample(now - s.firstAcked)
+	case !c.measureEcho(h, now):
+		return
 	}
+	c.rttSeq = c.sndNxt
+}
+
+// measureSYN takes the sample of the handshake.
+func (c *conn) measureSYN(h *wire.TCP, now time.Duration) {
+	if c.flags&flagSynTimed == 0 {
+		c.measureEcho(h, now)
+		return
+	}
+	c.flags &^= flagSynTimed
+	c.rttSample(now - c.lastSend)
+}
+
+func (c *conn) measureEcho(h *wire.TCP, now time.Duration) bool {
+	if c.flags&flagTS == 0 || !h.HasTS || h.TSEcr == 0 {
+		return false
+	}
+	ms := int32(c.tsNow(now) - h.TSEcr)
+	if ms < 0 || ms >= 1<<20 {
+		return false
+	}
+	c.rttSample(time.Duration(ms) * time.Millisecond)
+	return true
 }
 
 // finAckedInput moves the state once our FIN is acknowledged. It returns false

@@ -23,6 +23,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	k := c.key()
 	c.tsOffset = l.tsOffset(&k)
 	c.cc = s.congestionFor(s.opts.Congestion)
+	c.block = &stackBlocks[0]
 	l.conns[k] = c
 	return c
 }
@@ -61,7 +62,8 @@ func (c *conn) established() {
 	c.flags |= flagEstablished
 	c.enter()
 	c.timers[timerRexmt] = 0
-	c.backoff, c.failingSince = 0, 0
+	c.backoff, c.failingSince, c.lastSend = 0, 0, 0
+	c.rttSeq = c.iss
 	if c.srtt == 0 && c.flags&flagSynTimeout != 0 {
 		c.rto = synFallbackRTO // RFC 6298 section 5.7
 	}
@@ -217,6 +219,7 @@ var timerActions = [numTimers]func(*conn, time.Duration){
 	timerDelack: (*conn).delackTimeout,
 	timerKeep:   (*conn).keepTimeout,
 	timerLinger: (*conn).lingerTimeout,
+	timerPace:   (*conn).paceTimeout,
 }
 
 func (c *conn) runTimers(now time.Duration) time.Duration {

@@ -51,8 +51,8 @@ func (c *conn) flushHandshake() {
 	h := c.header(c.iss, flags)
 	c.synOptions(h)
 	if first {
-		c.rttAt, c.rttSeq = c.now(), c.iss+1
-		c.flags |= flagRTTBusy
+		c.lastSend = c.now()
+		c.flags |= flagSynTimed
 	}
 	c.sndNxt = c.iss + 1
 	c.flags &^= flagAckNow | flagSynDue
@@ -97,7 +97,7 @@ func (c *conn) crossedSynInput(h *wire.TCP) {
 		now := c.now()
 		c.sndWnd = uint32(h.Window)
 		c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
-		c.measure(h.Ack, h, now)
+		c.measureSYN(h, now)
 		c.sndUna = h.Ack
 		c.lastRecv = now
 		c.established()

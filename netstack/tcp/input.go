@@ -212,7 +212,7 @@ func (c *conn) synReceivedAck(h *wire.TCP, now time.Duration) bool {
 	}
 	c.sndWnd = uint32(h.Window) << c.sndScale
 	c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
-	c.measure(h.Ack, h, now)
+	c.measureSYN(h, now)
 	c.sndUna = h.Ack
 	c.established()
 	return true
@@ -242,11 +242,11 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 		c.state = StateSynReceived
 		c.flags |= flagSynDue // again, with an acknowledgement
 		c.backoff = 0
-		c.flags &^= flagRTTBusy
+		c.flags &^= flagSynTimed
 		c.l.markDirty(c)
 		return
 	}
-	c.measure(h.Ack, h, now)
+	c.measureSYN(h, now)
 	c.sndUna = h.Ack
 	c.sndWl1, c.sndWl2 = h.Seq, h.Ack
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN: RFC 7323 section 2.2

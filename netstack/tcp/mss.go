@@ -84,7 +84,7 @@ func (c *conn) newPathMTU(mtu int) {
 		return // the SYN fits any path
 	}
 	c.caState = caLoss
-	c.recover, c.dupBytes = c.sndNxt, 0
+	c.recover, c.log.dups = c.sndNxt, 0
 	c.markBelow(c.sndNxt, true)
 	c.l.markDirty(c)
 }

@@ -48,7 +48,7 @@ func (c *conn) retransmit() {
 	mss := uint32(c.mss)
 	for c.log != nil {
 		left, right, ok := c.log.firstLost()
-		if !ok {
+		if !ok || !c.mayDepart(c.now()) {
 			return
 		}
 		// The first one goes whatever the pipe: RFC 6582 section 3.2 step 2, RFC
@@ -77,7 +77,11 @@ func (c *conn) burst() uint32 {
 	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 {
 		return mss
 	}
-	return uint32(c.path.GSOMax) / mss * mss
+	n := uint32(c.path.GSOMax)
+	if rate := c.paceRate(); rate != 0 {
+		n = min(n, max(c.paceBurst(rate), mss))
+	}
+	return n / mss * mss
 }
 
 // resend transmits [seq, seq+n) again; the last number may be the FIN's.
@@ -88,6 +92,7 @@ func (c *conn) resend(seq, n uint32) {
 	}
 	segs := (n + uint32(c.mss) - 1) / uint32(c.mss)
 	c.logResent(seq, end, c.now())
+	c.departed(n, c.now())
 	c.l.counters.RetransSegs += uint64(max(segs, 1))
 	c.cold().retrans += max(segs, 1)
 	c.retransmitted(n)
@@ -99,7 +104,7 @@ func (c *conn) sendNew(now time.Duration) {
 	c.flags &^= flagCwndLimited
 	for {
 		n, fin := c.sendable()
-		if n == 0 && !fin {
+		if n == 0 && !fin || n > 0 && !c.mayDepart(now) {
 			break
 		}
 		c.sendPiece(n, fin, now)
@@ -113,10 +118,6 @@ func (c *conn) sendNew(now time.Duration) {
 // sendPiece sends the next n bytes that were never sent, and the FIN if fin.
 func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 	seq := c.sndNxt
-	if c.flags&flagRTTBusy == 0 && c.caState == caOpen {
-		c.flags |= flagRTTBusy
-		c.rttAt, c.rttSeq = now, seq+1
-	}
 	c.sndNxt += n
 	if fin {
 		c.sndNxt++
@@ -127,6 +128,7 @@ func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 		c.sndSml = c.sndNxt
 	}
 	c.logSent(seq, (n+uint32(c.mss)-1)/uint32(c.mss), now)
+	c.departed(n, now)
 	if c.unacked > 0 {
 		c.flags |= flagPingPong // the acknowledgement rides on an answer
 	}

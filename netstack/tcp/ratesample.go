@@ -45,6 +45,8 @@ type sampling struct {
 	sentAt, deliveredAt     time.Duration // of the newest segment: when it was sent, C.delivered_time then
 	sendElapsed, ackElapsed time.Duration
 	rexmt                   bool
+	firstAcked              time.Duration // when the first segment was sent that is acknowledged in order
+	rexmtAcked              bool          // one of those was sent more than once
 	priorLost               uint64
 	lostBefore              uint64 // C.lost before this acknowledgement
 }

@@ -22,10 +22,13 @@ const (
 
 // sackedBytes is what left the network without being acknowledged in order.
 func (c *conn) sackedBytes() uint32 {
-	if c.log != nil && c.flags&flagSACK != 0 {
+	switch {
+	case c.log == nil:
+		return 0
+	case c.flags&flagSACK != 0:
 		return c.log.sacked
 	}
-	return c.dupBytes
+	return c.log.dups
 }
 
 // lostEdge is the sequence number under which what is not acknowledged counts
@@ -66,6 +69,22 @@ func (c *conn) markLost(i int) {
 	b := c.log
 	c.lostBytes += uint64(b.at(i).len())
 	b.setLost(i)
+	if c.cc.info().wantsLost {
+		c.tellLost(b.at(i))
+	}
+}
+
+// tellLost hands what is known of a lost transmission to the algorithm: the
+// sample of draft-ietf-ccwg-bbr section 5.5.10.2, BBRHandleLostPacket.
+func (c *conn) tellLost(r *txRecord) {
+	s := c.signal(c.now())
+	s.rate = rateSample{
+		priorDelivered: r.delivered, delivered: c.delivered - r.delivered, lost: c.lostBytes - r.lost,
+		priorInFlight: r.inFlight, appLimited: r.flags&recApp != 0,
+		newlyLost: r.len(), inFlight: c.pipe(),
+	}
+	c.cc.lost(&c.ccWindow, s)
+	c.clampCwnd()
 }
 
 // markBelow takes for lost what lies below edge and is in the network, also
@@ -121,7 +140,9 @@ func (c *conn) onProgress(acked uint32, now time.Duration) {
 	c.dupAcks = 0
 	// The first segment acknowledged was the hole; the rest had been counted by
 	// duplicate acknowledgements.
-	c.dupBytes -= min(c.dupBytes, acked-min(acked, uint32(c.mss)))
+	if c.log != nil {
+		c.log.dups -= min(c.log.dups, acked-min(acked, uint32(c.mss)))
+	}
 	if c.caState == caOpen {
 		return
 	}
@@ -129,7 +150,10 @@ func (c *conn) onProgress(acked uint32, now time.Duration) {
 		// RFC 6582 section 3.2 step 3, full acknowledgement: the window is what
 		// the reduction left, as it was never inflated.
 		from := c.caState
-		c.caState, c.dupBytes = caOpen, 0
+		c.caState = caOpen
+		if c.log != nil {
+			c.log.dups = 0
+		}
 		c.flags &^= flagEdgeKnown
 		c.recovered(from, now)
 		return
@@ -145,7 +169,7 @@ func (c *conn) onDuplicate() {
 	if c.flags&flagSACK == 0 {
 		// At least one outstanding segment, the hole, did not arrive.
 		out := c.sndNxt - c.sndUna
-		c.dupBytes = min(c.dupBytes+uint32(c.mss), out-min(out, uint32(c.mss)))
+		c.log.dups = min(c.log.dups+uint32(c.mss), out-min(out, uint32(c.mss)))
 	}
 }
 
@@ -170,7 +194,7 @@ func (c *conn) enterRecovery(now time.Duration) {
 	c.reduceForLoss(now)
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
 	c.caState = caRecovery
-	c.flags &^= flagRTTBusy | flagProbeOut | flagEdgeKnown // the former for Karn
+	c.flags &^= flagProbeOut | flagEdgeKnown
 	c.markBelow(c.lostEdge(), true)
 	c.l.markDirty(c)
 }
@@ -184,12 +208,13 @@ func (c *conn) enterLoss(now time.Duration) {
 	c.collapseCwnd(now)
 	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
 	c.caState = caLoss
-	c.dupAcks, c.dupBytes = 0, 0
-	c.flags &^= flagRTTBusy | flagProbeOut | flagEdgeKnown
+	c.dupAcks = 0
+	c.flags &^= flagProbeOut | flagEdgeKnown
 	b := c.log
 	if b == nil {
 		return
 	}
+	b.dups = 0
 	// RFC 2018 section 8: a peer that holds the byte at SND.UNA would have
 	// acknowledged it; it has reneged.
 	if b.sacked > 0 && (c.backoff > 2 || b.at(0).flags&recSacked != 0) {

@@ -88,7 +88,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 		c.flags |= flagSynTimeout
 		c.rto = max(c.rto, initialRTO)
 		c.flags |= flagSynDue
-		c.flags &^= flagRTTBusy
+		c.flags &^= flagSynTimed
 		c.l.markDirty(c)
 		c.armRexmt()
 		return

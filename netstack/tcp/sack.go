@@ -123,6 +123,11 @@ func (c *conn) logAcked(now time.Duration) {
 		}
 		if r.flags&recSacked == 0 {
 			c.deliver(r, r.len(), now)
+			s := &c.l.sample
+			if s.firstAcked == 0 {
+				s.firstAcked = r.sentAt
+			}
+			s.rexmtAcked = s.rexmtAcked || r.flags&recRexmt != 0
 		}
 		b.pop()
 	}

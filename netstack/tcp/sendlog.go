@@ -65,6 +65,7 @@ type sendLog struct {
 
 	sacked, lost uint32 // bytes in that state
 	sackedSegs   uint32
+	dups         uint32 // without SACK: bytes that duplicate acknowledgements stand for
 	lostFrom     uint32 // nothing below is lost
 
 	firstSent   time.Duration // C.first_send_time

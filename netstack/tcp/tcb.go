@@ -26,7 +26,7 @@ const (
 	flagReadShut                          // the owner discards input
 	flagPingPong                          // the exchange is interactive: acknowledgements wait for an answer
 	flagCwndLimited                       // the congestion window held output back
-	flagRTTBusy                           // rttSeq is being timed
+	flagSynTimed                          // our SYN is being timed, from lastSend on
 	flagSmallOut                          // sndSml is valid: a small segment was sent
 	flagUrgRcv                            // rcvUp is valid
 	flagUrgSnd                            // sndUp is valid
@@ -53,6 +53,7 @@ const (
 	timerDelack        // delayed acknowledgement
 	timerKeep          // keep-alive
 	timerLinger        // FIN-WAIT-2 of an orphan
+	timerPace          // the next paced transmission
 	numTimers
 )
 
@@ -60,12 +61,13 @@ const (
 // have smaller records. Tens of thousands may idle, so everything that an idle
 // connection does without hangs behind a pointer.
 type conn struct {
-	l    *Layer
-	s    *Socket
-	cc   congestion
-	ooo  *reassembly // nil until a segment arrives out of order
-	log  *sendLog    // nil while nothing is in flight
-	rare *rare       // nil until something unusual happens
+	l     *Layer
+	s     *Socket
+	cc    congestion
+	block *stackBlock
+	ooo   *reassembly // nil until a segment arrives out of order
+	log   *sendLog    // nil while nothing is in flight
+	rare  *rare       // nil until something unusual happens
 
 	path         Path
 	lport, rport uint16
@@ -102,10 +104,10 @@ type conn struct {
 	quickAck uint8  // acknowledgements still to be sent at once
 
 	// RFC 6298.
-	srtt, rttvar, rto, rttAt time.Duration
-	rttSeq                   uint32
-	backoff                  uint8 // consecutive timeouts
-	dupAcks                  uint8
+	srtt, rttvar, rto time.Duration
+	rttSeq            uint32 // the next sample is of what was sent beyond
+	backoff           uint8  // consecutive timeouts
+	dupAcks           uint8
 
 	// Congestion control and loss recovery, in bytes.
 	ccWindow
@@ -115,10 +117,10 @@ type conn struct {
 	priorSsthresh      uint32
 	undoBytes          uint32 // retransmitted since, not reported as needless
 	probeEnd           uint32 // sndNxt after the tail loss probe
-	dupBytes           uint32 // without SACK: bytes that duplicate acknowledgements stand for
 	lastSend, lastRecv time.Duration
 	failingSince       time.Duration // first of the present run of timeouts
 	rtoAt              time.Duration // when the retransmission timer would expire
+	departAt           time.Duration // earliest instant of the next paced transmission
 
 	// Of draft-ietf-ccwg-bbr section 4.1.2, in bytes.
 	delivered  uint64        // C.delivered

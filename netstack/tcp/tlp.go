@@ -46,7 +46,6 @@ func (c *conn) sendTailProbe(now time.Duration) {
 		c.sendPiece(n, n == unsent && c.flags&flagFinQueued != 0, now)
 	default:
 		c.flags |= flagProbeRexmt
-		c.flags &^= flagRTTBusy // Karn
 		n := min(mss, c.sndNxt-c.sndUna)
 		c.resend(c.sndNxt-n, n)
 	}
