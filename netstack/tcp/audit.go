@@ -30,8 +30,8 @@ func (l *Layer) Audit() error {
 		}
 	}
 	switch {
-	case ahead != l.oooBytes:
-		return fmt.Errorf("reassembly queues hold %d bytes, %d are counted", ahead, l.oooBytes)
+	case ahead != l.ooo.bytes:
+		return fmt.Errorf("reassembly queues hold %d bytes, %d are counted", ahead, l.ooo.bytes)
 	case held+ahead > l.pool.InUse():
 		return fmt.Errorf("queues hold %d bytes, the pool has given out %d", held+ahead, l.pool.InUse())
 	case orphans != l.orphans:

@@ -59,8 +59,8 @@ func runConversation(t *testing.T, in []byte) {
 		c.Close()
 	}
 	s.pass(2 * time.Hour)
-	if n := s.n.pool.InUse(); n != 0 || len(s.l.conns) != 0 || len(s.l.half) != 0 || s.l.oooBytes != 0 || s.l.orphans != 0 {
-		t.Fatalf("left: %d bytes, %d connections, %d half-open, %d bytes ahead, %d orphans", n, len(s.l.conns), len(s.l.half), s.l.oooBytes, s.l.orphans)
+	if n := s.n.pool.InUse(); n != 0 || len(s.l.conns) != 0 || len(s.l.half) != 0 || s.l.ooo.bytes != 0 || s.l.orphans != 0 {
+		t.Fatalf("left: %d bytes, %d connections, %d half-open, %d bytes ahead, %d orphans", n, len(s.l.conns), len(s.l.half), s.l.ooo.bytes, s.l.orphans)
 	}
 	if len(s.l.timers) != 0 || len(s.l.waits.byTuple) != 0 || len(s.l.shared) != 0 {
 		t.Fatalf("left: %d timers, %d in TIME-WAIT, %d shared ports", len(s.l.timers), len(s.l.waits.byTuple), len(s.l.shared))

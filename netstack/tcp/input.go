@@ -136,9 +136,11 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 	c.observeMSS(len(p), rx.GSOSize)
 	if len(p) > 0 {
 		if !c.direct() && c.flags&flagReadShut == 0 && c.l.exhausted() {
-			c.l.counters.MemoryDrops++
-			c.ackNow()
-			return
+			if c.l.prune(); c.l.exhausted() {
+				c.l.counters.MemoryDrops++
+				c.ackNow()
+				return
+			}
 		}
 		c.take(p)
 		if c.state == StateClosed {

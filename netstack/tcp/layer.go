@@ -57,8 +57,8 @@ type Layer struct {
 	last    *conn
 
 	memory     memoryLimits
-	oooBytes   int // memory of all reassembly queues
-	orphans    int // connections whose program is gone
+	ooo        oooList // what arrived ahead of its turn
+	orphans    int     // connections whose program is gone
 	challenges challengeLimit
 
 	spareLogs    []*sendLog
@@ -82,6 +82,7 @@ type Counters struct {
 	ListenDrops, ListenOverflows                         uint64
 	SyncookiesSent, SyncookiesRecv, SyncookiesFailed     uint64
 	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops    uint64
+	OOOPruned                                            uint64 // reassembly queues given up for want of memory
 	Timeouts, FastRetrans, LostRetransmits               uint64
 	DelayedACKs, PureACKs, TailProbes, Undos             uint64
 

@@ -336,7 +336,7 @@ func (s *script) end() {
 	}
 	s.pass(2 * time.Hour)
 	for what, n := range map[string]int{
-		"bytes of memory": s.n.pool.InUse(), "bytes out of order": s.l.oooBytes, "connections": len(s.l.conns),
+		"bytes of memory": s.n.pool.InUse(), "bytes out of order": s.l.ooo.bytes, "connections": len(s.l.conns),
 		"half-open": len(s.l.half), "in TIME-WAIT": len(s.l.waits.byTuple), "orphans": s.l.orphans,
 		"timers": len(s.l.timers), "shared ports": len(s.l.shared),
 	} {

@@ -266,7 +266,7 @@ var verbs = map[string]func(s *script, args []string){
 		s.check(args[0], args[1], s.member(&s.l.counters, args[0]))
 	},
 	"pool": func(s *script, args []string) { s.check("bytes of the pool", args[0], s.n.pool.InUse()) },
-	"ooo":  func(s *script, args []string) { s.check("bytes out of order", args[0], s.l.oooBytes) },
+	"ooo":  func(s *script, args []string) { s.check("bytes out of order", args[0], s.l.ooo.bytes) },
 	"event": func(s *script, args []string) {
 		s.l.Flush()
 		var want Events

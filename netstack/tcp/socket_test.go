@@ -247,14 +247,14 @@ func TestReassemblyIsBounded(t *testing.T) {
 		rx.Header = wire.TCP{SrcPort: s.rport, DstPort: s.lport, Seq: peerISS + 3 + uint32(i)*2, Ack: s.iss + 1, Flags: wire.TCPAck, Window: 1000, WScale: -1}
 		s.l.Input(rx)
 	}
-	if held := s.n.pool.InUse(); held > 1<<20 || held != s.l.oooBytes {
-		t.Errorf("%d bytes held for 30,000 stray ones, %d counted", held, s.l.oooBytes)
+	if held := s.n.pool.InUse(); held > 1<<20 || held != s.l.ooo.bytes {
+		t.Errorf("%d bytes held for 30,000 stray ones, %d counted", held, s.l.ooo.bytes)
 	}
 	if s.l.counters.ReasmDrops == 0 {
 		t.Error("nothing was dropped")
 	}
 	s.s.Abort()
-	if s.n.pool.InUse() != 0 || s.l.oooBytes != 0 {
+	if s.n.pool.InUse() != 0 || s.l.ooo.bytes != 0 {
 		t.Errorf("%d bytes left", s.n.pool.InUse())
 	}
 }

@@ -39,8 +39,17 @@ func (c *conn) worthOffering() uint32 {
 	if space < c.rcvLimit()/16 || c.rq.len() > 0 && c.l.exhausted() {
 		return 0
 	}
+	if c.rq.len() > 0 && c.l.pressed() {
+		// What was promised is owed; beyond that a reader that is behind gets
+		// little more, as on Linux.
+		return min(space, pressedSegments*uint32(c.rcvMSS))
+	}
 	return space
 }
+
+// pressedSegments is how many segments a connection with unread text offers
+// when memory is short.
+const pressedSegments = 4
 
 // leastStep is the least that the window's right edge moves by: RFC 9293
 // section 3.8.6.2.2.
@@ -65,7 +74,8 @@ func scaleFor(l *Layer, o *sockopt.Options) uint8 {
 // allows and returns the window field.
 func (c *conn) advertise() uint16 {
 	limit := c.rcvLimit()
-	right := c.rcvNxt + c.worthOffering()
+	// What the field cannot say is not offered.
+	right := c.rcvNxt + min(c.worthOffering(), 65535<<c.rcvScale)
 	if seqLEQ(c.rcvAdv+c.leastStep(), right) {
 		c.rcvAdv = right
 	}
