@@ -19,6 +19,7 @@ type ccWindow struct {
 	cwnd, ssthresh uint32 // bytes
 	quantum        uint32 // bytes that may leave at once while paced; 0: any
 	pacing         uint64 // bytes per second; 0: not paced
+	restrained     bool   // what is sent tells nothing of the path: see draft-ietf-ccwg-bbr section 5.3.4.3
 }
 
 func (w *ccWindow) slowStart() bool { return w.cwnd < w.ssthresh }
@@ -31,11 +32,13 @@ type ccSignal struct {
 	idle time.Duration // restart: since something was sent
 	seed uint64        // start: for algorithms that draw lots
 
-	una, nxt uint32 // SND.UNA after the event, SND.NXT
+	una, nxt uint32 // SND.UNA after the event, SND.NXT; lost: the transmission
 	mss      uint32 // payload of a full segment
 	burst    uint32 // largest payload that is sent at once
 	flight   uint32 // outstanding: FlightSize of RFC 5681
 	acked    uint32 // ack: newly acknowledged in order
+
+	delivered uint64 // C.delivered: since the connection began
 
 	priorCwnd, priorSsthresh uint32 // undo: as they were before the reduction
 
@@ -98,7 +101,7 @@ type ccInfo struct {
 }
 
 // congestions is the table. The first row is the default.
-var congestions = []*ccInfo{&cubicInfo, &newRenoInfo}
+var congestions = []*ccInfo{&cubicInfo, &newRenoInfo, &bbrInfo, &dctcpInfo, &htcpInfo, &vegasInfo, &cdgInfo}
 
 func congestionByName(name string) *ccInfo {
 	for _, i := range congestions {

@@ -15,7 +15,7 @@ func (c *conn) signal(now time.Duration) *ccSignal {
 		now: now, srtt: c.srtt,
 		una: c.sndUna, nxt: c.sndNxt, flight: c.sndNxt - c.sndUna,
 		mss: uint32(c.mss), burst: c.burst(),
-		sack: c.flags&flagSACK != 0,
+		sack: c.flags&flagSACK != 0, delivered: c.delivered,
 	}
 	return s
 }
@@ -73,6 +73,26 @@ func (c *conn) acknowledged(acked uint32, r *rateSample, was caState, now time.D
 	s.limited = c.flags&flagCwndLimited != 0 || s.afterLoss
 	c.cc.ack(&c.ccWindow, s)
 	c.clampCwnd()
+	if c.restrained {
+		c.restrained = false
+		c.appLimited = max(c.delivered+uint64(c.pipe()), 1)
+	}
+}
+
+// noteLost tells the algorithms that ask for it of a transmission that is taken
+// for lost.
+func (c *conn) noteLost(r *txRecord) {
+	if !c.cc.info().wantsLost {
+		return
+	}
+	s := c.signal(c.now())
+	s.una, s.nxt = r.start, r.end
+	s.rate = rateSample{
+		priorDelivered: r.delivered, priorInFlight: r.inFlight,
+		lost: c.lostBytes - r.lost, newlyLost: r.len(), appLimited: r.flags&recApp != 0,
+	}
+	c.cc.lost(&c.ccWindow, s)
+	c.clampCwnd()
 }
 
 // reduceForLoss tells the algorithm that recovery starts.
@@ -124,7 +144,7 @@ func (c *conn) restartAfterIdle(now time.Duration) {
 		return
 	}
 	s := c.signal(now)
-	s.idle = idle
+	s.idle, s.rate.appLimited = idle, c.appLimited != 0
 	c.cc.restart(&c.ccWindow, s)
 	if own || !c.l.tun.SlowStartAfterIdle {
 		return

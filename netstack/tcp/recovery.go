@@ -68,6 +68,7 @@ func (b *sendLog) lostEdge(una, mss uint32) uint32 {
 func (c *conn) markLost(i int) {
 	b := c.log
 	c.lostBytes += uint64(b.at(i).len())
+	c.noteLost(b.at(i))
 	b.setLost(i)
 	if c.cc.info().wantsLost {
 		c.tellLost(b.at(i))
