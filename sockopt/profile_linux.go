@@ -8,7 +8,7 @@ import (
 
 // linuxCongestion are the algorithms that the stack has, by the names that
 // Linux gives them; the first is the default.
-var linuxCongestion = []string{"cubic", "reno"}
+var linuxCongestion = []string{"cubic", "reno", "bbr", "dctcp", "htcp", "vegas", "cdg"}
 
 // newLinux is the profile of a current Linux kernel (6.x).
 func newLinux() *Profile {

@@ -18,8 +18,8 @@ const maxCwnd = 1 << 30
 type ccWindow struct {
 	cwnd, ssthresh uint32 // bytes
 	quantum        uint32 // bytes that may leave at once while paced; 0: any
-	pacing         uint64 // bytes per second; 0: not paced
 	restrained     bool   // what is sent tells nothing of the path: see draft-ietf-ccwg-bbr section 5.3.4.3
+	pacing         uint64 // bytes per second; 0: not paced
 }
 
 func (w *ccWindow) slowStart() bool { return w.cwnd < w.ssthresh }

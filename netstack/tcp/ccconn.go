@@ -79,22 +79,6 @@ func (c *conn) acknowledged(acked uint32, r *rateSample, was caState, now time.D
 	}
 }
 
-// noteLost tells the algorithms that ask for it of a transmission that is taken
-// for lost.
-func (c *conn) noteLost(r *txRecord) {
-	if !c.cc.info().wantsLost {
-		return
-	}
-	s := c.signal(c.now())
-	s.una, s.nxt = r.start, r.end
-	s.rate = rateSample{
-		priorDelivered: r.delivered, priorInFlight: r.inFlight,
-		lost: c.lostBytes - r.lost, newlyLost: r.len(), appLimited: r.flags&recApp != 0,
-	}
-	c.cc.lost(&c.ccWindow, s)
-	c.clampCwnd()
-}
-
 // reduceForLoss tells the algorithm that recovery starts.
 func (c *conn) reduceForLoss(now time.Duration) {
 	c.cc.loss(&c.ccWindow, c.signal(now))

@@ -6,6 +6,7 @@ package tcp
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
@@ -129,13 +130,11 @@ func (s *Socket) SetCongestionParam(name string, value int64) error {
 		p.set(s.conn.cc, value)
 		return nil
 	}
-	for k := range s.ccSettings {
-		if s.ccSettings[k].row == p {
-			s.ccSettings[k].value = value
-			return nil
-		}
+	if s.ccSettings == nil {
+		s.ccSettings = new([]ccSetting)
 	}
-	s.ccSettings = append(s.ccSettings, ccSetting{p, value})
+	list := slices.DeleteFunc(*s.ccSettings, func(set ccSetting) bool { return set.row == p })
+	*s.ccSettings = append(list, ccSetting{p, value})
 	return nil
 }
 
@@ -149,9 +148,11 @@ func (s *Socket) CongestionParam(name string) (int64, error) {
 	if s.conn != nil {
 		return p.get(s.conn.cc), nil
 	}
-	for _, set := range s.ccSettings {
-		if set.row == p {
-			return set.value, nil
+	if s.ccSettings != nil {
+		for _, set := range *s.ccSettings {
+			if set.row == p {
+				return set.value, nil
+			}
 		}
 	}
 	return p.Default, nil
@@ -161,7 +162,10 @@ func (s *Socket) CongestionParam(name string) (int64, error) {
 // beforehand.
 func (s *Socket) congestionFor(name string) congestion {
 	a := newCongestion(name)
-	for _, set := range s.ccSettings {
+	if s.ccSettings == nil {
+		return a
+	}
+	for _, set := range *s.ccSettings {
 		if own, err := a.info().param(set.row.Name); err == nil && own == set.row {
 			own.set(a, set.value)
 		}

@@ -29,6 +29,7 @@ type cdg struct {
 	round              rounds
 	least, most        time.Duration     // round trips of this round; 0: none
 	lastLeast, lastMax time.Duration     // of the round before
+	base, top          time.Duration     // of the connection
 	minDiff, maxDiff   [cdgHistory]int32 // gradients of late, in microseconds
 	place              uint8             // in both, of the next
 	filled             uint8
@@ -130,7 +131,10 @@ func (d *cdg) sample(rtt time.Duration) {
 	if d.least == 0 || rtt < d.least {
 		d.least = rtt
 	}
-	d.most = max(d.most, rtt)
+	if d.base == 0 || rtt < d.base {
+		d.base = rtt
+	}
+	d.most, d.top = max(d.most, rtt), max(d.top, rtt)
 }
 
 // forget drops a round that retransmissions distort.
@@ -226,11 +230,21 @@ func (d *cdg) delayed(w *ccWindow, s *ccSignal) bool {
 // calm starts growth afresh after congestion.
 func (d *cdg) calm() { d.newReno.acked, d.alpha, d.quietRounds = 0, 1, 0 }
 
-// loss is section 3.4: a loss without a full queue is none of congestion's. When
-// it is, the shadow window, which delay did not reduce, is what is halved, so that
-// loss-based traffic does not starve the connection.
+// tolerates reports whether a loss is none of congestion's: section 3.4. The
+// gradients must tell of a queue that is not full. As they are smoothed over
+// rounds and say nothing of a queue that stays as it is, the round trip must be in
+// the lower half of what it has been, too; otherwise two such connections would
+// lose without end.
+func (d *cdg) tolerates() bool {
+	recent := max(d.most, d.lastMax)
+	return d.queue == cdgNotFull && recent > 0 && recent-d.base < (d.top-d.base)/2
+}
+
+// loss is section 3.4. When there is congestion, the shadow window, which delay
+// did not reduce, is what is halved, so that loss-based traffic does not starve
+// the connection.
 func (d *cdg) loss(w *ccWindow, s *ccSignal) {
-	if d.queue == cdgNotFull {
+	if d.tolerates() {
 		w.ssthresh = max(w.cwnd, 2*s.mss)
 		return
 	}

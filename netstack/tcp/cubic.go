@@ -21,11 +21,9 @@ type cubic struct {
 	cubicCurve
 	hystart hyStart
 
-	// Section 4.9: as it was before the last reduction.
-	undone cubicCurve
-
-	carried   float64       // growth below one byte
+	undone    *cubicCurve   // section 4.9: as it was before the last reduction; nil: none yet
 	restedAt  time.Duration // the window has not been in use since; 0: it is
+	carried   float32       // growth below one byte
 	afterLoss bool          // a timeout came before the next congestion avoidance: section 4.8
 }
 
@@ -92,9 +90,9 @@ func (q *cubic) avoid(w *ccWindow, s *ccSignal, acked uint32) {
 	if est := q.wEst - cwnd; q.at(t) < q.wEst && est > growth {
 		growth = est
 	}
-	q.carried += growth * mss
-	whole := math.Floor(min(q.carried, float64(acked)))
-	q.carried = min(q.carried-whole, mss)
+	growth = growth*mss + float64(q.carried)
+	whole := math.Floor(min(growth, float64(acked)))
+	q.carried = float32(min(growth-whole, mss))
 	w.cwnd += uint32(whole)
 }
 
@@ -122,7 +120,10 @@ func (q *cubic) begin(cwnd float64, now time.Duration) {
 // flight_size: the window does not grow while it is not in use, which section 4.6
 // demands for that.
 func (q *cubic) reduce(w *ccWindow, s *ccSignal) {
-	q.undone = q.cubicCurve
+	if q.undone == nil {
+		q.undone = new(cubicCurve)
+	}
+	*q.undone = q.cubicCurve
 	cwnd := float64(w.cwnd) / float64(s.mss)
 	q.epoch = 0
 	q.prior = cwnd
@@ -149,8 +150,9 @@ func (q *cubic) timeout(w *ccWindow, s *ccSignal) {
 
 // undo is section 4.9: the curve goes on as if nothing had happened.
 func (q *cubic) undo(w *ccWindow, s *ccSignal) {
-	q.cubicCurve = q.undone
-	q.afterLoss = false
+	if q.undone != nil {
+		q.cubicCurve, q.afterLoss = *q.undone, false
+	}
 	q.ccBase.undo(w, s)
 }
 

@@ -8,19 +8,20 @@ import "time"
 
 // Constants of RFC 9406 section 4.3.
 const (
-	hyMinThresh = 4 * time.Millisecond  // MIN_RTT_THRESH
-	hyMaxThresh = 16 * time.Millisecond // MAX_RTT_THRESH
-	hyDivisor   = 8                     // MIN_RTT_DIVISOR
-	hySamples   = 8                     // N_RTT_SAMPLE
-	hyCSSGrowth = 4                     // CSS_GROWTH_DIVISOR
-	hyCSSRounds = 5                     // CSS_ROUNDS
+	hyMinThresh = 4000  // MIN_RTT_THRESH, in microseconds
+	hyMaxThresh = 16000 // MAX_RTT_THRESH, in microseconds
+	hyDivisor   = 8     // MIN_RTT_DIVISOR
+	hySamples   = 8     // N_RTT_SAMPLE
+	hyCSSGrowth = 4     // CSS_GROWTH_DIVISOR
+	hyCSSRounds = 5     // CSS_ROUNDS
 )
 
 // hyStart is the state of section 4.2. It serves the first slow start only, as
 // section 4.3 recommends: until there is a slow start threshold.
 type hyStart struct {
-	lastMin, thisMin time.Duration // least round trip of the round before, of this; 0: none
-	baseline         time.Duration // what CSS started with
+	// In microseconds, as every connection has one of these.
+	lastMin, thisMin uint32 // least round trip of the round before, of this; 0: none
+	baseline         uint32 // what CSS started with
 	round            rounds
 	samples          uint8
 	css              bool
@@ -37,10 +38,10 @@ func (h *hyStart) sample(w *ccWindow, s *ccSignal) {
 		w.ssthresh = w.cwnd
 		return
 	}
-	rtt := s.rate.rtt
-	if rtt <= 0 {
+	if s.rate.rtt <= 0 {
 		return
 	}
+	rtt := uint32(min((s.rate.rtt+time.Microsecond-1)/time.Microsecond, 1<<31))
 	if h.thisMin == 0 || rtt < h.thisMin {
 		h.thisMin = rtt
 	}

@@ -15,12 +15,14 @@ var newRenoInfo = ccInfo{
 	make: func() congestion { return &newReno{beta: 50, betaECN: 80} },
 	params: []ccParam{
 		{
-			CongestionParam: CongestionParam{Name: "beta", Unit: "percent", Min: 1, Max: 100, Default: 50},
-			field:           func(a congestion) any { return &a.(*newReno).beta },
+			CongestionParam: CongestionParam{Name: "beta", Unit: "percent", Min: 1, Max: 100, Default: 50,
+				Doc: "of the window that a loss leaves"},
+			field: func(a congestion) any { return &a.(*newReno).beta },
 		},
 		{
-			CongestionParam: CongestionParam{Name: "beta_ecn", Unit: "percent", Min: 1, Max: 100, Default: 80},
-			field:           func(a congestion) any { return &a.(*newReno).betaECN },
+			CongestionParam: CongestionParam{Name: "beta_ecn", Unit: "percent", Min: 1, Max: 100, Default: 80,
+				Doc: "of the window that a congestion mark leaves"},
+			field: func(a congestion) any { return &a.(*newReno).betaECN },
 		},
 	},
 }

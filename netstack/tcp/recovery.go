@@ -68,7 +68,6 @@ func (b *sendLog) lostEdge(una, mss uint32) uint32 {
 func (c *conn) markLost(i int) {
 	b := c.log
 	c.lostBytes += uint64(b.at(i).len())
-	c.noteLost(b.at(i))
 	b.setLost(i)
 	if c.cc.info().wantsLost {
 		c.tellLost(b.at(i))
@@ -79,6 +78,7 @@ func (c *conn) markLost(i int) {
 // sample of draft-ietf-ccwg-bbr section 5.5.10.2, BBRHandleLostPacket.
 func (c *conn) tellLost(r *txRecord) {
 	s := c.signal(c.now())
+	s.una, s.nxt = r.start, r.end
 	s.rate = rateSample{
 		priorDelivered: r.delivered, delivered: c.delivered - r.delivered, lost: c.lostBytes - r.lost,
 		priorInFlight: r.inFlight, appLimited: r.flags&recApp != 0,

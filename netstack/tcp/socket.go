@@ -24,7 +24,7 @@ type Socket struct {
 	bound netip.Addr   // the address given to Bind; invalid before
 	opts  sockopt.Options
 
-	ccSettings []ccSetting // for the connection to come; see SetCongestionParam
+	ccSettings *[]ccSetting // nil: none; for the connection to come; see SetCongestionParam
 
 	events   Events // raised, not yet reported
 	domain   uint8
