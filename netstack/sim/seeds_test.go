@@ -4,6 +4,8 @@ import (
 	"flag"
 	"testing"
 	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/tcp"
 )
 
 var (
@@ -22,7 +24,7 @@ func scene(t *testing.T, seed uint64) *pair {
 			"tcp_sack":               word("1", "1", "0"),
 			"tcp_timestamps":         word("1", "1", "0"),
 			"tcp_window_scaling":     word("1", "1", "0"),
-			"tcp_congestion_control": word("cubic", "reno"),
+			"tcp_congestion_control": word(tcp.CongestionNames()...),
 		}
 	}
 	p := &pair{w: w}
