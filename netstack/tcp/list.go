@@ -23,7 +23,8 @@ func (l *Layer) Sockets(yield func(*Socket) bool) {
 		}
 	}
 	for w := l.waits.oldest; w != nil; w = w.newer {
-		if !yield(l.standIn(w.domain, StateTimeWait, &w.path, &w.key)) {
+		p := Path{Src: w.key.self(), Dst: w.key.peer()}
+		if !yield(l.standIn(w.domain, StateTimeWait, &p, &w.key)) {
 			return
 		}
 	}

@@ -3,6 +3,7 @@ package tcp
 import (
 	"fmt"
 	"testing"
+	"unsafe"
 
 	"github.com/tcpcni/tcpcni/netstack/buf"
 )
@@ -125,5 +126,22 @@ func TestWindowShrinksToWhatIsOwed(t *testing.T) {
 	s.steps("take -1", "resume", "got 40000", "skip")
 	if got := s.s.conn.rcvAdv; !seqLT(right, got) {
 		t.Errorf("the window did not open for a reader that has caught up: %d", int32(got-right))
+	}
+}
+
+// TestRecordsAreSmall: what anybody can bring about in numbers has a small
+// record, in bytes.
+func TestRecordsAreSmall(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		n, most uintptr
+	}{
+		{"TIME-WAIT", unsafe.Sizeof(timeWait{}), 144},
+		{"SYN-RECEIVED", unsafe.Sizeof(halfOpen{}), 320},
+	} {
+		if c.n > c.most {
+			t.Errorf("%s: %d bytes, want at most %d", c.name, c.n, c.most)
+		}
+		t.Logf("%s: %d bytes", c.name, c.n)
 	}
 }

@@ -289,7 +289,6 @@ func TestEmbryosAreBounded(t *testing.T) {
 func TestOfferAfterTimeWait(t *testing.T) {
 	o := newOffering(t)
 	old := &timeWait{key: makeTuple(testLocal, testRemote, 80, 5000), sndNxt: 100, rcvNxt: 50, since: o.s.n.now, expires: o.s.n.now + time.Hour, domain: afInet}
-	old.path, _ = o.s.n.Route(testLocal, testRemote, 1)
 	o.l.waits.byTuple[old.key] = old
 	o.l.waits.link(old)
 	o.syn(5000, 10) // older

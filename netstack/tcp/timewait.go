@@ -19,22 +19,27 @@ const (
 	timeWaitGap = 65535 + 2
 )
 
+// A timeWait is all that is kept of a connection. There may be as many as
+// tcp_max_tw_buckets, so it holds what an answer needs and no more; the way is
+// looked up again.
 type timeWait struct {
 	key          tuple
-	path         Path
 	sndNxt       uint32
 	rcvNxt       uint32
 	tsRecent     uint32
 	tsOffset     uint32
+	link         int32  // that it was reached by
 	wnd          uint16 // as it was last advertised
-	ts           bool
+	ts, local    bool
 	domain       uint8
+	tos, ttl     uint8
 	since        time.Duration
 	expires      time.Duration
+	lastAnswer   time.Duration // 0: none
 	claim        *ports.Claim
 	share        *sharedClaim
+	route        *wire.SourceRoute
 	older, newer *timeWait
-	lastAnswer   time.Duration
 }
 
 // A waitTable holds the records in the order in which they expire, which is the
@@ -84,7 +89,7 @@ func (c *conn) enterTimeWait() {
 		c.sendAck()
 	}
 	w := &timeWait{
-		key: c.key(), path: c.path, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
+		key: c.key(), link: int32(c.path.Link), local: c.path.Local, tos: c.path.TOS, ttl: c.path.TTL, route: c.path.Route, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
 		tsRecent: c.tsRecent, tsOffset: c.tsOffset, ts: c.flags&flagTS != 0,
 		wnd: c.advertise(), domain: s.domain, since: now, expires: now + timeWaitTime,
 	}
@@ -120,7 +125,7 @@ func (l *Layer) mayReuse(w *timeWait) bool {
 	if !w.ts || l.net.Now()-w.since <= time.Second {
 		return false
 	}
-	return l.tun.TwReuse == 1 || l.tun.TwReuse == 2 && w.path.Local
+	return l.tun.TwReuse == 1 || l.tun.TwReuse == 2 && w.local
 }
 
 // timeWaitInput is section 3.10.7.4 in the state TIME-WAIT.
@@ -175,6 +180,10 @@ func (l *Layer) answerTimeWait(w *timeWait) {
 	if w.lastAnswer != 0 && now-w.lastAnswer < l.tun.InvalidRatelimit {
 		return
 	}
+	path, err := w.way(l)
+	if err != nil {
+		return
+	}
 	w.lastAnswer = now
 	h := &l.tx
 	*h = wire.TCP{
@@ -183,7 +192,18 @@ func (l *Layer) answerTimeWait(w *timeWait) {
 		HasTS: w.ts, TSVal: uint32(now/time.Millisecond) + w.tsOffset, TSEcr: w.tsRecent,
 	}
 	l.counters.OutSegs++
-	l.net.Transmit(&w.path, h, nil, 0)
+	l.net.Transmit(&path, h, nil, 0)
+}
+
+// way is the path to the peer.
+func (w *timeWait) way(l *Layer) (Path, error) {
+	hop := w.key.peer()
+	if w.route != nil {
+		hop = w.route.First
+	}
+	path, err := l.net.Route(w.key.self(), hop, max(int(w.link), 0))
+	path.Dst, path.Route, path.TOS, path.TTL = w.key.peer(), w.route, w.tos, w.ttl
+	return path, err
 }
 
 // armFinWait2 limits how long an orphan waits for the peer's FIN: Linux's
