@@ -154,7 +154,13 @@ func (d *cdg) endRound(w *ccWindow, s *ccSignal) bool {
 		d.lastLeast, d.lastMax, d.least, d.most = d.least, d.most, 0, 0
 		return false
 	}
+	now := d.least - d.lastLeast
 	gmin, gmax := d.gradients()
+	if w.slowStart() {
+		// Slow start sends bursts, of which the greatest round trip tells; and it
+		// doubles before an average moves. What counts is whether a queue stays.
+		gmin, gmax = float64(now.Microseconds())/1000, 0
+	}
 	if gmin > 0 && gmax <= 0 {
 		d.queue = cdgFull
 	} else if gmin > 0 || gmax < 0 {

@@ -172,7 +172,7 @@ func (c *conn) sendable() (n uint32, fin bool) {
 	if n == 0 {
 		return 0, false
 	}
-	if n < unsent && n < min(c.burst(), c.cwnd/3) && pipe >= 2*mss && c.mayWait() {
+	if n < unsent && n < min(c.burst(), c.cwnd/3, c.worthwhile()) && pipe >= 2*mss && c.mayWait() {
 		return 0, false // acknowledgements are on their way: wait for a larger piece
 	}
 	if n == unsent {
@@ -191,6 +191,17 @@ func (c *conn) sendable() (n uint32, fin bool) {
 		return n, false
 	}
 	return 0, false
+}
+
+// worthwhile is how large a piece may become by waiting: what the window sends in
+// a millisecond. Beyond, waiting makes bursts that queue before a slow line, and
+// saves little.
+func (c *conn) worthwhile() uint32 {
+	rate := c.windowRate()
+	if rate == 0 {
+		return c.burst()
+	}
+	return max(uint32(min(rate/1000, maxQuantum)), 2*uint32(c.mss))
 }
 
 // mayWait reports whether a piece may be held back to grow: not while loss is in
