@@ -4,9 +4,17 @@ package tcp
 
 import "time"
 
+// countable reports whether a sample stands for a round trip. One over less time
+// than the least of them is that of a segment which was sent again and whose first
+// transmission arrived: section 4.1.3.5.
+func countable(s *ccSignal) bool { return s.rate.interval > 0 }
+
 // updateLatest is UpdateLatestDeliverySignals: section 5.5.10.3.
 func (b *bbr) updateLatest(s *ccSignal) {
 	b.lossRoundStart = false
+	if !countable(s) {
+		return
+	}
 	b.bwLatest = max(b.bwLatest, s.rate.rate())
 	b.inflightLatest = max(b.inflightLatest, s.rate.delivered)
 	if s.rate.priorDelivered >= b.lossRound {
@@ -28,7 +36,7 @@ func (b *bbr) resetCongestion() {
 
 // updateRound is section 5.5.1.
 func (b *bbr) updateRound(s *ccSignal) {
-	b.roundStart = s.rate.priorDelivered >= b.nextRound
+	b.roundStart = countable(s) && s.rate.priorDelivered >= b.nextRound
 	if b.roundStart {
 		b.startRound(s)
 		b.roundCount++
