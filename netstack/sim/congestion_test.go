@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/tcp"
 )
 
-// A bottleneck is a line that bulk senders of one algorithm each share, for the
-// table of docs/congestion.md and the tests of it.
+// A bottleneck is a line that bulk senders of one algorithm each share.
 type bottleneck struct {
 	mbit  int
 	rtt   time.Duration
@@ -19,11 +20,10 @@ type bottleneck struct {
 // leastQueue keeps short paths from having no queue at all, in bytes.
 const leastQueue = 60_000
 
-func (b bottleneck) bdp() int { return int(float64(b.mbit) * 1e6 / 8 * b.rtt.Seconds()) }
+func (b bottleneck) bdp() float64 { return float64(b.mbit) * 1e6 / 8 * b.rtt.Seconds() }
 
 // flow is a bulk sender in a bottleneck.
 type flow struct {
-	from   *Host
 	client *Program
 	server *Server
 }
@@ -36,51 +36,51 @@ func (f *flow) got() int {
 }
 
 // share lets flows with the given algorithms run, each start later than the one
-// before, and returns what each got of the line in the span that follows, as a
-// share of what the line could have carried in text.
-func (b bottleneck) share(t *testing.T, names []string, start, settle, span time.Duration) []float64 {
+// before, and returns what each got during the span that follows, as a share of
+// the text that the line could have carried.
+func (b bottleneck) share(t testing.TB, names []string, start, settle, span time.Duration) []float64 {
 	t.Helper()
 	w := New(b.seed)
 	forward := w.Line(Way{
 		Rate: b.mbit * 1_000_000, Delay: b.rtt / 2, Loss: b.loss,
-		Queue: max(int(b.queue*float64(b.bdp())), leastQueue),
+		Queue: max(int(b.queue*b.bdp()), leastQueue),
 	})
 	back := w.Line(Way{Delay: b.rtt / 2})
-	sink := w.HostWith(map[string]string{"tcp_rmem": "4096 4194304 67108864"}, "10.0.1.1")
+	large := "4096 4194304 67108864"
+	sink := w.HostWith(map[string]string{"tcp_rmem": large}, "10.0.1.1")
 	var flows []*flow
 	for i, name := range names {
-		f := &flow{from: w.HostWith(map[string]string{
-			"tcp_congestion_control": name, "tcp_wmem": "4096 4194304 67108864",
-		}, fmt.Sprintf("10.0.0.%d", i+1))}
-		w.Route(f.from, sink, forward)
-		w.Route(sink, f.from, back)
+		h := w.HostWith(map[string]string{"tcp_congestion_control": name, "tcp_wmem": large}, fmt.Sprintf("10.0.0.%d", i+1))
+		w.Route(h, sink, forward)
+		w.Route(sink, h, back)
 		addr := fmt.Sprintf("10.0.1.1:%d", 80+i)
+		f := &flow{client: &Program{Name: name, Key: 1, PeerKey: 2, ToSend: 1 << 40, KeepOpen: true}}
 		var err error
-		f.server, err = sink.Listen(addr, 1, func() *Program { return &Program{Name: "sink", Key: 2, PeerKey: 1, Expect: -1, KeepOpen: true} })
+		f.server, err = sink.Listen(addr, 1, func() *Program {
+			return &Program{Name: "sink", Key: 2, PeerKey: 1, Expect: -1, KeepOpen: true}
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.client = &Program{Name: name, Key: 1, PeerKey: 2, ToSend: 1 << 40, KeepOpen: true}
-		if err := f.from.Connect(addr, f.client); err != nil {
+		if err := h.Connect(addr, f.client); err != nil {
 			t.Fatal(err)
 		}
 		flows = append(flows, f)
 		w.Run(start, nil)
 	}
 	w.Run(settle, nil)
-	var before []int
-	for _, f := range flows {
-		before = append(before, f.got())
+	before := make([]int, len(flows))
+	for i, f := range flows {
+		before[i] = f.got()
 	}
 	w.Run(span, nil)
-	var got []float64
-	// 1448 bytes of text in packets of 1500.
-	full := float64(b.mbit) * 1e6 / 8 * span.Seconds() * 1448 / 1500
+	full := float64(b.mbit) * 1e6 / 8 * span.Seconds() * 1448 / 1500 // text in packets of 1500
+	got := make([]float64, len(flows))
 	for i, f := range flows {
-		if f.client.Bad != nil {
-			t.Fatal(f.client.Bad)
+		if f.client.Bad != nil || f.server.Accepted[0].Bad != nil {
+			t.Fatal(f.client.Bad, f.server.Accepted[0].Bad)
 		}
-		got = append(got, float64(f.got()-before[i])/full)
+		got[i] = float64(f.got()-before[i]) / full
 	}
 	if err := w.Broken(); err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func (b bottleneck) share(t *testing.T, names []string, start, settle, span time
 	return got
 }
 
-// jain is Jain's index of fairness.
+// jain is Jain's index of fairness: one when all get the same.
 func jain(x []float64) float64 {
 	var sum, squares float64
 	for _, v := range x {
@@ -96,4 +96,73 @@ func jain(x []float64) float64 {
 		squares += v * v
 	}
 	return sum * sum / (float64(len(x)) * squares)
+}
+
+const (
+	tableRate   = 20 // megabits per second
+	tableSettle = 5 * time.Second
+	tableSpan   = 15 * time.Second
+)
+
+// utilisation is one cell of the table of docs/congestion.md.
+func utilisation(t testing.TB, name string, perMille, ms int) float64 {
+	b := bottleneck{mbit: tableRate, rtt: time.Duration(ms) * time.Millisecond, loss: perMille, queue: 1, seed: 1}
+	return b.share(t, []string{name}, 0, tableSettle, tableSpan)[0]
+}
+
+// rivals has two flows share a line of 50 ms, the second of which comes later.
+func rivals(t testing.TB, first, second string) []float64 {
+	b := bottleneck{mbit: tableRate, rtt: 50 * time.Millisecond, queue: 1, seed: 1}
+	return b.share(t, []string{first, second}, 5*time.Second, 10*time.Second, 30*time.Second)
+}
+
+// TestLineIsFilled: alone on a line without loss, every algorithm takes nearly
+// all of it, whatever the round trip.
+func TestLineIsFilled(t *testing.T) {
+	for _, name := range tcp.CongestionNames() {
+		for ms, least := range map[int]float64{1: 0.97, 50: 0.85} {
+			if got := utilisation(t, name, 0, ms); got < least || got > 1.001 {
+				t.Errorf("%s, %d ms: %.3f of the line", name, ms, got)
+			}
+		}
+	}
+}
+
+// TestLossCosts: the least that each algorithm keeps of the line when every
+// hundredth packet is lost.
+func TestLossCosts(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		ms    int
+		least float64
+	}{
+		{"cubic", 1, 0.95}, {"reno", 1, 0.95}, {"bbr", 1, 0.95}, {"dctcp", 1, 0.95},
+		{"htcp", 1, 0.95}, {"vegas", 1, 0.9}, {"cdg", 1, 0.95},
+		// 1.22 MSS / (RTT sqrt(p)) is 0.14 of this line: Mathis et al., 1997.
+		{"cubic", 50, 0.1}, {"reno", 50, 0.1}, {"htcp", 50, 0.09}, {"bbr", 50, 0.5}, {"bbr", 200, 0.5},
+	} {
+		if got := utilisation(t, c.name, 10, c.ms); got < c.least {
+			t.Errorf("%s, %d ms: %.3f of the line", c.name, c.ms, got)
+		}
+	}
+}
+
+// TestTwoShareFairly: two flows of one kind end with like shares, though one was
+// there first.
+func TestTwoShareFairly(t *testing.T) {
+	for _, name := range tcp.CongestionNames() {
+		got := rivals(t, name, name)
+		if jain(got) < 0.9 || got[0]+got[1] < 0.85 {
+			t.Errorf("%s: %.3f and %.3f, Jain's index %.3f", name, got[0], got[1], jain(got))
+		}
+	}
+}
+
+// TestRunsRepeat: the same seed gives the same bytes.
+func TestRunsRepeat(t *testing.T) {
+	for _, name := range []string{"bbr", "cdg"} { // these draw lots
+		if a, b := utilisation(t, name, 10, 50), utilisation(t, name, 10, 50); a != b {
+			t.Errorf("%s: %v and %v", name, a, b)
+		}
+	}
 }
