@@ -27,7 +27,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps deps-e2e demo test unit race e2e e2e-kind lint bench fuzz clean
+.PHONY: build image deps deps-e2e demo test unit race e2e e2e-kind lint bench sim fuzz clean
 
 build:
 	@mkdir -p bin
@@ -93,6 +93,11 @@ $(STATICCHECK):
 bench: deps build
 	$(GO) test -run '^$$' -bench . -benchmem $(PURE)
 	$(GO) run ./test/bench
+
+# Worlds of TCP by seed, see docs/testing.md; make unit runs the first thousand.
+SEEDS ?= 10000
+sim:
+	$(GO) test -count=1 -timeout 10m -run 'TestWorlds$$' ./netstack/sim -seeds $(SEEDS)
 
 # Every fuzz target in turn; what it finds stays in the package's testdata.
 fuzz:

@@ -130,7 +130,7 @@ func DropSynData(p *packet) bool {
 
 // CutSynData removes the text of SYNs.
 func CutSynData(p *packet) bool {
-	if off := int(p.segment[12]>>4) * 4; p.flags()&wire.TCPSyn != 0 && off < len(p.segment) {
+	if off := int(p.segment[12]>>4) * 4; p.flags()&wire.TCPSyn != 0 && off >= wire.TCPMinHeader && off < len(p.segment) {
 		good := wire.TransportChecksumOK(p.src, p.dst, 6, p.segment)
 		p.segment = bytes.Clone(p.segment[:off])
 		if good {

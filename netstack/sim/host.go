@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -33,6 +34,7 @@ type Host struct {
 	// BadSums counts segments that were dropped for their checksum.
 	BadSums int
 	gso     int
+	cookies bool // handshakes leave no record
 }
 
 // Host adds a host with the given addresses and the default options.
@@ -79,6 +81,27 @@ func (h *Host) Cut(addr string, down bool) { h.Lines(addr)[0].Down(down) }
 // SetMTU changes what the host's line to addr carries; larger packets are lost,
 // or answered by ICMP if the line's TooBig says so.
 func (h *Host) SetMTU(addr string, mtu int) { h.Lines(addr)[0].MTU = mtu }
+
+// SetOption sets an option of s by its name, to numbers or to a word.
+func (h *Host) SetOption(s *tcp.Socket, name string, values ...any) error {
+	for _, r := range h.Profile.Rows() {
+		if r.Name != name {
+			continue
+		}
+		var val []byte
+		for _, v := range values {
+			switch v := v.(type) {
+			case int:
+				val = binary.NativeEndian.AppendUint32(val, uint32(v))
+			case string:
+				val = append(val, v...)
+			}
+		}
+		_, err := h.Profile.Set(s, r.Level, r.Number, val, sockopt.Privilege{})
+		return err
+	}
+	return errno.ENOPROTOOPT
+}
 
 // SetGSO bounds the payload of super-segments; 0 switches them off.
 func (h *Host) SetGSO(n int) { h.gso = n }
@@ -165,6 +188,7 @@ func (h *Host) emit(p *tcp.Path, t *wire.TCP, payload []byte) {
 		pk.ttl = 64
 	}
 	sign(&pk)
+	h.W.note(pk.segment[:min(len(pk.segment), 80)])
 	if p.Local {
 		h.W.After(0, func() { h.arrive(pk) })
 		return

@@ -18,6 +18,12 @@ type watch struct {
 	sent, seen bool     // valid out, in
 	iss, irs   uint32
 
+	// A SYN with another number than that of the connection: it may be old, or
+	// begin the next connection, which shows when the host answers it.
+	next    wire.TCP
+	nextEnd uint32
+	nextOK  bool
+
 	sndMax  uint32 // behind the last number sent
 	edge    uint32 // highest that the peer's windows allow
 	edgeOK  bool
@@ -28,6 +34,7 @@ type watch struct {
 	offered bool   // ack and right are valid
 	tsVal   uint32 // last timestamp sent
 	tsOK    bool
+	cookies uint64 // that the host has believed
 }
 
 type span struct{ left, right uint32 }
@@ -69,9 +76,12 @@ func (h *Host) watchIn(t *wire.TCP, src, dst netip.Addr, text int) {
 	case t.Flags&wire.TCPRst != 0:
 		return
 	case t.Flags&wire.TCPSyn != 0:
-		if !v.seen || v.irs != t.Seq {
-			v.in, v.seen, v.irs = *t, true, t.Seq
-			v.rcvMax, v.have, v.edgeOK = t.Seq+1, v.have[:0], false
+		switch {
+		case !v.seen || v.irs != t.Seq && v.sent && !v.offered:
+			v.begin(t)
+		case v.irs != t.Seq:
+			v.next, v.nextEnd, v.nextOK = *t, t.Seq+1+n, true
+			return
 		}
 		v.receive(t.Seq+1, t.Seq+1+n)
 		if t.Flags&wire.TCPAck == 0 {
@@ -91,6 +101,13 @@ func (h *Host) watchIn(t *wire.TCP, src, dst netip.Addr, text int) {
 	if !v.edgeOK || before(v.edge, edge) {
 		v.edge, v.edgeOK = edge, true
 	}
+}
+
+// begin takes the peer's SYN for that of the connection.
+func (v *watch) begin(t *wire.TCP) {
+	v.in, v.seen, v.irs = *t, true, t.Seq
+	v.rcvMax, v.have = t.Seq+1, v.have[:0]
+	v.edgeOK, v.offered, v.nextOK = false, false, false
 }
 
 // receive adds a span to what was received.
@@ -140,6 +157,14 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 	}
 	if t.Flags&wire.TCPSyn != 0 {
 		end++
+		if v.nextOK && t.Flags&wire.TCPAck != 0 && t.Ack != v.irs+1 && !before(v.nextEnd, t.Ack) && before(v.next.Seq, t.Ack) {
+			text := v.nextEnd
+			v.begin(&v.next)
+			v.receive(v.irs+1, text)
+		}
+		if v.seen && v.offered && t.Flags&wire.TCPAck != 0 && t.Ack == v.irs+1 && before(t.Ack, v.ack) {
+			v.begin(&v.in) // a late copy of the SYN, after the connection has ended
+		}
 		if !v.sent || v.iss != t.Seq {
 			*v = watch{in: v.in, seen: v.seen, irs: v.irs, rcvMax: v.rcvMax, have: v.have}
 			v.out, v.sent, v.iss = *t, true, t.Seq
@@ -154,6 +179,10 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 	}
 	if !v.sent || !v.seen {
 		return nil
+	}
+	if n := h.TCP.Counters().SyncookiesRecv; n != v.cookies {
+		// A late copy of the handshake's end may bring an old connection back.
+		v.cookies, v.offered = n, v.offered && !before(t.Ack, v.ack)
 	}
 	for _, check := range [...]func(*watch, *wire.TCP, uint32, int) error{
 		(*watch).checkWindow, (*watch).checkAck, (*watch).checkOffer, (*watch).checkSACK, (*watch).checkOptions,
@@ -222,7 +251,7 @@ func (v *watch) checkOffer(t *wire.TCP, _ uint32, _ int) error {
 		shift = v.out.WScale
 	}
 	right := t.Ack + uint32(t.Window)<<shift
-	if v.offered && before(right, v.right) {
+	if v.offered && before(right, v.right) && t.Flags&wire.TCPSyn == 0 { // a SYN-ACK repeats what it said
 		return fmt.Errorf("the window shrinks by %d", v.right-right)
 	}
 	v.ack, v.right, v.offered = t.Ack, right, true

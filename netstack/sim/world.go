@@ -20,6 +20,7 @@ type World struct {
 	// MaxSteps ends a world in which there is no end of things to do; 0: none.
 	MaxSteps int
 	steps    int
+	digest   uint64
 }
 
 // New returns an empty world whose every random decision follows from seed.
@@ -60,6 +61,19 @@ func (q *eventQueue) Pop() any {
 func (w *World) After(d time.Duration, f func()) {
 	w.serial++
 	heap.Push(&w.queue, event{w.now + d, w.serial, f})
+}
+
+// Digest stands for everything that was sent so far, and when: runs of one seed
+// have the same.
+func (w *World) Digest() uint64 { return w.digest }
+
+// note adds a segment to the digest (FNV-1a).
+func (w *World) note(segment []byte) {
+	d := w.digest ^ uint64(w.now)
+	for _, b := range segment {
+		d = (d ^ uint64(b)) * 1099511628211
+	}
+	w.digest = d
 }
 
 // Broken is the first rule that a host was seen to break.

@@ -174,7 +174,8 @@ func (h *halfOpen) scaledWindow() uint16 {
 	if h.opts.wscale < 0 {
 		return uint16(h.window())
 	}
-	return uint16(h.window() >> h.rcvScale)
+	unit := uint32(1)<<h.rcvScale - 1 // rounded up: the SYN-ACK has promised as much
+	return uint16((h.window() + unit) >> h.rcvScale)
 }
 
 // refuse resets the peer.
@@ -231,7 +232,8 @@ func (h *halfOpen) input(rx *Rx) {
 func (h *halfOpen) complete(rx *Rx) {
 	l := h.l
 	now := l.net.Now()
-	if d := h.lst.s.opts.DeferAccept; d > 0 && len(rx.Payload) == 0 && now-h.openedAt < d {
+	// TCP_DEFER_ACCEPT waits for text. After a FIN there will be none.
+	if d := h.lst.s.opts.DeferAccept; d > 0 && segLen(rx) == 0 && rx.Header.Seq == h.irs+1 && now-h.openedAt < d {
 		h.acked = true
 		return
 	}
