@@ -6,6 +6,10 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
+// functionBlocks are the function blocks that the stack has, by the names that
+// TCP_FUNCTION_BLK takes; the first is the default.
+var functionBlocks = []string{"default", "rack", "classic"}
+
 // linuxCongestion are the algorithms that the stack has, by the names that
 // Linux gives them; the first is the default.
 var linuxCongestion = []string{"cubic", "reno", "bbr", "dctcp", "htcp", "vegas", "cdg"}

@@ -59,6 +59,9 @@ type Tunables struct {
 	MaxSynBacklog int32 // net.ipv4.tcp_max_syn_backlog
 	SynCookies    int32 // net.ipv4.tcp_syncookies: 0 off, 1 when a listener's half-open connections are too many, 2 always
 
+	FRTO              int32  // net.ipv4.tcp_frto: 0 off, else on
+	FunctionsDefault  string // net.tcpcni.functions_default: the function block of new sockets
+	FunctionsInherit  bool   // net.tcpcni.functions_inherit_listen_socket_stack: or the listener's
 	CongestionControl string // net.ipv4.tcp_congestion_control
 	NotSentLowat      uint32 // net.ipv4.tcp_notsent_lowat, bytes
 

@@ -32,6 +32,7 @@ var linuxTunables = []tunableRow{
 	toggle("net.ipv4.tcp_window_scaling", "1", func(t *Tunables) *bool { return &t.WindowScaling }),
 	toggle("net.ipv4.tcp_timestamps", "1", func(t *Tunables) *bool { return &t.Timestamps }),
 	toggle("net.ipv4.tcp_sack", "1", func(t *Tunables) *bool { return &t.SACK }),
+	count("net.ipv4.tcp_frto", "0 off, else on", 0, 2, "2", func(t *Tunables) *int32 { return &t.FRTO }),
 	toggle("net.ipv4.tcp_abort_on_overflow", "0", func(t *Tunables) *bool { return &t.AbortOnOverflow }),
 	toggle("net.ipv4.tcp_slow_start_after_idle", "1", func(t *Tunables) *bool { return &t.SlowStartAfterIdle }),
 	toggle("net.ipv4.tcp_moderate_rcvbuf", "1", func(t *Tunables) *bool { return &t.ModerateRcvbuf }),
@@ -66,6 +67,13 @@ var linuxTunables = []tunableRow{
 		words: func(p *Profile) []string { return p.Congestion },
 		word:  func(t *Tunables) *string { return &t.CongestionControl },
 	},
+	// As FreeBSD's net.inet.tcp.functions_default and so on.
+	{
+		name: "net.tcpcni.functions_default", unit: "name", def: functionBlocks[0],
+		words: func(*Profile) []string { return functionBlocks },
+		word:  func(t *Tunables) *string { return &t.FunctionsDefault },
+	},
+	toggle("net.tcpcni.functions_inherit_listen_socket_stack", "1", func(t *Tunables) *bool { return &t.FunctionsInherit }),
 	{
 		name: "net.ipv4.tcp_notsent_lowat", unit: "bytes", fields: 1, max: math.MaxUint32, def: "4294967295",
 		set: func(t *Tunables, v []int64) { t.NotSentLowat = uint32(v[0]) },

@@ -25,15 +25,15 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	if c.rare != nil {
 		c.rare.keepProbes = 0
 	}
-	c.beginSample()
+	c.beginSample(h)
 	sacked, dsack := c.sackInput(h, now)
-	if dsack {
-		c.dsackSeen(h.SACK[0].Right - h.SACK[0].Left)
-	}
 	was := c.caState
+	if dsack {
+		c.dsackSeen(h.SACK[0].Right-h.SACK[0].Left, now)
+	}
 	if seqLT(ack, c.sndUna) {
 		// An old acknowledgement: only its SACK blocks are news.
-		c.lossDetection(0, sacked, false, now)
+		c.lossDetection(ackNews{sacked: sacked, dsack: dsack}, now)
 		c.acknowledged(0, c.endSample(now), was, now)
 		return true
 	}
@@ -43,10 +43,16 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	dup := acked == 0 && payload == 0 && !opened && h.Flags&(wire.TCPSyn|wire.TCPFin) == 0 &&
 		(c.flags&flagSACK == 0 || sacked > 0)
 	if acked > 0 {
+		needless := c.eifelAck(h)
 		c.advanceUna(ack, h, now)
+		if needless {
+			c.l.counters.EifelUndos++
+			c.spurious(acked, now)
+		}
 	}
-	c.lossDetection(acked, sacked, dup, now)
-	c.probeAnswered(dsack, now)
+	news := ackNews{acked, sacked, dup, dsack}
+	c.lossDetection(news, now)
+	c.probeAnswered(h, news, now)
 	c.acknowledged(acked, c.endSample(now), was, now)
 	if acked > 0 || sacked > 0 || opened || dup {
 		c.l.markDirty(c)
@@ -127,6 +133,7 @@ func (c *conn) measureSYN(h *wire.TCP, now time.Duration) {
 	}
 	c.flags &^= flagSynTimed
 	c.rttSample(now - c.lastSend)
+	c.leastRTT(max(now-c.lastSend, 1), now)
 }
 
 func (c *conn) measureEcho(h *wire.TCP, now time.Duration) bool {

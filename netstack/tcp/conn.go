@@ -23,7 +23,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	k := c.key()
 	c.tsOffset = l.tsOffset(&k)
 	c.cc = s.congestionFor(s.opts.Congestion)
-	c.block = &stackBlocks[0]
+	c.block = s.functionBlock()
 	l.conns[k] = c
 	return c
 }

@@ -26,7 +26,14 @@
 //	delack.go      when to acknowledge                        RFC 5681 §4.2
 //	memory.go      what all connections may take
 //	audit.go       what must hold between calls
-//	recovery.go    loss detection and recovery                RFC 5681, 6582, 6675, 3042
+//	recovery.go    recovery from loss                         RFC 5681, 6582, 6675
+//	rack.go        what is lost, by time                      RFC 8985 §6
+//	classic.go     what is lost, by counting                  RFC 6675, 6582, 3042
+//	prr.go         the window during recovery                 RFC 9937
+//	frto.go        timeouts that were none                    RFC 5682
+//	eifel.go       retransmissions that were needless         RFC 3522
+//	blocks.go      function blocks                            tcp_functions(9)
+//	pacing.go      when the next segment may leave            draft-ietf-ccwg-bbr §5.6.2
 //	sendlog.go     what is in flight, by transmission         RFC 8985 §5.2, 6675
 //	sack.go        selective acknowledgements that arrive     RFC 2018, 2883
 //	ratesample.go  the rate of delivery                       draft-ietf-ccwg-bbr §4.1

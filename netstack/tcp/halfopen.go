@@ -255,6 +255,7 @@ func (h *halfOpen) complete(rx *Rx) {
 	case h.cookie: // when the SYN-ACK went, nobody remembers
 	case h.tries == 0:
 		c.rttSample(now - h.sentAt) // RFC 6298 section 3: not when it was sent twice
+		c.leastRTT(max(now-h.sentAt, 1), now)
 	default:
 		c.flags |= flagSynTimeout
 	}

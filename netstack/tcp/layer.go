@@ -85,6 +85,7 @@ type Counters struct {
 	OOOPruned                                            uint64 // reassembly queues given up for want of memory
 	Timeouts, FastRetrans, LostRetransmits               uint64
 	DelayedACKs, PureACKs, TailProbes, Undos             uint64
+	EifelUndos, SpuriousRTOs                             uint64 // of Undos: by timestamps, by F-RTO
 
 	// SYNs without a listener; see Pending.
 	Offers, OfferAccepts          uint64

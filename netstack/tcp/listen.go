@@ -234,6 +234,9 @@ func (l *Layer) promote(h *halfOpen) *conn {
 	lst := h.lst
 	s := &Socket{l: l, domain: lst.s.domain, bound: h.path.Src}
 	l.profile.Inherit(&s.opts, &lst.s.opts)
+	if l.tun.FunctionsInherit {
+		s.block = lst.s.block
+	}
 	l.passive(&s.opts, int(s.domain), &h.path, &h.key)
 	l.dropHalf(h)
 	l.sharePort(s, lst.s, h.path.Src)

@@ -36,8 +36,13 @@ func (c *conn) flush() {
 func (c *conn) output() {
 	now := c.now()
 	c.restartAfterIdle(now)
-	c.retransmit()
-	c.sendNew(now)
+	if c.log != nil && c.log.frto == frtoNew {
+		c.frtoSend(now)
+	}
+	if c.log == nil || c.log.frto != frtoJudge { // then the next acknowledgement decides
+		c.retransmit()
+		c.sendNew(now)
+	}
 	c.noteAppLimited()
 	c.wakeWriter()
 	c.superviseOutput(now)
@@ -55,7 +60,7 @@ func (c *conn) retransmit() {
 		// 6675 section 5 step 4.3.
 		room := c.cwnd - min(c.pipe(), c.cwnd)
 		if room < mss {
-			if c.caState != caRecovery || left != c.sndUna {
+			if left != c.sndUna {
 				return
 			}
 			room = mss
@@ -91,8 +96,14 @@ func (c *conn) resend(seq, n uint32) {
 		fin, n = true, c.sq.end-seq
 	}
 	segs := (n + uint32(c.mss) - 1) / uint32(c.mss)
-	c.logResent(seq, end, c.now())
-	c.departed(n, c.now())
+	now := c.now()
+	c.logResent(seq, end, now)
+	c.eifelMark(seq, now)
+	c.prrSent(n)
+	c.departed(n, now)
+	if seq == c.sndUna && c.caState == caRecovery {
+		c.armRexmt() // RFC 6582 section 4: the timer is that of the retransmission
+	}
 	c.l.counters.RetransSegs += uint64(max(segs, 1))
 	c.cold().retrans += max(segs, 1)
 	c.retransmitted(n)
@@ -128,6 +139,7 @@ func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 		c.sndSml = c.sndNxt
 	}
 	c.logSent(seq, (n+uint32(c.mss)-1)/uint32(c.mss), now)
+	c.prrSent(n)
 	c.departed(n, now)
 	if c.unacked > 0 {
 		c.flags |= flagPingPong // the acknowledgement rides on an answer
@@ -163,7 +175,7 @@ func (c *conn) sendable() (n uint32, fin bool) {
 		return 0, wnd > 0 || c.sndWnd == 0 && c.sndUna == c.sndNxt || c.sndNxt == c.sndUna+c.sndWnd
 	}
 	pipe := c.pipe()
-	room := c.cwnd - min(pipe, c.cwnd)
+	room := c.limitedTransmit(c.cwnd - min(pipe, c.cwnd))
 	mss := uint32(c.mss)
 	n = min(unsent, wnd, room, c.burst())
 	if n < unsent && room <= min(unsent, wnd) {

@@ -4,7 +4,11 @@ package tcp
 // draft-ietf-ccwg-bbr, sections 4.1 and 5.5. Who keeps transmit records fills it
 // in; congestion control reads it.
 
-import "time"
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
 
 // A rateSample is made for every acknowledgement that delivers something, in
 // order or by SACK. The names are the draft's. All sizes are bytes. A sample
@@ -47,13 +51,21 @@ type sampling struct {
 	rexmt                   bool
 	firstAcked              time.Duration // when the first segment was sent that is acknowledged in order
 	rexmtAcked              bool          // one of those was sent more than once
+	original, beyond        bool          // something sent once arrived: below, above the recovery point
+	hasEcho                 bool
+	echo                    uint32 // TSecr
+	fackBefore              uint32 // RACK.fack before this acknowledgement
 	priorLost               uint64
 	lostBefore              uint64 // C.lost before this acknowledgement
 }
 
 // beginSample is GenerateRateSample's start: an acknowledgement has arrived.
-func (c *conn) beginSample() {
-	c.l.sample = sampling{lostBefore: c.lostBytes}
+func (c *conn) beginSample(h *wire.TCP) {
+	s := &c.l.sample
+	*s = sampling{lostBefore: c.lostBytes, hasEcho: c.flags&flagTS != 0 && h.HasTS && h.TSEcr != 0, echo: h.TSEcr}
+	if c.log != nil {
+		s.fackBefore = c.log.fack
+	}
 }
 
 // stampRecord notes the state at transmission: section 4.1.2.2.
@@ -74,6 +86,14 @@ func (c *conn) deliver(r *txRecord, n uint32, now time.Duration) {
 	c.delivered += uint64(n)
 	b.deliveredAt = now
 	s.newlyAcked += n
+	if r.flags&recRexmt == 0 {
+		if seqLT(c.recover, r.end) {
+			s.beyond = true
+		} else {
+			s.original = true
+		}
+	}
+	c.rackDelivered(r, now)
 	if s.any && (r.sentAt < s.sentAt || r.sentAt == s.sentAt && seqLEQ(r.end, s.lastEnd)) {
 		return
 	}

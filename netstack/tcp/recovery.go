@@ -1,10 +1,11 @@
 package tcp
 
-// Loss detection and recovery: RFC 5681 section 3.2, RFC 6582 (NewReno), RFC
-// 6675 (with SACK), RFC 3042 (limited transmit). Both kinds run on one account
-// of what is in the network, the pipe of RFC 6675: without SACK every duplicate
-// acknowledgement stands for one segment that left it, which is RFC 6582's
-// inflated window seen from the other side.
+// Recovery from loss: RFC 5681 sections 3.1 and 3.2, RFC 6582 (NewReno), RFC
+// 6675 (with SACK). Detection, which is RFC 8985 in rack.go, RFC 6675 and 6582
+// in classic.go, only takes records of the log for lost; what follows is the
+// same for all. The pipe of RFC 6675 is the one account of what is in the
+// network: without SACK every duplicate acknowledgement stands for one segment
+// that left it, which is RFC 6582's inflated window seen from the other side.
 
 import (
 	"math"
@@ -17,7 +18,7 @@ type caState uint8
 const (
 	caOpen     caState = 0
 	caRecovery caState = 3 // fast recovery
-	caLoss     caState = 4 // after a timeout: everything outstanding is taken for lost
+	caLoss     caState = 4 // after a timeout
 )
 
 // sackedBytes is what left the network without being acknowledged in order.
@@ -31,61 +32,28 @@ func (c *conn) sackedBytes() uint32 {
 	return c.log.dups
 }
 
-// lostEdge is the sequence number under which what is not acknowledged counts
-// as lost in fast recovery.
-func (c *conn) lostEdge() uint32 {
-	// RFC 6582 section 3.2 step 3: the segment at SND.UNA is lost, at the start
-	// and after every partial acknowledgement.
-	edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
-	if c.log.sacked > 0 {
-		edge = seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss)))
-		if c.flags&flagEdgeKnown != 0 {
-			edge = seqMax(edge, seqMin(c.probeEnd, c.log.highest(c.sndUna)))
-		}
+// pipe estimates the bytes in the network: RFC 6675 section 4, SetPipe.
+func (c *conn) pipe() uint32 {
+	out := c.sndNxt - c.sndUna
+	gone := c.sackedBytes()
+	if c.log != nil {
+		gone += c.log.lost
 	}
-	return edge
-}
-
-// lostEdge is the sequence number under which every hole is lost: IsLost of
-// RFC 6675 section 4. Without any it is una.
-func (b *sendLog) lostEdge(una, mss uint32) uint32 {
-	var bytes, ranges uint32
-	for i := b.records() - 1; i >= 0 && bytes < b.sacked; i-- {
-		r := b.at(i)
-		if r.flags&recSacked == 0 {
-			continue
-		}
-		bytes += r.len()
-		ranges++
-		if ranges >= dupThresh || bytes > (dupThresh-1)*mss {
-			return r.start
-		}
-	}
-	return una
+	return out - min(gone, out)
 }
 
 // markLost takes the i-th record for lost.
 func (c *conn) markLost(i int) {
 	b := c.log
-	c.lostBytes += uint64(b.at(i).len())
+	r := b.at(i)
+	c.lostBytes += uint64(r.len())
+	if r.flags&recRexmt != 0 && c.caState == caRecovery {
+		c.l.counters.LostRetransmits++
+	}
 	b.setLost(i)
 	if c.cc.info().wantsLost {
-		c.tellLost(b.at(i))
+		c.tellLost(r)
 	}
-}
-
-// tellLost hands what is known of a lost transmission to the algorithm: the
-// sample of draft-ietf-ccwg-bbr section 5.5.10.2, BBRHandleLostPacket.
-func (c *conn) tellLost(r *txRecord) {
-	s := c.signal(c.now())
-	s.una, s.nxt = r.start, r.end
-	s.rate = rateSample{
-		priorDelivered: r.delivered, delivered: c.delivered - r.delivered, lost: c.lostBytes - r.lost,
-		priorInFlight: r.inFlight, appLimited: r.flags&recApp != 0,
-		newlyLost: r.len(), inFlight: c.pipe(),
-	}
-	c.cc.lost(&c.ccWindow, s)
-	c.clampCwnd()
 }
 
 // markBelow takes for lost what lies below edge and is in the network, also
@@ -103,37 +71,76 @@ func (c *conn) markBelow(edge uint32, all bool) {
 	}
 }
 
-// pipe estimates the bytes in the network: RFC 6675 section 4, SetPipe.
-func (c *conn) pipe() uint32 {
-	out := c.sndNxt - c.sndUna
-	gone := c.sackedBytes()
-	if c.log != nil {
-		gone += c.log.lost
+// markHead takes the segment at SND.UNA for lost, unless the peer has it.
+func (c *conn) markHead() {
+	c.log.cut(c.sndUna, seqMin(c.sndUna+uint32(c.mss), c.sndNxt), math.MaxInt)
+	if c.log.at(0).inNetwork() {
+		c.markLost(0)
+		c.l.markDirty(c)
 	}
-	return out - min(gone, out)
 }
 
-// lossDetection is run for every acceptable acknowledgement: acked bytes are
-// new in order, sacked bytes new out of order, dup is a duplicate as RFC 5681
-// section 2 defines it.
-func (c *conn) lossDetection(acked, sacked uint32, dup bool, now time.Duration) {
+// tellLost hands what is known of a lost transmission to the algorithm: the
+// sample of draft-ietf-ccwg-bbr section 5.5.10.2, BBRHandleLostPacket.
+func (c *conn) tellLost(r *txRecord) {
+	s := c.signal(c.now())
+	s.una, s.nxt = r.start, r.end
+	s.rate = rateSample{
+		priorDelivered: r.delivered, delivered: c.delivered - r.delivered, lost: c.lostBytes - r.lost,
+		priorInFlight: r.inFlight, appLimited: r.flags&recApp != 0,
+		newlyLost: r.len(), inFlight: c.pipe(),
+	}
+	c.cc.lost(&c.ccWindow, s)
+	c.clampCwnd()
+}
+
+// An ackNews is what an acceptable acknowledgement brought: bytes that are new in
+// order and out of order, whether it is a duplicate as RFC 5681 section 2 defines
+// it, and whether it reports something that arrived twice.
+type ackNews struct {
+	acked, sacked uint32
+	dup, dsack    bool
+}
+
+// lossDetection is run for every acceptable acknowledgement.
+func (c *conn) lossDetection(a ackNews, now time.Duration) {
+	before, lost, dups := c.caState, c.lostBytes, c.sackedBytes()
 	switch {
-	case acked > 0:
-		c.onProgress(acked, now)
-	case dup && c.sndUna != c.sndNxt:
+	case a.acked > 0:
+		c.onProgress(a.acked, now)
+	case a.dup && c.log != nil:
 		c.onDuplicate()
 	}
-	if c.caState == caOpen {
-		if c.lossSeen() {
-			c.enterRecovery(now)
-		}
+	c.frtoAck(a, now)
+	c.updateReorderWindow(a.dsack, before)
+	if c.log == nil {
 		return
 	}
-	if sacked > 0 {
-		c.lostRetransmit()
-	}
+	c.detectLoss(now)
 	if c.caState == caRecovery {
-		c.markBelow(c.lostEdge(), false)
+		// DeliveredData of RFC 9937: what is new in order or out of order; without
+		// SACK a duplicate stands for a segment, until what it stood for is
+		// acknowledged.
+		delivered := c.l.sample.newlyAcked
+		if c.flags&flagSACK == 0 {
+			sum := a.acked + c.log.dups
+			delivered = sum - min(sum, dups)
+		}
+		c.prrAck(delivered, a.acked > 0 && (before != caRecovery || c.lostBytes == lost))
+	}
+}
+
+// detectLoss finds what is lost, in the way of the function block, and enters
+// recovery if anything is.
+func (c *conn) detectLoss(now time.Duration) {
+	switch {
+	case c.flags&flagSACK == 0, !c.block.rack:
+		c.classicDetect(now)
+	default:
+		c.rackDetect(now)
+	}
+	if c.caState == caOpen && c.log.lost > 0 {
+		c.enterRecovery(now)
 	}
 }
 
@@ -148,19 +155,22 @@ func (c *conn) onProgress(acked uint32, now time.Duration) {
 		return
 	}
 	if seqLEQ(c.recover, c.sndUna) {
-		// RFC 6582 section 3.2 step 3, full acknowledgement: the window is what
-		// the reduction left, as it was never inflated.
-		from := c.caState
-		c.caState = caOpen
-		if c.log != nil {
-			c.log.dups = 0
-		}
-		c.flags &^= flagEdgeKnown
-		c.recovered(from, now)
+		c.leaveRecovery(now)
 		return
 	}
-	c.rexmtMark = c.sndNxt
 	c.flags &^= flagProbeOut
+}
+
+// leaveRecovery is RFC 6582 section 3.2 step 3, full acknowledgement: the window
+// is what the reduction left, as it was never inflated.
+func (c *conn) leaveRecovery(now time.Duration) {
+	from := c.caState
+	c.caState = caOpen
+	if c.log != nil {
+		c.log.dups = 0
+		c.log.frto = frtoOff
+	}
+	c.recovered(from, now)
 }
 
 func (c *conn) onDuplicate() {
@@ -174,43 +184,30 @@ func (c *conn) onDuplicate() {
 	}
 }
 
-// lossSeen decides on fast retransmit.
-func (c *conn) lossSeen() bool {
-	if c.log == nil {
-		return false
-	}
-	if c.log.sacked > 0 {
-		// RFC 6675 section 5 step 1 and 2.
-		return seqLEQ(c.recover, c.sndUna) &&
-			(c.dupAcks >= dupThresh || c.log.lostEdge(c.sndUna, uint32(c.mss)) != c.sndUna)
-	}
-	// RFC 6582 section 3.2 step 2: not for duplicates of what a timeout resent.
-	return c.dupAcks >= dupThresh && seqLT(c.recover, c.sndUna)
-}
-
 // enterRecovery is RFC 6582 section 3.2 step 2 and RFC 6675 section 5 step 4.
 func (c *conn) enterRecovery(now time.Duration) {
 	c.l.counters.FastRetrans++
 	c.beginUndo()
+	c.prrStart()
 	c.reduceForLoss(now)
-	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
+	c.recover = c.sndNxt
 	c.caState = caRecovery
-	c.flags &^= flagProbeOut | flagEdgeKnown
-	c.markBelow(c.lostEdge(), true)
+	c.flags &^= flagProbeOut
 	c.l.markDirty(c)
 }
 
 // enterLoss is the congestion side of a retransmission timeout: RFC 5681
-// section 3.1, RFC 6675 section 5.1.
+// section 3.1, RFC 6675 section 5.1, RFC 8985 section 6.3.
 func (c *conn) enterLoss(now time.Duration) {
 	if c.backoff <= 1 {
 		c.beginUndo()
 	}
+	c.frtoStart()
 	c.collapseCwnd(now)
-	c.recover, c.rexmtMark = c.sndNxt, c.sndNxt
+	c.recover = c.sndNxt
 	c.caState = caLoss
 	c.dupAcks = 0
-	c.flags &^= flagProbeOut | flagEdgeKnown
+	c.flags &^= flagProbeOut
 	b := c.log
 	if b == nil {
 		return
@@ -221,29 +218,9 @@ func (c *conn) enterLoss(now time.Duration) {
 	if b.sacked > 0 && (c.backoff > 2 || b.at(0).flags&recSacked != 0) {
 		b.forgetSacked()
 	}
-	c.markBelow(c.sndNxt, true)
-}
-
-// lostRetransmit notices that the first hole's retransmission was lost too:
-// data that was sent well after it has arrived. Otherwise only a timeout would
-// tell (RFC 6675 section 6 leaves this open).
-func (c *conn) lostRetransmit() {
-	b := c.log
-	if b == nil || b.records() == 0 || b.at(0).flags&(recRexmt|recLost) != recRexmt {
-		return
-	}
-	if seqLT(c.rexmtMark+(dupThresh-1)*uint32(c.mss), b.highest(c.sndUna)) {
-		c.l.counters.LostRetransmits++
-		c.rexmtMark = c.sndNxt
-		c.markHead()
-	}
-}
-
-// markHead takes the segment at SND.UNA for lost, unless the peer has it.
-func (c *conn) markHead() {
-	c.log.cut(c.sndUna, seqMin(c.sndUna+uint32(c.mss), c.sndNxt), math.MaxInt)
-	if c.log.at(0).inNetwork() {
-		c.markLost(0)
-		c.l.markDirty(c)
+	if c.flags&flagSACK != 0 && c.block.rack {
+		c.rackTimeout(now)
+	} else {
+		c.markBelow(c.sndNxt, true)
 	}
 }

@@ -20,9 +20,15 @@ const (
 // rttSample takes one measurement: RFC 6298 sections 2.2 and 2.3.
 func (c *conn) rttSample(r time.Duration) {
 	r = max(r, time.Microsecond)
-	if c.srtt == 0 {
+	c.flags |= flagNewRTT
+	switch {
+	case c.srtt == 0:
 		c.srtt, c.rttvar = r, r/2
-	} else {
+	case c.flags&flagLongRTT != 0:
+		// RFC 4015 section 3.2 step 8: after a timeout that was none.
+		c.flags &^= flagLongRTT
+		c.srtt, c.rttvar = max(c.srtt+2*clockGrain, r), max(c.rttvar, r/2)
+	default:
 		d := c.srtt - r
 		if d < 0 {
 			d = -d
@@ -46,13 +52,19 @@ func (c *conn) armRexmt() {
 	c.armProbe()
 }
 
-// armProbe sets the timer for a tail loss probe if one may be sent before the
-// retransmission timer expires.
+// armProbe sets the timer for what comes first: the look at what is overdue, the
+// tail loss probe, which takes the place of a timeout that would be earlier (RFC
+// 8985 section 7.2), the timeout. Section 8: there is one timer for them.
 func (c *conn) armProbe() {
-	c.flags &^= flagWinProbe | flagProbeTimer
+	c.flags &^= flagWinProbe | flagProbeTimer | flagReoTimer
 	at := c.rtoAt
-	if d, ok := c.probeTimer(); ok && c.now()+d < at {
-		at = c.now() + d
+	if c.log != nil && c.log.reoAt != 0 {
+		if c.log.reoAt < at {
+			at = c.log.reoAt
+			c.flags |= flagReoTimer
+		}
+	} else if d, ok := c.probeTimer(); ok {
+		at = min(at, c.now()+d)
 		c.flags |= flagProbeTimer
 	}
 	c.setTimer(timerRexmt, at)
@@ -63,6 +75,11 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 	if c.flags&flagWinProbe != 0 || c.sndUna == c.sndNxt {
 		c.flags &^= flagWinProbe
 		c.probeTimeout(now)
+		return
+	}
+	if c.flags&flagReoTimer != 0 {
+		c.rackTimer(now)
+		c.armProbe()
 		return
 	}
 	if c.flags&flagProbeTimer != 0 {

@@ -25,8 +25,8 @@ func (c *conn) sackInput(h *wire.TCP, now time.Duration) (fresh uint32, dsack bo
 		return 0, false
 	}
 	first := h.SACK[0]
-	dsack = seqLT(first.Left, h.Ack)
-	if h.NSACK > 1 && !dsack {
+	dsack = seqLT(first.Left, first.Right) && seqLEQ(first.Right, h.Ack)
+	if h.NSACK > 1 && seqLT(h.Ack, first.Left) && seqLT(first.Left, first.Right) {
 		second := h.SACK[1]
 		dsack = seqLEQ(second.Left, first.Left) && seqLEQ(first.Right, second.Right)
 	}
@@ -77,6 +77,7 @@ func (c *conn) logSent(seq, segs uint32, now time.Duration) {
 		b = c.l.takeLog()
 		c.log = b
 		b.firstSent, b.deliveredAt = now, now
+		b.rackRTT, b.fack = c.srtt, seq
 	}
 	r := txRecord{start: seq, end: c.sndNxt, segs: uint16(min(max(segs, 1), math.MaxUint16))}
 	c.stampRecord(&r, now)

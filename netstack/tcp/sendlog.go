@@ -66,7 +66,22 @@ type sendLog struct {
 	sacked, lost uint32 // bytes in that state
 	sackedSegs   uint32
 	dups         uint32 // without SACK: bytes that duplicate acknowledgements stand for
-	lostFrom     uint32 // nothing below is lost
+
+	// RACK of RFC 8985 section 5.3: the latest transmission that has arrived, by
+	// rackAt and rackEnd.
+	rackAt, rackRTT time.Duration
+	rackEnd, fack   uint32
+	reoAt           time.Duration // when what is not overdue yet will be; 0: nothing
+	dsackRound      uint32        // RACK.dsack_round, valid iff inRound
+	inRound         bool
+
+	// Proportional rate reduction; see prr.go.
+	recoverFS, prrDelivered, prrOut uint32
+
+	frto     uint8  // see frto.go
+	eifel    uint8  // see eifel.go
+	rexmtTS  uint32 // timestamp of the first retransmission
+	lostFrom uint32 // nothing below is lost
 
 	firstSent   time.Duration // C.first_send_time
 	deliveredAt time.Duration // C.delivered_time
@@ -340,5 +355,34 @@ func (b *sendLog) forgetSacked() {
 			r.flags &^= recSacked
 			b.link(b.order[b.off+i], noRecord) // when it was sent is long past
 		}
+	}
+}
+
+// unlose takes back that anything was lost: it is in the network.
+func (b *sendLog) unlose() {
+	if b.lost == 0 {
+		return
+	}
+	prev := noRecord // the last one that was put back, or what lies before it
+	for i := range b.records() {
+		e := b.order[b.off+i]
+		r := &b.recs[e]
+		if r.flags&recLost == 0 {
+			continue
+		}
+		b.lost -= r.len()
+		r.flags &^= recLost
+		if prev != noRecord && b.recs[prev].sentAt > r.sentAt {
+			prev = noRecord
+		}
+		next := b.oldest
+		if prev != noRecord {
+			next = b.recs[prev].newer
+		}
+		for next != noRecord && b.recs[next].sentAt <= r.sentAt {
+			prev, next = next, b.recs[next].newer
+		}
+		b.link(e, prev)
+		prev = e
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
 // checkLog holds what is true of every log: it covers what is in flight without
@@ -80,7 +82,7 @@ func TestSendLogSplitsAndJoins(t *testing.T) {
 			t.Fatalf("%d records, want %d", n, want)
 		}
 	}
-	c.beginSample()
+	c.beginSample(&wire.TCP{})
 	send(c, 20000, 1)
 	send(c, 20000, 1)
 	count(1) // one instant
@@ -120,7 +122,7 @@ func TestSendLogSplitsAndJoins(t *testing.T) {
 func TestSendLogIsBounded(t *testing.T) {
 	_, c := logConn(t)
 	una := c.sndUna
-	c.beginSample()
+	c.beginSample(&wire.TCP{})
 	for i := range 3 * maxRecords {
 		send(c, 100, time.Duration(i+1))
 	}
@@ -153,7 +155,7 @@ func TestSendLogAgainstBytes(t *testing.T) {
 		now := time.Duration(1)
 		for range 200 {
 			now += time.Duration(rnd.IntN(2))
-			c.beginSample()
+			c.beginSample(&wire.TCP{})
 			una, end := int(c.sndUna-base), len(bytes)
 			span := func() (int, int) {
 				if una == end {

@@ -28,6 +28,7 @@ type Socket struct {
 
 	events   Events // raised, not yet reported
 	domain   uint8
+	block    uint8       // function block that was chosen, place in stackBlocks from 1 on; 0: none
 	queued   bool        // stands in Layer.raised
 	autoPort bool        // the port was chosen by Connect and goes with the connection
 	orphan   bool        // the program is gone

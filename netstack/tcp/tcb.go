@@ -41,7 +41,10 @@ const (
 	flagMayUndo                           // the last reduction may turn out to be needless
 	flagEstablished                       // the handshake was completed
 	flagDSACK                             // rare.dsack is to be reported
-	flagEdgeKnown                         // all holes below probeEnd are lost
+	flagNewRTT                            // there was a round-trip sample since the last probe
+	flagReordering                        // RACK.reordering_seen
+	flagReoTimer                          // timerRexmt is for what is not overdue yet
+	flagLongRTT                           // the next round-trip sample follows a timeout that was none
 	flagDraining                          // drain is on the stack
 	flagOffered                           // opened by Pending.Accept
 	flagUTODue                            // the next acknowledgement carries the user timeout
@@ -108,12 +111,14 @@ type conn struct {
 	rttSeq            uint32 // the next sample is of what was sent beyond
 	backoff           uint8  // consecutive timeouts
 	dupAcks           uint8
+	reoMult           uint8 // RACK.reo_wnd_mult beyond 1
+	reoPersist        uint8 // RACK.reo_wnd_persist
 
 	// Congestion control and loss recovery, in bytes.
 	ccWindow
 	recover            uint32 // recovery ends when this is acknowledged
-	rexmtMark          uint32 // sndNxt when the first hole was retransmitted
-	priorCwnd          uint32 // window and threshold before the last reduction
+	priorFlight        uint32 // in flight before the last reduction, and
+	priorCwnd          uint32 // window and threshold then
 	priorSsthresh      uint32
 	undoBytes          uint32 // retransmitted since, not reported as needless
 	probeEnd           uint32 // sndNxt after the tail loss probe
