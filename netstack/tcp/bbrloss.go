@@ -48,11 +48,14 @@ func (b *bbr) handleTooHigh(w *ccWindow, s *ccSignal, at uint32) {
 	}
 }
 
-// noteLoss is NoteLoss.
+// noteLoss is NoteLoss. The state to return to is that before the episode, as
+// section 5.5.11.1 says in words, however many rounds it lasts.
 func (b *bbr) noteLoss(w *ccWindow, s *ccSignal) {
 	if !b.lossInRound {
 		b.lossRound = s.delivered
-		b.saveState(w)
+		if !b.recovering {
+			b.saveState(w)
+		}
 	}
 	b.lossInRound = true
 }

@@ -158,3 +158,19 @@ func TestSwitchCarriesTheWindow(t *testing.T) {
 		}
 	}
 }
+
+// TestAcknowledgementsAllocateNothing, whatever the algorithm.
+func TestAcknowledgementsAllocateNothing(t *testing.T) {
+	for _, name := range CongestionNames() {
+		n, l, s, rx := benchConn(t)
+		s.opts.Congestion = name
+		s.conn.switchCongestion()
+		p := make([]byte, 1448)
+		for range 100 {
+			transferred(n, l, s, rx, p)
+		}
+		if a := testing.AllocsPerRun(1000, func() { transferred(n, l, s, rx, p) }); a != 0 {
+			t.Errorf("%s: %v allocations", name, a)
+		}
+	}
+}
