@@ -52,7 +52,8 @@ type Line struct {
 	Way
 	Stats LineStats
 
-	w     *World
+	w     *World // nil: whoever made the line calls Pass
+	rng   *Rand
 	free  time.Duration // when the line is idle again
 	down  bool
 	bad   bool // Burst
@@ -60,7 +61,7 @@ type Line struct {
 }
 
 // Line makes one direction of a line, for Route.
-func (w *World) Line(way Way) *Line { return &Line{Way: way, w: w} }
+func (w *World) Line(way Way) *Line { return &Line{Way: way, w: w, rng: &w.rng} }
 
 // Route sends what a has for the addresses of b through lines, in this order.
 func (w *World) Route(a, b *Host, lines ...*Line) {
@@ -108,37 +109,23 @@ func (r *route) carry(p packet, lines []*Line) {
 		l.tooBig(p)
 		return
 	}
-	if l.loses() {
-		l.Stats.Lost++
+	fate := l.Pass(w.now, size, &p.tos)
+	if !fate.Carried {
 		return
 	}
-	at, ok := l.enqueue(&p, size)
-	if !ok {
-		l.Stats.Full++
-		return
-	}
-	l.Stats.Carried++
-	l.Stats.Bytes += uint64(size)
-	at += l.Delay
-	if l.Jitter > 0 {
-		at += time.Duration(w.rng.Intn(int(l.Jitter)))
-	}
-	if w.rng.Chance(l.Reorder) {
-		at += time.Duration(w.rng.Intn(int(max(4*l.Delay, time.Millisecond))))
-	}
-	if l.Corrupt > 0 && w.rng.Chance(l.Corrupt) {
-		p.corrupt(&w.rng)
+	if fate.Flip != 0 {
+		p.corrupt(fate)
 	}
 	onward := lines[1:]
-	w.After(at-w.now, func() { r.carry(p, onward) })
-	if w.rng.Chance(l.Duplicate) {
-		w.After(at-w.now+time.Duration(w.rng.Intn(int(time.Millisecond))), func() { r.carry(p, onward) })
+	w.After(fate.At-w.now, func() { r.carry(p, onward) })
+	if fate.Again != 0 {
+		w.After(fate.Again-w.now, func() { r.carry(p, onward) })
 	}
 }
 
 // loses draws whether a packet is lost.
 func (l *Line) loses() bool {
-	rng := &l.w.rng
+	rng := l.rng
 	if b := &l.Burst; b.Enter > 0 {
 		if l.bad {
 			l.bad = !rng.Chance(b.Leave)
@@ -180,7 +167,7 @@ func (p *packet) size() int {
 }
 
 // corrupt changes one byte, which a sum of ones' complements always notices.
-func (p *packet) corrupt(rng *Rand) {
+func (p *packet) corrupt(f Fate) {
 	p.segment = append([]byte(nil), p.segment...)
-	p.segment[rng.Intn(len(p.segment))] ^= byte(1 + rng.Intn(255))
+	p.segment[f.Where%uint64(len(p.segment))] ^= f.Flip
 }

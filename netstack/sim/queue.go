@@ -11,8 +11,7 @@ import (
 
 // enqueue gives the instant at which the packet has been put on the line; ok is
 // false when the queue drops it.
-func (l *Line) enqueue(p *packet, size int) (at time.Duration, ok bool) {
-	now := l.w.now
+func (l *Line) enqueue(now time.Duration, size int, tos *uint8) (at time.Duration, ok bool) {
 	if l.Rate == 0 {
 		return now, true
 	}
@@ -22,10 +21,10 @@ func (l *Line) enqueue(p *packet, size int) (at time.Duration, ok bool) {
 	if l.Queue > 0 && waiting+size > l.Queue && waiting > 0 {
 		return 0, false
 	}
-	if l.Mark > 0 && waiting >= l.Mark && !l.congested(p) {
+	if l.Mark > 0 && waiting >= l.Mark && !l.congested(tos) {
 		return 0, false
 	}
-	if l.CoDel > 0 && l.codel.drops(wait, start, l.CoDel) && !l.congested(p) {
+	if l.CoDel > 0 && l.codel.drops(wait, start, l.CoDel) && !l.congested(tos) {
 		return 0, false
 	}
 	l.Stats.Waited = max(l.Stats.Waited, wait)
@@ -35,12 +34,12 @@ func (l *Line) enqueue(p *packet, size int) (at time.Duration, ok bool) {
 
 // congested tells the sender: by CE, and true, if the packet may carry it (RFC
 // 3168 section 5).
-func (l *Line) congested(p *packet) bool {
-	if p.tos&3 == 0 {
+func (l *Line) congested(tos *uint8) bool {
+	if *tos&3 == 0 {
 		return false
 	}
 	l.Stats.Marked++
-	p.tos |= 3
+	*tos |= 3
 	return true
 }
 
