@@ -47,6 +47,7 @@ type ccSignal struct {
 	afterLoss  bool // ack: slow start after a timeout
 	undone     bool // recovered: the reduction was taken back meanwhile
 	again      bool // timeout: of a segment that timed out before
+	paced      bool // segments do not leave in bursts
 	sack       bool // several losses of one window can be told apart
 
 	rate rateSample // ack, lost: what was delivered, lost, marked
@@ -177,7 +178,7 @@ func (w *ccWindow) growth(s *ccSignal) uint32 {
 	switch {
 	case s.afterLoss:
 		return min(s.acked, s.mss)
-	case w.pacing != 0:
+	case s.paced:
 		return s.acked
 	}
 	return min(s.acked, max(slowStartLimit*s.mss, s.burst))

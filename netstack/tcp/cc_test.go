@@ -77,16 +77,15 @@ func TestSlowStartLimit(t *testing.T) {
 	for _, c := range []struct {
 		what string
 		s    ccSignal
-		w    ccWindow
 		want uint32
 	}{
-		{"acknowledgements were lost", ccSignal{acked: 20_000, mss: 1000, burst: 1000}, ccWindow{}, 8000},
-		{"one for what was sent at once", ccSignal{acked: 20_000, mss: 1000, burst: 16_000}, ccWindow{}, 16_000},
-		{"less than the limit", ccSignal{acked: 2000, mss: 1000, burst: 1000}, ccWindow{}, 2000},
-		{"after a timeout", ccSignal{acked: 20_000, mss: 1000, burst: 16_000, afterLoss: true}, ccWindow{}, 1000},
-		{"paced", ccSignal{acked: 20_000, mss: 1000, burst: 1000}, ccWindow{pacing: 1}, 20_000},
+		{"acknowledgements were lost", ccSignal{acked: 20_000, mss: 1000, burst: 1000}, 8000},
+		{"one for what was sent at once", ccSignal{acked: 20_000, mss: 1000, burst: 16_000}, 16_000},
+		{"less than the limit", ccSignal{acked: 2000, mss: 1000, burst: 1000}, 2000},
+		{"after a timeout", ccSignal{acked: 20_000, mss: 1000, burst: 16_000, afterLoss: true}, 1000},
+		{"paced", ccSignal{acked: 20_000, mss: 1000, burst: 1000, paced: true}, 20_000},
 	} {
-		if got := c.w.growth(&c.s); got != c.want {
+		if got := new(ccWindow).growth(&c.s); got != c.want {
 			t.Errorf("%s: %d, want %d", c.what, got, c.want)
 		}
 	}

@@ -15,7 +15,7 @@ func (c *conn) signal(now time.Duration) *ccSignal {
 		now: now, srtt: c.srtt,
 		una: c.sndUna, nxt: c.sndNxt, flight: c.sndNxt - c.sndUna,
 		mss: uint32(c.mss), burst: c.burst(),
-		sack: c.flags&flagSACK != 0, delivered: c.delivered,
+		paced: c.paceRate() != 0, sack: c.flags&flagSACK != 0, delivered: c.delivered,
 	}
 	return s
 }

@@ -38,7 +38,13 @@
 //	sack.go        selective acknowledgements that arrive     RFC 2018, 2883
 //	ratesample.go  the rate of delivery                       draft-ietf-ccwg-bbr §4.1
 //	reassembly.go  segments ahead of their turn               RFC 2018 §4
-//	cc.go          the congestion window; newreno.go cubic.go RFC 5681, 6928, 9438
+//	cc.go          what congestion control is told and decides; the algorithms
+//	ccconn.go      what the connection tells it               RFC 6928, 2861
+//	ccparam.go     parameters of algorithms by name
+//	newreno.go     one algorithm                              RFC 5681, 3465, 8511
+//	cubic.go       another; hystart.go is its slow start      RFC 9438, 9406
+//	bbr.go         another; bbrmodel.go bbrstate.go bbrloss.go  draft-ietf-ccwg-bbr
+//	dctcp.go       another; htcp.go vegas.go cdg.go more      RFC 8257
 //	tlp.go         tail loss probes                           RFC 8985 §7
 //	undo.go        reductions taken back                      RFC 3708, 4015
 //	rto.go         the retransmission timer, giving up        RFC 6298
