@@ -372,7 +372,7 @@ func (x *randomWorld) accidents() {
 	switch d.r.Intn(8) {
 	case 0: // the line is down for a while
 		x.w.After(at, func() { l.Down(true) })
-		x.w.After(at+d.ms(100, 3000, 20_000), func() { l.Down(false) })
+		x.w.After(at+d.ms(100, 3000, 8000), func() { l.Down(false) })
 	case 1: // for good
 		x.w.After(at, func() { l.Down(true) })
 		x.spoil()

@@ -149,6 +149,7 @@ func (v *watch) holds(left, right uint32) bool {
 func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 	v := h.watch(netip.AddrPortFrom(src, t.SrcPort), netip.AddrPortFrom(dst, t.DstPort))
 	if t.Flags&wire.TCPRst != 0 {
+		v.offered = false // the connection has ended, or there is none
 		return nil
 	}
 	end := t.Seq + uint32(text)
@@ -182,7 +183,7 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 	}
 	if n := h.TCP.Counters().SyncookiesRecv; n != v.cookies {
 		// A late copy of the handshake's end may bring an old connection back.
-		v.cookies, v.offered = n, v.offered && !before(t.Ack, v.ack)
+		v.cookies, v.offered = n, false
 	}
 	for _, check := range [...]func(*watch, *wire.TCP, uint32, int) error{
 		(*watch).checkWindow, (*watch).checkAck, (*watch).checkOffer, (*watch).checkSACK, (*watch).checkOptions,

@@ -17,6 +17,10 @@ func world(seed uint64) (digest uint64, err error) {
 		}
 	}()
 	x := newRandomWorld(seed)
+	if *show {
+		x.traceAll()
+		defer x.report()
+	}
 	err = x.run()
 	return x.w.Digest(), err
 }

@@ -151,8 +151,11 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 			segs = (len(p) + rx.GSOSize - 1) / rx.GSOSize
 		}
 		c.textAcked(uint32(len(p)), segs, now)
-		if c.ooo != nil && !c.fillGap() {
-			return
+		if c.ooo != nil && len(c.ooo.pieces) > 0 {
+			c.ackNow() // RFC 5681 section 4.2: a gap is filled, or part of it
+			if !c.fillGap() {
+				return
+			}
 		}
 		c.tuneRcvBuf(now)
 	}

@@ -56,7 +56,11 @@ func (s *Socket) PathMTU() int {
 var changes = map[sockopt.ID]func(*conn){
 	sockopt.KeepAlive: (*conn).armKeepAlive,
 	sockopt.KeepIdle:  (*conn).armKeepAlive,
-	sockopt.NoDelay:   (*conn).pushNow,
+	sockopt.NoDelay: func(c *conn) {
+		if c.s.opts.NoDelay {
+			c.pushNow()
+		}
+	},
 	sockopt.Cork: func(c *conn) {
 		if !c.s.opts.Cork {
 			c.pushNow()
@@ -90,8 +94,12 @@ func (s *Socket) Changed(id sockopt.ID) {
 	}
 }
 
-// pushNow sends what Nagle's algorithm or cork held back.
+// pushNow sends what Nagle's algorithm or cork held back. What is written later
+// is not meant.
 func (c *conn) pushNow() {
+	if c.unsent() == 0 {
+		return
+	}
 	c.flags |= flagForcePush
 	c.l.markDirty(c)
 }

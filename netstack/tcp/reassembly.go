@@ -67,9 +67,24 @@ func (c *conn) keepAhead(p []byte, seq uint32, fin bool) {
 		c.l.counters.ReasmDrops++
 		return
 	}
+	c.noteTwice(r.held(seq, seq+uint32(len(p)))) // RFC 2883 section 4.1.2
 	at := r.insert(c.l.pool, p, seq)
 	c.l.ooo.account(r, before)
 	r.note(at)
+}
+
+// held is the first part of [left, right) that is held already; it is empty when
+// there is none.
+func (r *reassembly) held(left, right uint32) (from, to uint32) {
+	i := sort.Search(len(r.pieces), func(i int) bool { return seqLT(left, r.pieces[i].end()) })
+	if i == len(r.pieces) || !seqLT(r.pieces[i].seq, right) {
+		return left, left
+	}
+	from = seqMax(left, r.pieces[i].seq)
+	for to = from; i < len(r.pieces) && seqLEQ(r.pieces[i].seq, to); i++ {
+		to = r.pieces[i].end()
+	}
+	return from, seqMin(to, right)
 }
 
 // full reports whether no more may be stored. The memory of a connection may be
@@ -197,7 +212,6 @@ func (c *conn) fillGap() bool {
 		}
 	}
 	if n > 0 {
-		c.ackNow() // RFC 5681 section 4.2: a gap was filled
 		r.pieces = r.pieces[:copy(r.pieces, r.pieces[n:])]
 		if len(r.pieces) == 0 {
 			r.nrecent = 0

@@ -5,6 +5,7 @@ package tcp
 import (
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +87,10 @@ func (s *script) input(words []string) {
 			h.SrcPort = uint16(arg())
 		case "to":
 			h.DstPort = uint16(arg())
+		case "from":
+			rx.Src = netip.MustParseAddr(word())
+		case "dst":
+			rx.Dst = netip.MustParseAddr(word())
 		case "ttl":
 			rx.TTL = uint8(arg())
 		case "tos":

@@ -128,7 +128,7 @@ var verbs = map[string]func(s *script, args []string){
 	"listen": func(s *script, args []string) {
 		s.lport = 80
 		s.lst = s.s
-		if !s.s.bound.IsValid() {
+		if s.s.port() == 0 {
 			if err := s.bind(netip.AddrPortFrom(s.local, 80)); err != nil {
 				s.fail("%v", err)
 			}
