@@ -57,6 +57,7 @@ type Tunables struct {
 	TwReuse       int32 // net.ipv4.tcp_tw_reuse: 0 off, 1 on, 2 loopback only
 	MaxTwBuckets  int32 // net.ipv4.tcp_max_tw_buckets
 	MaxSynBacklog int32 // net.ipv4.tcp_max_syn_backlog
+	SynCacheBytes int32 // net.tcpcni.syn_cache_bytes: half-open connections of all listeners together
 	SynCookies    int32 // net.ipv4.tcp_syncookies: 0 off, 1 when a listener's half-open connections are too many, 2 always
 
 	FRTO              int32  // net.ipv4.tcp_frto: 0 off, else on

@@ -60,6 +60,7 @@ var linuxTunables = []tunableRow{
 	count("net.ipv4.tcp_tw_reuse", "0 off, 1 on, 2 loopback", 0, 2, "2", func(t *Tunables) *int32 { return &t.TwReuse }),
 	count("net.ipv4.tcp_max_tw_buckets", "connections", 0, math.MaxInt32, "131072", func(t *Tunables) *int32 { return &t.MaxTwBuckets }),
 	count("net.ipv4.tcp_max_syn_backlog", "connections", 0, math.MaxInt32, "2048", func(t *Tunables) *int32 { return &t.MaxSynBacklog }),
+	count("net.tcpcni.syn_cache_bytes", "bytes", 16384, math.MaxInt32, "4194304", func(t *Tunables) *int32 { return &t.SynCacheBytes }),
 	count("net.ipv4.tcp_syncookies", "0 off, 1 under load, 2 always", 0, 2, "1", func(t *Tunables) *int32 { return &t.SynCookies }),
 
 	{

@@ -54,6 +54,9 @@ func (l *Layer) auditTables() error {
 			return fmt.Errorf("%d half-open connections of a listener, %d are counted", n, lst.half)
 		}
 	}
+	if n := l.syns.linked(); n != len(l.half) || n != l.syns.len {
+		return fmt.Errorf("%d half-open connections, %d of them in lists, %d are counted", len(l.half), n, l.syns.len)
+	}
 	linked := 0
 	for w := l.waits.oldest; w != nil; w = w.newer {
 		if linked++; l.waits.byTuple[w.key] != w {

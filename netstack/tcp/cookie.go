@@ -5,7 +5,8 @@ package tcp
 // that the record would hold, so that a flood of SYNs keeps nobody out. The
 // options that a sequence number has no room for ride in the timestamp, which
 // the peer echoes; a peer without timestamps gets neither window scaling nor
-// SACK.
+// SACK. The counter is an input of the MAC, whose key has 256 bits: what cookies
+// of one period tell says nothing of the next, so the key needs no rotation.
 
 import (
 	"time"
@@ -78,9 +79,10 @@ func (l *Layer) cookieAhead(k *tuple, iss, seq uint32) bool {
 	return false
 }
 
-// mayCookie reports whether a SYN to lst is to be answered by a cookie.
-func (l *Layer) mayCookie(lst *listener) bool {
-	return l.tun.SynCookies == 2 || l.tun.SynCookies == 1 && lst.halfFull()
+// mayCookie reports whether a SYN is to be answered by a cookie, given that
+// there is no room for its record.
+func (l *Layer) mayCookie(full bool) bool {
+	return l.tun.SynCookies == 2 || l.tun.SynCookies == 1 && full
 }
 
 // sendCookie answers a SYN without remembering it.
@@ -129,8 +131,7 @@ func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
 		return settled
 	}
 	h.openedAt -= lst.s.opts.DeferAccept // how long it has waited, nobody knows
-	lst.half++
-	l.half[k] = h
+	l.enterHalf(h)
 	h.complete(rx)
 	if l.half[k] == h {
 		l.dropHalf(h) // no room to accept it: the peer will send again

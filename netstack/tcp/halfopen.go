@@ -25,6 +25,8 @@ type halfOpen struct {
 	rcvScale                     uint8 // shift of our windows, as the SYN-ACK says
 	cookie                       bool  // made for one segment; see cookie.go
 	acked                        bool  // the last step of the handshake came, but could not be taken
+	source, listed               uint8 // of the SYN cache: counter and list
+	older, newer                 *halfOpen
 }
 
 // synOptions is what the peer's SYN offered.
@@ -68,17 +70,12 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor 
 		h.iss = floor
 	}
 	h.at = h.sentAt + initialRTO
-	lst.half++
-	l.half[k] = h
+	for l.syns.len >= l.synRoom() {
+		l.evictHalf()
+	}
+	l.enterHalf(h)
 	l.timers.arm(h, h.at)
 	h.sendSynAck()
-}
-
-// dropHalf forgets a half-open connection.
-func (l *Layer) dropHalf(h *halfOpen) {
-	delete(l.half, h.key)
-	h.lst.half--
-	l.timers.remove(h)
 }
 
 func (h *halfOpen) heapPos() *int32 { return &h.heapIndex }
@@ -94,6 +91,7 @@ func (h *halfOpen) runTimers(now time.Duration) time.Duration {
 		return never
 	}
 	h.tries++
+	l.moveHalf(h)
 	h.at = now + min(initialRTO<<min(h.tries, 16), l.tun.RTOMax)
 	// The peer has completed the handshake and waits for us to have room, or
 	// for its own data (TCP_DEFER_ACCEPT): no need to ask again, except that
@@ -234,7 +232,7 @@ func (h *halfOpen) complete(rx *Rx) {
 	now := l.net.Now()
 	// TCP_DEFER_ACCEPT waits for text. After a FIN there will be none.
 	if d := h.lst.s.opts.DeferAccept; d > 0 && segLen(rx) == 0 && rx.Header.Seq == h.irs+1 && now-h.openedAt < d {
-		h.acked = true
+		h.wait()
 		return
 	}
 	if h.lst.acceptFull() {
@@ -244,7 +242,7 @@ func (h *halfOpen) complete(rx *Rx) {
 			l.dropHalf(h)
 			return
 		}
-		h.acked = true // the peer will send again, or answer our SYN-ACK
+		h.wait() // the peer will send again, or answer our SYN-ACK
 		return
 	}
 	c := l.promote(h)
@@ -262,6 +260,12 @@ func (h *halfOpen) complete(rx *Rx) {
 	c.sndUna = in.Ack
 	c.established()
 	c.input(rx)
+}
+
+// wait keeps the record of a handshake that is complete but for us.
+func (h *halfOpen) wait() {
+	h.acked = true
+	h.l.moveHalf(h)
 }
 
 // fill carries what the handshake agreed on over to the connection.

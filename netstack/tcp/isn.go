@@ -21,6 +21,7 @@ const (
 	hashCookie    = 4
 
 	hashCookieBase = 5
+	hashSource     = 6
 )
 
 // keyed is the first 8 bytes of a hash over the stack's secret, the use and the

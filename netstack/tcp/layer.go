@@ -30,6 +30,7 @@ type Layer struct {
 
 	conns     map[tuple]*conn
 	half      map[tuple]*halfOpen
+	syns      synCache
 	waits     waitTable
 	listeners map[uint16][]*listener
 	ports     *ports.Table
@@ -81,6 +82,7 @@ type Counters struct {
 	InSegs, OutSegs, RetransSegs, InErrs, OutRsts        uint64
 	ListenDrops, ListenOverflows                         uint64
 	SyncookiesSent, SyncookiesRecv, SyncookiesFailed     uint64
+	SynCacheEvictions                                    uint64 // half-open connections given up for want of room
 	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops    uint64
 	OOOPruned                                            uint64 // reassembly queues given up for want of memory
 	Timeouts, FastRetrans, LostRetransmits               uint64

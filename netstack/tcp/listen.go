@@ -23,7 +23,9 @@ type listener struct {
 	cookieAt time.Duration // the last one
 }
 
-// Linux lets both queues hold one more than the backlog.
+// Both queues are bounded by the backlog, and the half-open connections by the
+// tunable tcp_max_syn_backlog besides; Linux lets them hold one more. What all
+// listeners may hold together is in syncache.go.
 func (lst *listener) acceptFull() bool { return len(lst.queue) > lst.backlog }
 
 func (lst *listener) halfFull() bool {
@@ -108,12 +110,10 @@ func (s *Socket) closeListener() {
 	if len(l.listeners[p]) == 0 {
 		delete(l.listeners, p)
 	}
-	for _, h := range l.half {
-		if h.lst == lst {
-			h.refuse()
-			l.dropHalf(h)
-		}
-	}
+	l.halfOf(lst, func(h *halfOpen) {
+		h.refuse()
+		l.dropHalf(h)
+	})
 	for _, child := range lst.queue {
 		child.orphan = true
 		child.Abort()
@@ -210,9 +210,12 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.counters.ListenDrops++
 		return
 	}
-	// A SYN that takes over from TIME-WAIT needs a number of its own choosing.
-	cookie := floor == 0 && l.mayCookie(lst)
-	if lst.halfFull() && !cookie {
+	// A SYN that takes over from TIME-WAIT needs a number of our own choosing, and
+	// comes from somebody who is there: no cookie, and no bound by count, as on
+	// Linux.
+	full := floor == 0 && (lst.halfFull() || l.synsFull(rx.Src))
+	cookie := floor == 0 && l.mayCookie(full)
+	if full && !cookie && !l.recycles(lst, rx.Src) {
 		l.counters.ListenDrops++
 		return
 	}
