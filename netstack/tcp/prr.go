@@ -10,11 +10,12 @@ func (c *conn) prrStart() {
 	b := c.log
 	// What was delivered out of order before this acknowledgement is never
 	// delivered again during recovery.
-	s := &c.l.sample
-	known := c.sackedBytes()
-	b.recoverFS = c.sndNxt - c.sndUna
-	b.recoverFS -= min(b.recoverFS, known)
-	b.recoverFS = max(b.recoverFS+s.newlyAcked, 1)
+	fresh := c.l.sample.newlyAcked
+	if c.flags&flagSACK == 0 {
+		fresh = min(uint32(c.mss), b.dups) // the duplicate that led here
+	}
+	b.recoverFS = c.sndNxt - c.sndUna + fresh
+	b.recoverFS = max(b.recoverFS-min(b.recoverFS, c.sackedBytes()), 1)
 	b.prrDelivered, b.prrOut = 0, 0
 }
 

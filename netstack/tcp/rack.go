@@ -33,9 +33,8 @@ func (c *conn) rackDelivered(r *txRecord, now time.Duration) {
 		c.flags |= flagReordering // step 3
 	}
 	b.fack = seqMax(b.fack, r.end)
-	b.rackRTT = rtt
 	if sentAfter(r.sentAt, r.end, b.rackAt, b.rackEnd) {
-		b.rackAt, b.rackEnd = r.sentAt, r.end
+		b.rackAt, b.rackEnd, b.rackRTT = r.sentAt, r.end, rtt
 	}
 }
 
@@ -103,6 +102,7 @@ func (c *conn) rackDetect(now time.Duration) {
 func (c *conn) rackTimer(now time.Duration) {
 	c.log.reoAt = 0
 	lost := c.lostBytes
+	c.l.sample = sampling{lostBefore: lost} // nothing was delivered
 	c.detectLoss(now)
 	if c.lostBytes != lost {
 		if c.caState == caRecovery {

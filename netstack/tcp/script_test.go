@@ -252,6 +252,9 @@ var prologues = map[string]string{
 	"established": "connect\n> S seq 0\n< S. seq 0 ack 1 win 65535 mss 1460\n> . seq 1 ack 1\nevent connected writable",
 	"sack":        "connect\n> S seq 0\n< S. seq 0 ack 1 win 65535 mss 1460 sackok\n> . seq 1 ack 1\nevent connected writable",
 	"timestamps":  "connect\n> S seq 0\n< S. seq 0 ack 1 win 65535 mss 1460 ts 100 0\n> . seq 1 ack 1\nevent connected writable",
+	"far":         "connect\n> S seq 0\n+100ms < S. seq 0 ack 1 win 65535 mss 1460 sackok\n> . seq 1 ack 1\nevent connected writable",
+	"far-ts":      "connect\n> S seq 0\n+100ms < S. seq 0 ack 1 win 65535 mss 1472 sackok ts 100 0\n> . seq 1 ack 1\nevent connected writable",
+	"far-nosack":  "connect\n> S seq 0\n+100ms < S. seq 0 ack 1 win 65535 mss 1460\n> . seq 1 ack 1\nevent connected writable",
 	"accepted":    "listen 5\n< S seq 0 win 65535 mss 1460\n> S. seq 0 ack 1\n< . seq 1 ack 1 win 65535\naccept",
 }
 

@@ -219,6 +219,11 @@ var verbs = map[string]func(s *script, args []string){
 	},
 	"setcwnd": func(s *script, args []string) { s.s.conn.cwnd = uint32(s.number(args[0])) },
 	"icmp":    (*script).icmp,
+	"block": func(s *script, args []string) {
+		if err := s.s.SetFunctionBlock(args[0]); err != nil {
+			s.fail("%v", err)
+		}
+	},
 
 	// Checks.
 	"queue": func(s *script, args []string) { s.check("accept queue", args[0], s.lst.AcceptQueueLen()) },
