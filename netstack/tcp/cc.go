@@ -143,7 +143,7 @@ func (ccBase) lost(*ccWindow, *ccSignal)  {}
 // recovered leaves the window that the reduction chose: RFC 6582 section 3.2
 // step 3, full acknowledgement; RFC 6937 section 3.
 func (ccBase) recovered(w *ccWindow, s *ccSignal) {
-	if !s.afterLoss && !s.undone {
+	if !s.afterLoss && !s.undone && w.ssthresh < maxCwnd {
 		w.cwnd = w.ssthresh
 	}
 }

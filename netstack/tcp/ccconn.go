@@ -47,11 +47,16 @@ func (c *conn) switchCongestion() {
 	if i == nil || c.cc.info() == i {
 		return
 	}
+	owned := c.cc.info().ownWindow
 	c.cc = i.make()
-	if c.cwnd != 0 {
-		c.handOver()
-		c.l.markDirty(c)
+	if c.cwnd == 0 {
+		return
 	}
+	c.handOver()
+	if owned && !i.ownWindow && c.caState == caRecovery {
+		c.reduceForLoss(c.now()) // the recovery that is under way has to lead somewhere
+	}
+	c.l.markDirty(c)
 }
 
 // clampCwnd keeps the window within what has a meaning: one segment can always

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -154,6 +155,39 @@ func TestSwitchCarriesTheWindow(t *testing.T) {
 			}
 			if paced := c.pacing != 0; name != next && paced != c.cc.info().pacing {
 				t.Errorf("%s to %s: paced %v", name, next, paced)
+			}
+		}
+	}
+}
+
+// TestSwitchInRecovery: whoever comes and goes meanwhile, recovery ends with a
+// window that a loss has reduced, or with that of an algorithm that owns it.
+func TestSwitchInRecovery(t *testing.T) {
+	for _, from := range CongestionNames() {
+		for _, to := range CongestionNames() {
+			s := story(t, `
+				with tcp_congestion_control=`+from+`
+				from sack
+				write 29200
+				skip
+				+10ms
+				< . seq 1 ack 1 sack 1461-14601
+				skip`)
+			c := s.s.conn
+			if c.caState != caRecovery {
+				t.Fatalf("%s: state %d", from, c.caState)
+			}
+			c.s.opts.Congestion = to
+			c.switchCongestion()
+			s.steps("+10ms", "skip", "< . seq 1 ack 14601", "skip")
+			for range 100 {
+				if c.caState == caOpen {
+					break
+				}
+				s.steps("+10ms", fmt.Sprintf("< . seq 1 ack %d", c.sndNxt-c.iss), "skip")
+			}
+			if c.caState != caOpen || c.cwnd > 60_000 || !c.cc.info().ownWindow && (c.cwnd > 20_000 || c.ssthresh == maxCwnd) {
+				t.Errorf("%s to %s: state %d, cwnd %d, ssthresh %d", from, to, c.caState, c.cwnd, c.ssthresh)
 			}
 		}
 	}
