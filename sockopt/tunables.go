@@ -47,6 +47,10 @@ type Tunables struct {
 	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
 	ModerateRcvbuf     bool // net.ipv4.tcp_moderate_rcvbuf: automatic tuning of the receive buffer
 
+	ECN           int32 // net.ipv4.tcp_ecn: what is asked for and agreed to; see netstack/tcp/ecn.go
+	ECNFallback   bool  // net.ipv4.tcp_ecn_fallback: SYNs that are not answered go on without ECN
+	ECNMaxRetries int32 // net.tcpcni.ecn_maxretries: retransmissions of a SYN that still ask for ECN
+
 	TCPMem            Triple        // net.ipv4.tcp_mem, pages of 4096 bytes: unused, pressure, the most
 	MaxOrphans        int32         // net.ipv4.tcp_max_orphans
 	MinSndMSS         int32         // net.ipv4.tcp_min_snd_mss, bytes

@@ -45,6 +45,15 @@ var linuxTunables = []tunableRow{
 	toggle("net.tcpcni.user_timeout_option", "0", func(t *Tunables) *bool { return &t.UserTimeoutOption }),
 	period("net.tcpcni.isn_reseed_interval", "seconds, 0 never", time.Second, 0, 86400, "0", func(t *Tunables) *time.Duration { return &t.ISNReseedInterval }),
 
+	// In and out: 0 neither, 1 ECN both, 2 ECN and none, 3 accurate both, 4 accurate
+	// and ECN, 5 accurate and none. The default accepts the best that a peer offers
+	// and asks for nothing, as some boxes still drop SYNs that ask; Linux's was 2
+	// until 7.0 and is 5 since.
+	count("net.ipv4.tcp_ecn", "0..5, as Linux", 0, 5, "5", func(t *Tunables) *int32 { return &t.ECN }),
+	toggle("net.ipv4.tcp_ecn_fallback", "1", func(t *Tunables) *bool { return &t.ECNFallback }),
+	// FreeBSD's net.inet.tcp.ecn.maxretries, and what RFC 9768 section 3.1.4.1 asks for.
+	count("net.tcpcni.ecn_maxretries", "retransmissions", 0, 127, "1", func(t *Tunables) *int32 { return &t.ECNMaxRetries }),
+
 	{
 		name: "net.ipv4.tcp_mem", unit: "pages: unused, pressure, the most", fields: 3, min: 16, max: math.MaxInt32, def: "49152 65536 131072",
 		set: func(t *Tunables, v []int64) { t.TCPMem = Triple{int32(v[0]), int32(v[1]), int32(v[2])} },

@@ -26,7 +26,9 @@ const (
 	OptFastOpen  = 34
 )
 
-func (p *packet) flags() wire.TCPFlags { return wire.TCPFlags(p.segment[13]) }
+func (p *packet) flags() wire.TCPFlags {
+	return wire.TCPFlags(p.segment[12]&1)<<8 | wire.TCPFlags(p.segment[13])
+}
 
 // edit changes a copy of the segment and makes its checksum right again. A
 // segment that was corrupted before stays so.

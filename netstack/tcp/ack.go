@@ -26,6 +26,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 		c.rare.keepProbes = 0
 	}
 	c.beginSample(h)
+	c.readMarks(h)
 	sacked, dsack := c.sackInput(h, now)
 	was := c.caState
 	if dsack {
@@ -53,7 +54,9 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	news := ackNews{acked, sacked, dup, dsack}
 	c.lossDetection(news, now)
 	c.probeAnswered(h, news, now)
+	c.marksAcked()
 	c.acknowledged(acked, c.endSample(now), was, now)
+	c.heedMarks(now)
 	if acked > 0 || sacked > 0 || opened || dup {
 		c.l.markDirty(c)
 	}

@@ -75,6 +75,9 @@ func (c *conn) acknowledged(acked uint32, r *rateSample, was caState, now time.D
 	// recovery leaves.
 	s.afterLoss = was == caLoss && c.caState == caLoss
 	s.recovering = c.caState == caRecovery || was != caOpen && !s.afterLoss
+	if i := c.cc.info(); c.l.sample.marked && !i.ecn && !i.ownWindow {
+		s.recovering = true // RFC 3168 section 6.1.2: no growth on what tells of marks
+	}
 	s.limited = c.flags&flagCwndLimited != 0 || s.afterLoss
 	c.cc.ack(&c.ccWindow, s)
 	c.clampCwnd()
@@ -88,6 +91,7 @@ func (c *conn) acknowledged(acked uint32, r *rateSample, was caState, now time.D
 func (c *conn) reduceForLoss(now time.Duration) {
 	c.cc.loss(&c.ccWindow, c.signal(now))
 	c.clampCwnd()
+	c.noteReduction()
 }
 
 // reduceForMarks is for congestion that the network marked: ECE in an
@@ -95,6 +99,7 @@ func (c *conn) reduceForLoss(now time.Duration) {
 func (c *conn) reduceForMarks(now time.Duration) {
 	c.cc.ce(&c.ccWindow, c.signal(now))
 	c.clampCwnd()
+	c.noteReduction()
 }
 
 // recovered tells that recovery has ended; from is caRecovery or caLoss.
@@ -111,6 +116,7 @@ func (c *conn) collapseCwnd(now time.Duration) {
 	s.again = c.backoff > 1
 	c.cc.timeout(&c.ccWindow, s)
 	c.clampCwnd()
+	c.noteReduction()
 }
 
 // undoReduction takes back the last one.

@@ -51,6 +51,7 @@ func (c *conn) activeOpen() {
 	c.peerMSS = defaultMSS(&c.path)
 	c.setMSS()
 	c.rcvScale = c.wantScale()
+	c.askECN()
 	l.counters.ActiveOpens++
 	l.markDirty(c)
 }

@@ -35,7 +35,8 @@ const (
 	cookieScale   = 1<<4 - 1 // the peer's window scale
 	cookieNoScale = cookieScale
 	cookieSACK    = 1 << 4
-	cookieStamp   = 1<<5 - 1
+	cookieECN     = 1 << 5
+	cookieStamp   = 1<<6 - 1
 )
 
 func cookieCount(now time.Duration) uint32 { return uint32(now / cookiePeriod) }
@@ -100,7 +101,7 @@ func (l *Layer) sendCookie(lst *listener, k tuple, path Path, in *wire.TCP) {
 	now := l.net.Now()
 	h.iss = l.cookie(&k, in.Seq, cookieCount(now), mss)
 	if !h.opts.ts {
-		h.opts.wscale, h.opts.sack = -1, false
+		h.opts.wscale, h.opts.sack, h.opts.ecn = -1, false, ecnOff
 	}
 	lst.cookies, lst.cookieAt = true, now
 	l.counters.SyncookiesSent++
@@ -115,6 +116,9 @@ func (o *synOptions) stamp(now uint32) uint32 {
 	}
 	if o.sack {
 		bits |= cookieSACK
+	}
+	if o.ecn != ecnOff {
+		bits |= cookieECN
 	}
 	ts := now&^cookieStamp | bits
 	if ts > now {
@@ -163,6 +167,9 @@ func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled
 		syn.SACKPermitted = bits&cookieSACK != 0
 		if shift := int8(bits & cookieScale); shift != cookieNoScale {
 			syn.WScale = shift
+		}
+		if bits&cookieECN != 0 {
+			syn.Flags = ecnOfCookie(in.Flags)
 		}
 	}
 	h = l.newHalf(lst, k, path, &syn)

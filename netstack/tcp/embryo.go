@@ -75,6 +75,7 @@ func (c *conn) answerSYN(syn *wire.TCP, floor uint32) {
 	c.advMSS = c.ourMSS()
 	c.rcvScale = c.wantScale()
 	c.peerSYN(syn, c.now())
+	c.agreeECN(ecnAgree(syn.Flags, l.ecnAccepts(c.cc.info())))
 	l.embryos = append(l.embryos, c)
 	c.embryo = int32(len(l.embryos))
 	l.markDirty(c)

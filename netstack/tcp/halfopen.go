@@ -36,6 +36,7 @@ type synOptions struct {
 	sack   bool
 	ts     bool
 	uto    uint16
+	ecn    ecnMode
 }
 
 // newHalf makes the record of a SYN to a listener, in no table and with no
@@ -52,6 +53,7 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 		},
 	}
 	o := h.options()
+	h.opts.ecn = h.agreesECN(in.Flags, o)
 	h.path.TTL, h.path.TOS = pathMarks(o, &path)
 	h.rcvScale = scaleFor(l, o)
 	if !l.tun.WindowScaling {
@@ -143,7 +145,7 @@ func (h *halfOpen) advMSS() uint16 {
 }
 
 func (h *halfOpen) sendSynAck() {
-	t := h.header(h.iss, wire.TCPSyn|wire.TCPAck)
+	t := h.header(h.iss, wire.TCPSyn|wire.TCPAck|answerFlags(h.opts.ecn))
 	t.Window = uint16(h.window())
 	t.MSS = h.advMSS()
 	t.SACKPermitted = h.opts.sack
@@ -200,6 +202,7 @@ func (h *halfOpen) input(rx *Rx) {
 	}
 	if syn && !rst && !ack && in.Seq == h.irs {
 		h.tsRecent = in.TSVal
+		h.repeatedECN(in.Flags)
 		h.sendSynAck() // the peer did not get it
 		return
 	}
@@ -279,4 +282,5 @@ func (h *halfOpen) fill(c *conn) {
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
 		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack, UTO: h.opts.uto}
 	c.peerSYN(&in, c.now())
+	c.agreeECN(h.opts.ecn)
 }

@@ -84,6 +84,7 @@ func (c *conn) synOptions(h *wire.TCP) {
 		}
 	}
 	c.advertiseUTO(h)
+	c.synECN(h)
 }
 
 // crossedSynInput is a SYN or SYN-ACK in SYN-RECEIVED after a simultaneous
@@ -100,7 +101,12 @@ func (c *conn) crossedSynInput(h *wire.TCP) {
 		c.measureSYN(h, now)
 		c.sndUna = h.Ack
 		c.lastRecv = now
+		if c.flags&flagActive != 0 {
+			c.ecnAnswered(h.Flags)
+		}
 		c.established()
+	} else if h.Flags&wire.TCPAck == 0 {
+		c.ecnRepeated(h.Flags)
 	}
 	c.ackNow()
 }

@@ -128,6 +128,7 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 	if len(p) == 0 && !fin {
 		return
 	}
+	c.textMarks(rx)
 	if seq != c.rcvNxt {
 		c.ackNow() // RFC 5681 section 4.2: at once, with what is missing
 		c.keepAhead(p, seq, fin)
@@ -248,9 +249,11 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 		c.flags |= flagSynDue // again, with an acknowledgement
 		c.backoff = 0
 		c.flags &^= flagSynTimed
+		c.ecnCrossed(h.Flags)
 		c.l.markDirty(c)
 		return
 	}
+	c.ecnAnswered(h.Flags)
 	c.measureSYN(h, now)
 	c.sndUna = h.Ack
 	c.sndWl1, c.sndWl2 = h.Seq, h.Ack

@@ -66,6 +66,8 @@ type Layer struct {
 	spareRecords int      // in all of them
 	sample       sampling // of the acknowledgement being looked at
 
+	ecnBroken ecnPaths // destinations that do not answer SYNs with ECN
+
 	sig ccSignal // what congestion control is told; see conn.signal
 
 	tx  wire.TCP // the segment being sent
@@ -93,6 +95,11 @@ type Counters struct {
 	Offers, OfferAccepts          uint64
 	OfferOverflows, OfferTimeouts uint64 // forgotten for want of room, of an answer
 	EmbryoDrops                   uint64 // accepted ones that made room in SYN-RECEIVED
+
+	ECNConns, AccECNConns uint64 // that agreed on RFC 3168, RFC 9768
+	ECNFallbacks          uint64 // that sent a SYN without ECN as those with were not answered
+	ECNReductions         uint64 // of the window, for marks
+	CESegs, DeliveredCE   uint64 // segments marked that arrived, that we sent
 }
 
 // NewLayer returns a TCP layer on net whose sockets start with the profile's

@@ -130,6 +130,7 @@ func pathMarks(o *sockopt.Options, p *Path) (ttl, tos uint8) {
 	if p.Dst.Is4() {
 		hops, tos = o.TTL, o.TOS
 	}
+	tos &^= ecnMask
 	if hops > 0 {
 		ttl = uint8(hops)
 	}
@@ -188,6 +189,7 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 			i.Options |= o.bit
 		}
 	}
+	c.infoECN(i)
 	i.SndWScale, i.RcvWScale = c.sndScale, c.rcvScale
 	i.RTO, i.ATO = micros(c.currentRTO()), micros(delackTime)
 	i.SndMSS, i.RcvMSS, i.AdvMSS = uint32(c.mss), uint32(c.rcvMSS), uint32(c.advMSS)

@@ -144,7 +144,9 @@ func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 	if c.unacked > 0 {
 		c.flags |= flagPingPong // the acknowledgement rides on an answer
 	}
+	c.markNew(n)
 	c.transmit(seq, n, fin)
+	c.unmark()
 	c.lastSend = now
 }
 

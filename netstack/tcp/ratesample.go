@@ -57,6 +57,7 @@ type sampling struct {
 	fackBefore              uint32 // RACK.fack before this acknowledgement
 	priorLost               uint64
 	lostBefore              uint64 // C.lost before this acknowledgement
+	marked                  bool   // it tells of congestion marks
 }
 
 // beginSample is GenerateRateSample's start: an acknowledgement has arrived.

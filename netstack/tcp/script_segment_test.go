@@ -13,10 +13,10 @@ import (
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
-// flagLetters: E and W are ECE and CWR, as in packetdrill.
+// flagLetters: E, W and A are ECE, CWR and AE, as in packetdrill.
 var flagLetters = map[rune]wire.TCPFlags{
 	'S': wire.TCPSyn, 'F': wire.TCPFin, 'R': wire.TCPRst, 'P': wire.TCPPsh, 'U': wire.TCPUrg, '.': wire.TCPAck,
-	'E': wire.TCPEce, 'W': wire.TCPCwr, '0': 0,
+	'E': wire.TCPEce, 'W': wire.TCPCwr, 'A': wire.TCPAe, '0': 0,
 }
 
 // ecnNames are the low bits of the traffic class: RFC 3168 section 5.
@@ -153,7 +153,7 @@ func (s *script) reparse(h *wire.TCP, raw []byte) {
 
 func (s *script) show(o sent) string {
 	var f strings.Builder
-	for _, r := range "SFRPUEW." {
+	for _, r := range "SFRPUEWA." {
 		if o.h.Flags&flagLetters[r] != 0 {
 			f.WriteRune(r)
 		}

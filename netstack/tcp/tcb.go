@@ -71,6 +71,7 @@ type conn struct {
 	ooo   *reassembly // nil until a segment arrives out of order
 	log   *sendLog    // nil while nothing is in flight
 	rare  *rare       // nil until something unusual happens
+	ecn   *ecnState   // nil without ECN
 
 	path         Path
 	lport, rport uint16

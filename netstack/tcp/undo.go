@@ -39,6 +39,11 @@ func (c *conn) dsackSeen(n uint32, now time.Duration) {
 // spurious is the response to a recovery that was needless: RFC 4015 section
 // 3.2. acked is what the acknowledgement that showed it acknowledges.
 func (c *conn) spurious(acked uint32, now time.Duration) {
+	if c.l.sample.marked {
+		// Congestion all the same: step 3.
+		c.flags &^= flagMayUndo
+		return
+	}
 	from := c.caState
 	c.l.counters.Undos++
 	c.flags &^= flagMayUndo | flagProbeOut

@@ -100,6 +100,7 @@ func (c *conn) stamp(h *wire.TCP) {
 		h.HasTS = true
 		h.TSVal, h.TSEcr = c.tsNow(c.now()), c.tsRecent
 	}
+	c.stampECN(h)
 	c.ackSent()
 }
 

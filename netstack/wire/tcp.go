@@ -1,7 +1,8 @@
 package wire
 
 // TCP segments: RFC 9293 section 3.1 (header), RFC 7323 (window scale and
-// timestamps), RFC 2018 (selective acknowledgement), RFC 6691 (MSS).
+// timestamps), RFC 2018 (selective acknowledgement), RFC 6691 (MSS), RFC 9768
+// section 3 (the AE flag).
 
 import (
 	"encoding/binary"
@@ -9,9 +10,10 @@ import (
 )
 
 // TCPFlags are the control bits of a segment (RFC 9293 section 3.1).
-type TCPFlags uint8
+type TCPFlags uint16
 
-// Control bits, in the order of the header's thirteenth byte.
+// Control bits, in the order of the header's thirteenth byte; TCPAe is the low
+// bit of the twelfth.
 const (
 	TCPFin TCPFlags = 1 << iota
 	TCPSyn
@@ -21,11 +23,12 @@ const (
 	TCPUrg
 	TCPEce
 	TCPCwr
+	TCPAe // RFC 9768
 )
 
 // String names the bits that are set, as in "SYN|ACK".
 func (f TCPFlags) String() string {
-	names := [...]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
+	names := [...]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"}
 	s := ""
 	for i, n := range names {
 		if f&(1<<i) == 0 {
@@ -79,6 +82,7 @@ type TCP struct {
 	UTO              uint16 // RFC 5482: user timeout with its granularity bit, 0 without the option
 	TSVal, TSEcr     uint32
 	SACK             [MaxSACKBlocks]SACKBlock
+	AccECN           AccECN // not emitted in a SYN without ACK
 }
 
 // Failures of ParseTCP.
@@ -120,7 +124,7 @@ func ParseTCP(b []byte, h *TCP) (payload []byte, err error) {
 		DstPort: binary.BigEndian.Uint16(b[2:]),
 		Seq:     binary.BigEndian.Uint32(b[4:]),
 		Ack:     binary.BigEndian.Uint32(b[8:]),
-		Flags:   TCPFlags(b[13]),
+		Flags:   TCPFlags(b[12]&1)<<8 | TCPFlags(b[13]),
 		Window:  binary.BigEndian.Uint16(b[14:]),
 		Urgent:  binary.BigEndian.Uint16(b[18:]),
 		WScale:  -1,
@@ -181,6 +185,8 @@ func (h *TCP) option(kind byte, v []byte) {
 			h.SACK[h.NSACK] = SACKBlock{binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])}
 			h.NSACK++
 		}
+	case (kind == optAccECN0 || kind == optAccECN1) && h.Flags&(TCPSyn|TCPAck) != TCPSyn:
+		h.AccECN.parse(kind, v)
 	}
 }
 
@@ -207,7 +213,7 @@ func (h *TCP) HeaderLen() int {
 	if k := h.sackRoom(n); k > 0 {
 		n += 4 + 8*k
 	}
-	return n
+	return n + h.AccECN.room(h, n)
 }
 
 // sackRoom is how many SACK blocks are emitted behind a header of n bytes.
@@ -219,7 +225,8 @@ func (h *TCP) sackRoom(n int) int {
 }
 
 // AppendTo appends the header with its options, aligned by NOPs, to b. The
-// checksum field is zero; SACK blocks that do not fit are left out.
+// checksum field is zero; SACK blocks and AccECN counters that
+// do not fit are left out.
 func (h *TCP) AppendTo(b []byte) []byte {
 	start := len(b)
 	b = binary.BigEndian.AppendUint16(b, h.SrcPort)
@@ -253,7 +260,8 @@ func (h *TCP) AppendTo(b []byte) []byte {
 			b = binary.BigEndian.AppendUint32(b, s.Right)
 		}
 	}
-	b[start+12] = byte((len(b)-start)/4) << 4
+	b = h.AccECN.appendTo(b, h.AccECN.room(h, len(b)-start))
+	b[start+12] = byte((len(b)-start)/4)<<4 | byte(h.Flags>>8)&1
 	return b
 }
 
