@@ -54,6 +54,11 @@ type Tunables struct {
 	TCPMem            Triple        // net.ipv4.tcp_mem, pages of 4096 bytes: unused, pressure, the most
 	MaxOrphans        int32         // net.ipv4.tcp_max_orphans
 	MinSndMSS         int32         // net.ipv4.tcp_min_snd_mss, bytes
+	MTUProbing        int32         // net.ipv4.tcp_mtu_probing: 0 off, 1 when a black hole is found, 2 always
+	BaseMSS           int32         // net.ipv4.tcp_base_mss, bytes
+	MTUProbeFloor     int32         // net.ipv4.tcp_mtu_probe_floor, bytes of MSS
+	ProbeThreshold    int32         // net.ipv4.tcp_probe_threshold, bytes
+	ProbeInterval     time.Duration // net.ipv4.tcp_probe_interval
 	ChallengeAckLimit int32         // net.ipv4.tcp_challenge_ack_limit, a second
 	InvalidRatelimit  time.Duration // net.ipv4.tcp_invalid_ratelimit
 	ISNReseedInterval time.Duration // net.tcpcni.isn_reseed_interval; 0: never

@@ -141,3 +141,16 @@ func CutSynData(p *packet) bool {
 	}
 	return true
 }
+
+// Swallow drops packets that are larger than mtu bytes and tells nobody: a black
+// hole (RFC 2923 section 2.1). The ends do not know of it as they do of a line's
+// MTU.
+func Swallow(mtu int) Box {
+	return func(p *packet) bool {
+		headers := wire.IPv4MinHeader
+		if p.src.Is6() {
+			headers = wire.IPv6Len
+		}
+		return len(p.segment)+headers <= mtu
+	}
+}

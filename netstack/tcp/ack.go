@@ -88,6 +88,9 @@ func (c *conn) windowUpdate(h *wire.TCP) bool {
 func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
 	c.bytesAcked += uint64(ack - c.sndUna)
 	c.sndUna = ack
+	if m := c.search(); m != nil {
+		m.acked(c)
+	}
 	c.backoff, c.failingSince = 0, 0
 	c.sq.trim(c.l.pool, seqMin(ack, c.sq.end))
 	c.logAcked(now)

@@ -71,6 +71,7 @@ func (c *conn) established() {
 	c.startCongestion()
 	c.rcvSpaceAt, c.rcvSpaceSeq = c.now(), c.rcvNxt
 	c.armKeepAlive()
+	c.startMTUProbing()
 	if c.flags&flagFinQueued != 0 {
 		c.state = StateFinWait1
 	}

@@ -80,16 +80,18 @@ type Layer struct {
 // Counters count what a layer has seen, by the names of RFC 4022 and of Linux's
 // TcpExt.
 type Counters struct {
-	ActiveOpens, PassiveOpens, AttemptFails, EstabResets uint64
-	InSegs, OutSegs, RetransSegs, InErrs, OutRsts        uint64
-	ListenDrops, ListenOverflows                         uint64
-	SyncookiesSent, SyncookiesRecv, SyncookiesFailed     uint64
-	SynCacheEvictions                                    uint64 // half-open connections given up for want of room
-	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops    uint64
-	OOOPruned                                            uint64 // reassembly queues given up for want of memory
-	Timeouts, FastRetrans, LostRetransmits               uint64
-	DelayedACKs, PureACKs, TailProbes, Undos             uint64
-	EifelUndos, SpuriousRTOs                             uint64 // of Undos: by timestamps, by F-RTO
+	ActiveOpens, PassiveOpens, AttemptFails, EstabResets                uint64
+	InSegs, OutSegs, RetransSegs, InErrs, OutRsts                       uint64
+	ListenDrops, ListenOverflows                                        uint64
+	SyncookiesSent, SyncookiesRecv, SyncookiesFailed                    uint64
+	SynCacheEvictions                                                   uint64 // half-open connections given up for want of room
+	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops                   uint64
+	MTUProbes, MTUProbeSuccess, MTUProbeFail                            uint64 // segments larger than any that passed, and what became of them
+	PMTUDBlackholeActivated, PMTUDBlackholeMinMSS, PMTUDBlackholeFailed uint64 // as FreeBSD counts: smaller MTU tried, smallest tried, it was not the MTU
+	OOOPruned                                                           uint64 // reassembly queues given up for want of memory
+	Timeouts, FastRetrans, LostRetransmits                              uint64
+	DelayedACKs, PureACKs, TailProbes, Undos                            uint64
+	EifelUndos, SpuriousRTOs                                            uint64 // of Undos: by timestamps, by F-RTO
 
 	// SYNs without a listener; see Pending.
 	Offers, OfferAccepts          uint64

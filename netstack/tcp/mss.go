@@ -72,6 +72,9 @@ func (c *conn) newPathMTU(mtu int) {
 		least = leastMTU6
 	}
 	mtu = max(mtu, least)
+	if m := c.search(); m != nil {
+		m.told(mtu)
+	}
 	if mtu >= c.path.MTU {
 		return
 	}

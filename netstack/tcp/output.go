@@ -113,6 +113,9 @@ func (c *conn) resend(seq, n uint32) {
 // sendNew sends what was never sent.
 func (c *conn) sendNew(now time.Duration) {
 	c.flags &^= flagCwndLimited
+	if c.rare != nil && c.rare.mtu != nil {
+		c.sendMTUProbe(now)
+	}
 	for {
 		n, fin := c.sendable()
 		if n == 0 && !fin || n > 0 && !c.mayDepart(now) {
@@ -280,7 +283,7 @@ func (c *conn) transmit(seq, n uint32, fin bool) {
 	c.stamp(h)
 	l := c.l
 	gso := 0
-	if n > uint32(c.mss) {
+	if n > uint32(c.mss) && c.flags&flagOneSegment == 0 {
 		gso = int(c.mss)
 	}
 	payload := l.iov[:0]

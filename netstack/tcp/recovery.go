@@ -47,6 +47,9 @@ func (c *conn) markLost(i int) {
 	b := c.log
 	r := b.at(i)
 	c.lostBytes += uint64(r.len())
+	if m := c.search(); m != nil {
+		m.lost(c, r.start, r.end)
+	}
 	if r.flags&recRexmt != 0 && c.caState == caRecovery {
 		c.l.counters.LostRetransmits++
 	}
@@ -133,13 +136,18 @@ func (c *conn) lossDetection(a ackNews, now time.Duration) {
 // detectLoss finds what is lost, in the way of the function block, and enters
 // recovery if anything is.
 func (c *conn) detectLoss(now time.Duration) {
+	probe := c.probing()
 	switch {
 	case c.flags&flagSACK == 0, !c.block.rack:
 		c.classicDetect(now)
 	default:
 		c.rackDetect(now)
 	}
-	if c.caState == caOpen && c.log.lost > 0 {
+	switch {
+	case c.caState != caOpen || c.log.lost == 0:
+	case c.onlyProbeLost(probe):
+		c.l.markDirty(c) // it is sent again, and that is all
+	default:
 		c.enterRecovery(now)
 	}
 }

@@ -110,6 +110,10 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 		c.armRexmt()
 		return
 	}
+	if m := c.search(); m != nil {
+		m.lost(c, c.sndUna, c.sndNxt)
+	}
+	c.suspectHole()
 	c.enterLoss(now)
 	c.armRexmt()
 	c.l.markDirty(c)

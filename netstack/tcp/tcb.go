@@ -47,6 +47,7 @@ const (
 	flagLongRTT                           // the next round-trip sample follows a timeout that was none
 	flagDraining                          // drain is on the stack
 	flagOffered                           // opened by Pending.Accept
+	flagOneSegment                        // transmit does not cut: a probe for the path's MTU
 	flagUTODue                            // the next acknowledgement carries the user timeout
 )
 
@@ -154,6 +155,7 @@ type rare struct {
 	finAhead     bool
 	softErr      errno.Errno
 	keepProbes   uint8
+	mtu          *mtuSearch    // nil: none
 	peerUTO      time.Duration // what the peer's option made of the user timeout; 0: none
 	lastOow      time.Duration // last answer to an unacceptable segment
 	oowOnce      bool
