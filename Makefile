@@ -27,7 +27,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps deps-e2e demo test unit race e2e e2e-kind lint bench sim fuzz clean
+.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind lint bench sim fuzz clean
 
 build:
 	@mkdir -p bin
@@ -60,7 +60,7 @@ test: deps-e2e build
 
 # Without cgo, as the binaries are: dropping privileges works only so.
 unit:
-	CGO_ENABLED=0 $(GO) test $(VERBOSE) -run '$(RUN)' $$($(GO) list ./... | grep -v /test/e2e)
+	CGO_ENABLED=0 $(GO) test $(VERBOSE) -run '$(RUN)' $$($(GO) list ./... | grep -v -e /test/e2e -e /test/interop)
 
 # -count=1 because these tests look at the machine, which go test cannot see.
 race:
@@ -70,6 +70,11 @@ race:
 # ends a hang.
 e2e: deps-e2e build
 	$(GO) test $(VERBOSE) -count=1 -timeout 30m -run '$(RUN)' ./test/e2e/
+	$(GO) test $(VERBOSE) -count=1 -run '$(RUN)' ./test/interop/
+
+# Our TCP and the kernel's, the whole matrix of what can be negotiated.
+interop:
+	$(GO) test -v -count=1 -timeout 60m -run 'TestInterop$$' ./test/interop -all
 
 # A Kubernetes cluster of two nodes, see docs/testing.md. The supervisor is not
 # started by go run: it has to get this make's signals.

@@ -1,0 +1,102 @@
+package main
+
+// What went over the cables lately, for who has to find out why something
+// failed.
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/sim"
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+// traceLen is how many packets are kept.
+const traceLen = 256
+
+// A trace keeps the last packets, and the numbers of all urgent bytes that were
+// pointed at.
+type trace struct {
+	ring [traceLen]noted
+	n    int
+	isn  map[uint16]uint32       // of the end that has the port
+	urg  map[string]map[int]bool // by the cable's name: ends of urgent data, counted as bytes of the stream
+}
+
+type noted struct {
+	name string
+	at   time.Duration
+	tos  uint8
+	head [wire.TCPMaxHeader]byte
+	text int // bytes
+	fate sim.Fate
+}
+
+func newTrace() *trace {
+	return &trace{isn: make(map[uint16]uint32), urg: make(map[string]map[int]bool)}
+}
+
+func (t *trace) note(name string, now time.Duration, l3, segment []byte, fate sim.Fate) {
+	var h wire.TCP
+	text, err := wire.ParseTCP(segment, &h)
+	if err != nil {
+		return
+	}
+	n := &t.ring[t.n%traceLen]
+	t.n++
+	*n = noted{name: name, at: now, tos: tosOf(l3), text: len(text), fate: fate}
+	copy(n.head[:], segment)
+	if h.Flags&wire.TCPSyn != 0 {
+		t.isn[h.SrcPort] = h.Seq
+	}
+	if h.Flags&wire.TCPUrg != 0 {
+		if t.urg[name] == nil {
+			t.urg[name] = make(map[int]bool)
+		}
+		t.urg[name][int(h.Seq+uint32(h.Urgent)-t.isn[h.SrcPort]-1)] = true
+	}
+}
+
+// flagNames are in the order of the bits.
+const flagNames = "FSRPAUEWN"
+
+// String lists the packets, numbers counted from each end's first.
+func (t *trace) String() string {
+	var b strings.Builder
+	for i := max(t.n-traceLen, 0); i < t.n; i++ {
+		n := &t.ring[i%traceLen]
+		var h wire.TCP
+		if _, err := wire.ParseTCP(n.head[:int(n.head[12]>>4)*4], &h); err != nil {
+			continue
+		}
+		flags := ""
+		for bit, c := range flagNames {
+			if uint16(h.Flags)>>bit&1 != 0 {
+				flags += string(c)
+			}
+		}
+		fmt.Fprintf(&b, "%9.3f %s %d>%d %s %d+%d ack %d win %d", n.at.Seconds()*1000, n.name, h.SrcPort, h.DstPort, flags,
+			h.Seq-t.isn[h.SrcPort], n.text, h.Ack-t.isn[h.DstPort], h.Window)
+		if h.Flags&wire.TCPUrg != 0 {
+			fmt.Fprintf(&b, " urg %d", h.Urgent)
+		}
+		for _, s := range h.SACK[:h.NSACK] {
+			fmt.Fprintf(&b, " sack %d-%d", s.Left-t.isn[h.DstPort], s.Right-t.isn[h.DstPort])
+		}
+		if h.HasTS {
+			fmt.Fprintf(&b, " ts %d %d", h.TSVal, h.TSEcr)
+		}
+		fmt.Fprintf(&b, " tos %d", n.tos)
+		switch {
+		case !n.fate.Carried:
+			b.WriteString(" LOST")
+		case n.fate.Flip != 0:
+			b.WriteString(" CORRUPT")
+		default:
+			fmt.Fprintf(&b, " +%.3f", (n.fate.At-n.at).Seconds()*1000)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
