@@ -10,7 +10,8 @@ import (
 
 var (
 	all   = flag.Bool("all", false, "the whole matrix instead of every pair of levels")
-	count = flag.Int("count-scenarios", 0, "stop after so many scenarios, 0: all")
+	count = flag.Int("first", 0, "only so many scenarios, 0: all")
+	sets  = flag.Int("sets", 3, "how many lists of scenarios with every pair of levels")
 	from  = flag.Uint64("seed", 1, "of the first scenario")
 	one   = flag.Int("one", -1, "run only the scenario of this number")
 	jobs  = flag.Int("jobs", 6, "how many scenarios run at once")
@@ -23,7 +24,10 @@ func TestInterop(t *testing.T) {
 	if err := askKernel(t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
-	list := pairwise(*from)
+	var list []*scenario
+	for i := range *sets {
+		list = append(list, pairwise(*from+1000*uint64(i))...)
+	}
 	if *all {
 		list = whole(*from)
 	}
