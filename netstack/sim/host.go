@@ -35,6 +35,7 @@ type Host struct {
 	BadSums int
 	gso     int
 	cookies bool // handshakes leave no record
+	coarse  bool // programs make their receive buffers smaller
 }
 
 // Host adds a host with the given addresses and the default options.

@@ -34,6 +34,7 @@ type watch struct {
 	offered bool   // ack and right are valid
 	tsVal   uint32 // last timestamp sent
 	tsOK    bool
+	coarse  bool   // rounding may shrink the window: the program made its buffer smaller than what waits in it
 	cookies uint64 // that the host has believed
 }
 
@@ -185,6 +186,7 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 		// A late copy of the handshake's end may bring an old connection back.
 		v.cookies, v.offered = n, false
 	}
+	v.coarse = h.coarse
 	for _, check := range [...]func(*watch, *wire.TCP, uint32, int) error{
 		(*watch).checkWindow, (*watch).checkAck, (*watch).checkOffer, (*watch).checkSACK, (*watch).checkOptions,
 	} {
@@ -252,6 +254,9 @@ func (v *watch) checkOffer(t *wire.TCP, _ uint32, _ int) error {
 		shift = v.out.WScale
 	}
 	right := t.Ack + uint32(t.Window)<<shift
+	if v.coarse && v.right-right < 1<<shift {
+		right = v.right
+	}
 	if v.offered && before(right, v.right) && t.Flags&wire.TCPSyn == 0 { // a SYN-ACK repeats what it said
 		return fmt.Errorf("the window shrinks by %d", v.right-right)
 	}
