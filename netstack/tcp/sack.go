@@ -77,6 +77,7 @@ func (c *conn) logSent(seq, segs uint32, now time.Duration) {
 		b = c.l.takeLog()
 		c.log = b
 		b.firstSent, b.deliveredAt = now, now
+		seq = c.sndUna // what went with a SYN had no record
 		b.rackRTT, b.fack = c.srtt, seq
 	}
 	r := txRecord{start: seq, end: c.sndNxt, segs: uint16(min(max(segs, 1), math.MaxUint16))}
