@@ -166,8 +166,8 @@ func TestSwitchInRecovery(t *testing.T) {
 	for _, from := range CongestionNames() {
 		for _, to := range CongestionNames() {
 			s := story(t, `
-				with tcp_congestion_control=`+from+`
 				from sack
+				option TCP_CONGESTION `+from+`
 				write 29200
 				skip
 				+10ms

@@ -32,6 +32,6 @@ func (l *Layer) Sockets(yield func(*Socket) bool) {
 
 func (l *Layer) standIn(domain uint8, state State, p *Path, k *tuple) *Socket {
 	s := &Socket{l: l, domain: domain}
-	s.conn = &conn{l: l, s: s, state: state, path: *p, lport: k.lport, rport: k.rport}
+	s.conn = &conn{l: l, s: s, state: state, block: &stackBlocks[0], path: *p, lport: k.lport, rport: k.rport}
 	return s
 }

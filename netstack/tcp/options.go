@@ -206,7 +206,7 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	if c.ssthresh >= maxCwnd {
 		i.SndSsthresh = 1<<31 - 1 // as Linux shows "none yet"
 	}
-	i.MinRTT, i.Delivered = micros(c.minRTT), uint32(c.delivered/uint64(c.mss))
+	i.MinRTT, i.Delivered = micros(c.minRTT), uint32(c.delivered/uint64(mss))
 	// As Linux: what pacing would be also when nothing is paced.
 	if i.PacingRate, i.MaxPacingRate = c.paceRate(), 1<<64-1; i.PacingRate == 0 {
 		i.PacingRate = c.windowRate()
