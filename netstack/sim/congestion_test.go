@@ -14,6 +14,7 @@ type bottleneck struct {
 	rtt   time.Duration
 	loss  int     // per thousand packets
 	queue float64 // in what the path holds
+	mark  int     // bytes that wait from which on packets are marked; 0: never
 	seed  uint64
 }
 
@@ -40,17 +41,29 @@ func (f *flow) got() int {
 // the text that the line could have carried.
 func (b bottleneck) share(t testing.TB, names []string, start, settle, span time.Duration) []float64 {
 	t.Helper()
+	got, _ := b.run(t, names, start, settle, span)
+	return got
+}
+
+// run is share with what the line counted during the span.
+func (b bottleneck) run(t testing.TB, names []string, start, settle, span time.Duration) ([]float64, LineStats) {
+	t.Helper()
 	w := New(b.seed)
 	forward := w.Line(Way{
 		Rate: b.mbit * 1_000_000, Delay: b.rtt / 2, Loss: b.loss,
-		Queue: max(int(b.queue*b.bdp()), leastQueue),
+		Queue: max(int(b.queue*b.bdp()), leastQueue), Mark: b.mark,
 	})
 	back := w.Line(Way{Delay: b.rtt / 2})
 	large := "4096 4194304 67108864"
-	sink := w.HostWith(map[string]string{"tcp_rmem": large}, "10.0.1.1")
+	ecn := "2"
+	if b.mark > 0 {
+		ecn = "1"
+	}
+	// What the receiver echoes is its own algorithm's, too: RFC 8257 section 3.2.
+	sink := w.HostWith(map[string]string{"tcp_rmem": large, "tcp_ecn": ecn, "tcp_congestion_control": names[0]}, "10.0.1.1")
 	var flows []*flow
 	for i, name := range names {
-		h := w.HostWith(map[string]string{"tcp_congestion_control": name, "tcp_wmem": large}, fmt.Sprintf("10.0.0.%d", i+1))
+		h := w.HostWith(map[string]string{"tcp_congestion_control": name, "tcp_wmem": large, "tcp_ecn": ecn}, fmt.Sprintf("10.0.0.%d", i+1))
 		w.Route(h, sink, forward)
 		w.Route(sink, h, back)
 		addr := fmt.Sprintf("10.0.1.1:%d", 80+i)
@@ -69,6 +82,7 @@ func (b bottleneck) share(t testing.TB, names []string, start, settle, span time
 		w.Run(start, nil)
 	}
 	w.Run(settle, nil)
+	forward.Stats = LineStats{}
 	before := make([]int, len(flows))
 	for i, f := range flows {
 		before[i] = f.got()
@@ -85,7 +99,7 @@ func (b bottleneck) share(t testing.TB, names []string, start, settle, span time
 	if err := w.Broken(); err != nil {
 		t.Fatal(err)
 	}
-	return got
+	return got, forward.Stats
 }
 
 // jain is Jain's index of fairness: one when all get the same.
@@ -114,6 +128,13 @@ func utilisation(t testing.TB, name string, perMille, ms int) float64 {
 func rivals(t testing.TB, first, second string) []float64 {
 	b := bottleneck{mbit: tableRate, rtt: 50 * time.Millisecond, queue: 1, seed: 1}
 	return b.share(t, []string{first, second}, 5*time.Second, 10*time.Second, 30*time.Second)
+}
+
+// marked is one sender on a line that marks.
+func marked(t testing.TB, name string) (float64, LineStats) {
+	b := bottleneck{mbit: 50, rtt: 20 * time.Millisecond, queue: 4, mark: 18_000, seed: 1}
+	got, line := b.run(t, []string{name}, 0, 3*time.Second, 5*time.Second)
+	return got[0], line
 }
 
 // TestLineIsFilled: alone on a line without loss, every algorithm takes nearly
@@ -154,6 +175,25 @@ func TestTwoShareFairly(t *testing.T) {
 		got := rivals(t, name, name)
 		if jain(got) < 0.9 || got[0]+got[1] < 0.85 {
 			t.Errorf("%s: %.3f and %.3f, Jain's index %.3f", name, got[0], got[1], jain(got))
+		}
+	}
+}
+
+// TestMarksInsteadOfLoss: with a line that marks, who reacts to marks fills it
+// without losing anything, and dctcp does so with a queue that stays about as long
+// as the marking allows, a seventh of what the path holds (RFC 8257 section 5.1).
+func TestMarksInsteadOfLoss(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		least float64
+		most  time.Duration // in the queue
+	}{
+		{"cubic", 0.85, 5 * time.Millisecond}, {"reno", 0.9, 5 * time.Millisecond}, {"htcp", 0.9, 5 * time.Millisecond},
+		{"bbr", 0.8, 15 * time.Millisecond}, {"dctcp", 0.98, 5 * time.Millisecond},
+	} {
+		got, line := marked(t, c.name)
+		if got < c.least || line.Marked == 0 || line.Full > 0 || line.Waited > c.most {
+			t.Errorf("%s: %.3f of the line, %d packets marked, %d dropped, %v in the queue", c.name, got, line.Marked, line.Full, line.Waited)
 		}
 	}
 }

@@ -105,6 +105,18 @@ func fairnessTable(t *testing.T) string {
 	return b.String()
 }
 
+// marksTable is generated: what a line that marks makes of each.
+func marksTable(t *testing.T) string {
+	var b strings.Builder
+	b.WriteString("| algorithm | share | marked | longest wait |\n|---|---|---|---|\n")
+	for _, name := range tcp.CongestionNames() {
+		got, line := marked(t, name)
+		fmt.Fprintf(&b, "| %s | %.3f | %.2f %% | %.1f ms |\n", name, got,
+			100*float64(line.Marked)/float64(line.Carried), line.Waited.Seconds()*1000)
+	}
+	return b.String()
+}
+
 // paramTable is generated: what SetCongestionParam takes.
 func paramTable() string {
 	var b strings.Builder
@@ -128,7 +140,7 @@ func TestCongestionDocument(t *testing.T) {
 	doc := string(text)
 	if *updateTables {
 		for name, table := range map[string]string{
-			"parameters": paramTable(), "utilisation": utilisationTable(t), "fairness": fairnessTable(t),
+			"parameters": paramTable(), "utilisation": utilisationTable(t), "fairness": fairnessTable(t), "marks": marksTable(t),
 		} {
 			before, _, after := section(t, doc, name)
 			doc = before + "\n" + table + "\n" + after

@@ -181,3 +181,24 @@ func TestRTOEstimator(t *testing.T) {
 		t.Errorf("ceiling: %v", c.currentRTO())
 	}
 }
+
+// TestMarksReduceTheConnection: what ECE in an acknowledgement leads to, once for
+// a window; RFC 8511 has reno keep 0.8 of it.
+func TestMarksReduceTheConnection(t *testing.T) {
+	for _, i := range congestions {
+		s := story(t, "from established")
+		c := s.s.conn
+		c.s.opts.Congestion = i.name
+		c.switchCongestion()
+		s.steps("write 14600", "skip")
+		c.reduceForMarks(c.now())
+		switch {
+		case i == &newRenoInfo && (c.cwnd != 11_680 || c.ssthresh != 11_680):
+			t.Errorf("reno: cwnd %d, ssthresh %d", c.cwnd, c.ssthresh)
+		case !i.ownWindow && (c.cwnd > 11_680 || c.cwnd < 7300):
+			t.Errorf("%s: cwnd %d", i.name, c.cwnd)
+		case i == &bbrInfo && !c.cc.(*bbr).fullBWReached:
+			t.Error("bbr: Startup goes on")
+		}
+	}
+}
