@@ -143,9 +143,12 @@ func (c *conn) orphaned() {
 }
 
 // abort sends a RST if the peer knows of the connection, and forgets it: RFC
-// 9293 section 3.10.5.
+// 9293 section 3.10.5. When both sides have closed a RST would only end the
+// peer's TIME-WAIT before its time, unless there is something that it lacks.
 func (c *conn) abort() {
-	if c.state.rule().synced || c.state == StateSynReceived {
+	r := c.state.rule()
+	over := r.finSent && r.peerDone && c.flags&flagFinSent != 0
+	if (r.synced || c.state == StateSynReceived) && !over {
 		c.sendReset()
 	}
 	c.destroy()

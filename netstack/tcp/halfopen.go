@@ -181,7 +181,6 @@ func (h *halfOpen) scaledWindow() uint16 {
 // refuse resets the peer.
 func (h *halfOpen) refuse() {
 	t := h.header(h.iss+1, wire.TCPRst|wire.TCPAck)
-	t.HasTS = false
 	h.l.counters.OutRsts++
 	h.l.net.Transmit(&h.path, t, nil, 0)
 }

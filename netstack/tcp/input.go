@@ -261,6 +261,9 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 	c.maxSndWnd = c.sndWnd
 	c.established()
 	c.ackNow()
+	if h.Flags&wire.TCPUrg != 0 {
+		c.urgentInput(h)
+	}
 	// Text and FIN that come with the SYN.
 	if len(rx.Payload) > 0 || h.Flags&wire.TCPFin != 0 {
 		h.Seq++

@@ -288,7 +288,7 @@ func TestEmbryosAreBounded(t *testing.T) {
 // accepted, and not before.
 func TestOfferAfterTimeWait(t *testing.T) {
 	o := newOffering(t)
-	old := &timeWait{key: makeTuple(testLocal, testRemote, 80, 5000), sndNxt: 100, rcvNxt: 50, since: o.s.n.now, expires: o.s.n.now + time.Hour, domain: afInet}
+	old := &timeWait{key: makeTuple(testLocal, testRemote, 80, 5000), sndNxt: 100, rcvNxt: 50, ts: true, tsRecent: 5, since: o.s.n.now, expires: o.s.n.now + time.Hour, domain: afInet}
 	o.l.waits.byTuple[old.key] = old
 	o.l.waits.link(old)
 	o.syn(5000, 10) // older

@@ -48,6 +48,7 @@ func (l *Layer) refuse(rx *Rx) {
 // sendReset tells the peer that the connection is gone.
 func (c *conn) sendReset() {
 	h := c.header(c.sndNxt, wire.TCPRst|wire.TCPAck)
+	c.stampTime(h) // RFC 7323 section 3.2, SHOULD
 	c.l.counters.OutRsts++
 	c.l.net.Transmit(&c.path, h, nil, 0)
 }

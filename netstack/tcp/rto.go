@@ -141,8 +141,8 @@ func (c *conn) givesUp(now time.Duration) bool {
 		return c.expired(now, int32(c.backoff) >= c.l.tun.SynAckRetries)
 	}
 	// A peer that acknowledges but keeps its window shut is alive: RFC 9293
-	// section 3.8.6.1, MUST-37.
-	if c.sndWnd == 0 && !c.s.orphan && now-c.lastRecv < c.l.tun.RTOMax {
+	// section 3.8.6.1, MUST-37. As on Linux one answer may be lost.
+	if c.sndWnd == 0 && !c.s.orphan && now-c.lastRecv <= 2*c.l.tun.RTOMax {
 		return false
 	}
 	limit := c.l.tun.Retries2

@@ -140,15 +140,17 @@ func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 	}
 	old := w.ts && h.HasTS && seqLT(h.TSVal, w.tsRecent)
 	if h.Flags&(wire.TCPSyn|wire.TCPAck) == wire.TCPSyn && !old {
-		// RFC 6191 section 2: a later timestamp, or else RFC 1122 section
-		// 4.2.2.13: a higher sequence number.
-		newer := seqLT(w.rcvNxt, h.Seq) || w.ts && h.HasTS && seqLT(w.tsRecent, h.TSVal)
+		// RFC 6191 section 2: a later timestamp, or timestamps where there were
+		// none, or else RFC 1122 section 4.2.2.13: a higher sequence number.
+		later := h.HasTS && (w.ts && seqLT(w.tsRecent, h.TSVal) || !w.ts && l.tun.Timestamps)
+		newer := later || seqLT(w.rcvNxt, h.Seq)
 		if newer && l.takeOver(w, rx) {
 			return
 		}
 	}
-	if h.Flags&wire.TCPFin != 0 && !old {
-		// The peer missed our acknowledgement: start over.
+	if h.Flags&wire.TCPFin != 0 && !old && h.Seq+segLen(rx) == w.rcvNxt {
+		// The peer missed our acknowledgement: start over. A FIN elsewhere is not
+		// the peer's.
 		w.expires = l.net.Now() + timeWaitTime
 		l.waits.unlink(w)
 		l.waits.link(w)

@@ -96,10 +96,7 @@ func (c *conn) advertise() uint16 {
 // notes that an acknowledgement has gone out.
 func (c *conn) stamp(h *wire.TCP) {
 	h.Window = c.advertise()
-	if c.flags&flagTS != 0 {
-		h.HasTS = true
-		h.TSVal, h.TSEcr = c.tsNow(c.now()), c.tsRecent
-	}
+	c.stampTime(h)
 	c.stampECN(h)
 	c.ackSent()
 }
