@@ -69,9 +69,12 @@ type Tunables struct {
 	SynCacheBytes int32 // net.tcpcni.syn_cache_bytes: half-open connections of all listeners together
 	SynCookies    int32 // net.ipv4.tcp_syncookies: 0 off, 1 when a listener's half-open connections are too many, 2 always
 
-	FRTO              int32  // net.ipv4.tcp_frto: 0 off, else on
-	FunctionsDefault  string // net.tcpcni.functions_default: the function block of new sockets
-	FunctionsInherit  bool   // net.tcpcni.functions_inherit_listen_socket_stack: or the listener's
+	FRTO              int32         // net.ipv4.tcp_frto: 0 off, else on
+	FunctionsDefault  string        // net.tcpcni.functions_default: the function block of new sockets
+	FunctionsInherit  bool          // net.tcpcni.functions_inherit_listen_socket_stack: or the listener's
+	FastOpen          int32         // net.ipv4.tcp_fastopen, bits: 1 client, 2 server, 4 client without cookie, 0x200 server without cookie, 0x400 all listeners
+	FastOpenBlackhole time.Duration // net.ipv4.tcp_fastopen_blackhole_timeout_sec; 0: no detection
+
 	CongestionControl string // net.ipv4.tcp_congestion_control
 	NotSentLowat      uint32 // net.ipv4.tcp_notsent_lowat, bytes
 
@@ -90,6 +93,7 @@ type tunableRow struct {
 	fields   int   // how many integers the value has
 	min, max int64 // of each
 	def      string
+	bits     int64 // the only ones that a value may have; 0: any
 
 	set func(t *Tunables, v []int64)
 	get func(t *Tunables) []int64
@@ -216,7 +220,7 @@ func (r *tunableRow) parse(p *Profile, t *Tunables, value string) error {
 	v := make([]int64, len(words))
 	for i, word := range words {
 		n, err := strconv.ParseInt(word, 10, 64)
-		if err != nil || n < r.min || n > r.max {
+		if err != nil || n < r.min || n > r.max || r.bits != 0 && n&^r.bits != 0 {
 			return refuse()
 		}
 		v[i] = n
@@ -243,6 +247,9 @@ func (r *tunableRow) format(t *Tunables) string {
 func (r *tunableRow) accepted(p *Profile) string {
 	if r.words != nil {
 		return "one of " + strings.Join(r.words(p), ", ")
+	}
+	if r.bits != 0 {
+		return fmt.Sprintf("%d..%d of the bits %#x", r.min, r.max, r.bits)
 	}
 	span := fmt.Sprintf("%d..%d", r.min, r.max)
 	if r.fields > 1 {

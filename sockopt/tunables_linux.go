@@ -75,6 +75,13 @@ var linuxTunables = []tunableRow{
 	count("net.ipv4.tcp_tw_reuse", "0 off, 1 on, 2 loopback", 0, 2, "2", func(t *Tunables) *int32 { return &t.TwReuse }),
 	count("net.ipv4.tcp_max_tw_buckets", "connections", 0, math.MaxInt32, "131072", func(t *Tunables) *int32 { return &t.MaxTwBuckets }),
 	count("net.ipv4.tcp_max_syn_backlog", "connections", 0, math.MaxInt32, "2048", func(t *Tunables) *int32 { return &t.MaxSynBacklog }),
+	{
+		name: "net.ipv4.tcp_fastopen", unit: "1 client, 2 server, 4 client without cookie, 512 server without cookie, 1024 all listeners",
+		fields: 1, max: 0x607, def: "1", bits: 0x607,
+		set: func(t *Tunables, v []int64) { t.FastOpen = int32(v[0]) },
+		get: func(t *Tunables) []int64 { return []int64{int64(t.FastOpen)} },
+	},
+	period("net.ipv4.tcp_fastopen_blackhole_timeout_sec", "seconds, 0 no detection", time.Second, 0, 86400, "0", func(t *Tunables) *time.Duration { return &t.FastOpenBlackhole }),
 	count("net.tcpcni.syn_cache_bytes", "bytes", 16384, math.MaxInt32, "4194304", func(t *Tunables) *int32 { return &t.SynCacheBytes }),
 	count("net.ipv4.tcp_syncookies", "0 off, 1 under load, 2 always", 0, 2, "1", func(t *Tunables) *int32 { return &t.SynCookies }),
 

@@ -52,6 +52,7 @@ func (c *conn) activeOpen() {
 	c.setMSS()
 	c.rcvScale = c.wantScale()
 	c.askECN()
+	c.fastStart()
 	l.counters.ActiveOpens++
 	l.markDirty(c)
 }
@@ -61,6 +62,7 @@ func (c *conn) activeOpen() {
 func (c *conn) established() {
 	c.state = StateEstablished
 	c.flags |= flagEstablished
+	c.fastDone()
 	c.enter()
 	c.timers[timerRexmt] = 0
 	c.backoff, c.failingSince, c.lastSend = 0, 0, 0
@@ -174,6 +176,8 @@ func (c *conn) destroy() {
 	delete(l.conns, k)
 	c.strike()
 	c.hatched()
+	c.fastDone()
+	c.fastOver()
 	if l.last == c {
 		l.last = nil
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // Connect starts a connection to a. A start is EINPROGRESS and the outcome
-// comes as EventConnected or EventError. Other errors: EALREADY, EISCONN,
+// comes as EventConnected or EventError; nil is a start that waits for the first
+// bytes, see SetFastOpenConnect. Other errors: EALREADY, EISCONN,
 // EAFNOSUPPORT, the profile's for
 // broadcast and multicast, EADDRNOTAVAIL (no port left), EADDRINUSE (the pair of addresses
 // is taken), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a
@@ -66,7 +67,12 @@ func (s *Socket) open(path Path, lport, rport uint16) error {
 		s.conn.discardInput()
 	}
 	s.err, s.lastErr, s.events = 0, 0, 0
-	s.l.newConn(s, path, lport, rport).activeOpen()
+	c := s.l.newConn(s, path, lport, rport)
+	c.activeOpen()
+	if c.fastWaits() {
+		s.raise(EventWritable)
+		return nil
+	}
 	return errno.EINPROGRESS
 }
 

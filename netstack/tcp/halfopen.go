@@ -25,6 +25,7 @@ type halfOpen struct {
 	rcvScale                     uint8 // shift of our windows, as the SYN-ACK says
 	cookie                       bool  // made for one segment; see cookie.go
 	acked                        bool  // the last step of the handshake came, but could not be taken
+	give                         bool  // the SYN-ACK carries a Fast Open cookie
 	source, listed               uint8 // of the SYN cache: counter and list
 	older, newer                 *halfOpen
 }
@@ -65,8 +66,9 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 }
 
 // openHalf answers a SYN to a listener and remembers it.
-func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32) {
+func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32, give bool) {
 	h := l.newHalf(lst, k, path, in)
+	h.give = give
 	h.iss = l.isn(&k)
 	if floor != 0 && seqLEQ(h.iss, floor) {
 		h.iss = floor
@@ -154,6 +156,9 @@ func (h *halfOpen) sendSynAck() {
 	}
 	if h.l.tun.UserTimeoutOption {
 		t.UTO = utoOption(h.options().UserTimeout)
+	}
+	if h.give {
+		h.l.fastReply(t, &h.key)
 	}
 	h.l.counters.OutSegs++
 	h.l.net.Transmit(&h.path, t, nil, 0)

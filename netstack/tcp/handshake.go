@@ -50,11 +50,27 @@ func (c *conn) flushHandshake() {
 	first := c.sndNxt == c.iss && c.backoff == 0
 	h := c.header(c.iss, flags)
 	c.synOptions(h)
+	payload := [][]byte(nil)
+	if c.flags&flagFastOpen != 0 {
+		f := c.rare.fast
+		switch {
+		case c.flags&flagActive == 0:
+			first = !f.sent
+			f.sent = true
+			h.Window = uint16(min(c.rcvAdv-c.rcvNxt, 65535))
+			if f.give {
+				k := c.key()
+				c.l.fastReply(h, &k)
+			}
+		case first && c.state == StateSynSent:
+			payload = c.fastText(h)
+		}
+	}
 	if first {
 		c.lastSend = c.now()
 		c.flags |= flagSynTimed
 	}
-	c.sndNxt = c.iss + 1
+	c.sndNxt = seqMax(c.sndNxt, c.iss+1)
 	c.flags &^= flagAckNow | flagSynDue
 	if c.timers[timerRexmt] == 0 {
 		c.armRexmt()
@@ -63,7 +79,7 @@ func (c *conn) flushHandshake() {
 		c.l.counters.RetransSegs++
 	}
 	c.l.counters.OutSegs++
-	c.l.net.Transmit(&c.path, h, nil, 0)
+	c.l.net.Transmit(&c.path, h, payload, 0)
 }
 
 // synOptions fills in the options: all of ours in a SYN, those that the peer
@@ -94,7 +110,7 @@ func (c *conn) crossedSynInput(h *wire.TCP) {
 		c.challenge()
 		return
 	}
-	if h.Flags&wire.TCPAck != 0 && h.Ack == c.iss+1 {
+	if h.Flags&wire.TCPAck != 0 && h.Ack == c.iss+1 && c.flags&flagFastOpen == 0 {
 		now := c.now()
 		c.sndWnd = uint32(h.Window)
 		c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd

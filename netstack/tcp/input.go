@@ -212,14 +212,17 @@ func (c *conn) finInput() {
 
 // synReceivedAck completes a simultaneous open: section 3.10.7.4, fifth step.
 func (c *conn) synReceivedAck(h *wire.TCP, now time.Duration) bool {
-	if h.Ack != c.iss+1 {
+	fast := c.flags&(flagFastOpen|flagActive) == flagFastOpen
+	if h.Ack != c.iss+1 && !(fast && seqLT(c.iss, h.Ack) && seqLEQ(h.Ack, c.sndNxt)) {
 		c.refuseAck(h)
 		return false
 	}
 	c.sndWnd = uint32(h.Window) << c.sndScale
 	c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
 	c.measureSYN(h, now)
-	c.sndUna = h.Ack
+	if !fast {
+		c.sndUna = h.Ack // else it counts what came behind our SYN, see openFast
+	}
 	c.established()
 	return true
 }
@@ -228,7 +231,7 @@ func (c *conn) synReceivedAck(h *wire.TCP, now time.Duration) bool {
 func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 	h := &rx.Header
 	ack := h.Flags&wire.TCPAck != 0
-	if ack && h.Ack != c.iss+1 || ack && c.sndNxt == c.iss {
+	if ack && (seqLEQ(h.Ack, c.iss) || seqLT(c.fastSent(), h.Ack) || c.sndNxt == c.iss) {
 		c.refuseAck(h)
 		return
 	}
@@ -256,6 +259,7 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 	c.ecnAnswered(h.Flags)
 	c.measureSYN(h, now)
 	c.sndUna = h.Ack
+	c.fastSynAck(h)
 	c.sndWl1, c.sndWl2 = h.Seq, h.Ack
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN: RFC 7323 section 2.2
 	c.maxSndWnd = c.sndWnd

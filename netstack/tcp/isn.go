@@ -22,6 +22,7 @@ const (
 
 	hashCookieBase = 5
 	hashSource     = 6
+	hashFastOpen   = 7
 )
 
 // keyed is the first 8 bytes of a hash over the stack's secret, the use and the

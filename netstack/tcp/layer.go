@@ -70,8 +70,11 @@ type Layer struct {
 
 	sig ccSignal // what congestion control is told; see conn.signal
 
-	tx  wire.TCP // the segment being sent
-	iov [][]byte // and its payload
+	fast fastState
+
+	tx    wire.TCP                                    // the segment being sent
+	extra [wire.TCPMaxHeader - wire.TCPMinHeader]byte // memory for its rare options
+	iov   [][]byte                                    // and its payload
 
 	counters Counters
 	ledger   Ledger // nil: nobody asks
@@ -92,6 +95,10 @@ type Counters struct {
 	Timeouts, FastRetrans, LostRetransmits                              uint64
 	DelayedACKs, PureACKs, TailProbes, Undos                            uint64
 	EifelUndos, SpuriousRTOs                                            uint64 // of Undos: by timestamps, by F-RTO
+
+	// RFC 7413, by Linux's names.
+	FastOpenActive, FastOpenActiveFail, FastOpenPassive, FastOpenPassiveFail uint64
+	FastOpenListenOverflow, FastOpenCookieReqd, FastOpenBlackhole            uint64
 
 	// SYNs without a listener; see Pending.
 	Offers, OfferAccepts          uint64

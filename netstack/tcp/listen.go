@@ -19,6 +19,7 @@ type listener struct {
 	half    int       // half-open connections
 	queue   []*Socket // established, waiting for Accept
 
+	fast     fastQueue
 	cookies  bool          // one was sent
 	cookieAt time.Duration // the last one
 }
@@ -228,7 +229,15 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.sendCookie(lst, k, path, h)
 		return
 	}
-	l.openHalf(lst, k, path, h, floor)
+	give := false
+	if floor == 0 {
+		var take bool
+		if take, give = l.fastSYN(lst, &k, rx); take {
+			l.openFast(lst, k, path, rx, give)
+			return
+		}
+	}
+	l.openHalf(lst, k, path, h, floor, give)
 }
 
 // promote turns a half-open connection into an established one in the accept

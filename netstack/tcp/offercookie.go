@@ -112,6 +112,7 @@ func (l *Layer) offerCookie(k tuple, rx *Rx) bool {
 	}
 	p := l.newPending(k, rx, 0)
 	p.half, p.third = h, rx.Header
+	p.third.Raw = nil
 	p.syn = wire.TCP{
 		SrcPort: k.rport, DstPort: k.lport, Seq: h.irs, Flags: wire.TCPSyn, Window: rx.Header.Window,
 		MSS: h.opts.mss, WScale: h.opts.wscale, SACKPermitted: h.opts.sack, HasTS: h.opts.ts, TSVal: h.tsRecent,

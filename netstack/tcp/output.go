@@ -19,7 +19,11 @@ func (c *conn) flush() {
 	case StateClosed:
 		return
 	case StateSynSent, StateSynReceived:
-		c.flushHandshake()
+		if c.flags&(flagFastOpen|flagActive) == flagFastOpen {
+			c.fastFlush()
+		} else {
+			c.flushHandshake()
+		}
 		return
 	}
 	if c.flags&flagAckNow != 0 && c.reportsSACK() {

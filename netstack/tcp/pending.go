@@ -118,10 +118,12 @@ func (l *Layer) newPending(k tuple, rx *Rx, floor uint32) *Pending {
 		l.counters.OfferOverflows++
 		l.gone(l.pending.oldest)
 	}
-	return &Pending{
+	p := &Pending{
 		l: l, key: k, src: rx.Src, dst: rx.Dst, link: rx.Link, ttl: rx.TTL, tos: rx.TOS,
 		syn: rx.Header, floor: floor, expires: l.net.Now() + PendingTime,
 	}
+	p.syn.Raw = nil // valid during the call only
+	return p
 }
 
 // show enters p and offers it.

@@ -69,6 +69,9 @@ func (c *conn) refuseAck(h *wire.TCP) {
 // answered by a challenge, unless the tunable insecure_rst asks for the rule of
 // RFC 793.
 func (c *conn) resetInput(h *wire.TCP) {
+	if h.Seq != c.rcvNxt && c.flags&(flagFastOpen|flagActive) == flagFastOpen|flagActive && c.bytesRcvd == 0 && c.state == StateEstablished {
+		c.l.pauseFastOpen() // out of turn, as the first thing that comes
+	}
 	if h.Seq != c.rcvNxt && !c.l.tun.InsecureRST {
 		c.challenge()
 		return
@@ -82,6 +85,7 @@ func (c *conn) reset() {
 	case c.state == StateSynReceived && c.flags&flagActive != 0: // an active open that crossed another
 		c.fail(errno.ECONNREFUSED)
 	case c.state == StateSynReceived:
+		c.fastReset()
 		c.fail(errno.ECONNRESET)
 	case c.state == StateCloseWait:
 		c.l.counters.EstabResets++

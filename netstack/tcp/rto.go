@@ -72,7 +72,7 @@ func (c *conn) armProbe() {
 
 // rexmtTimeout runs when the timer expires: sections 5.4 to 5.7.
 func (c *conn) rexmtTimeout(now time.Duration) {
-	if c.flags&flagWinProbe != 0 || c.sndUna == c.sndNxt {
+	if c.flags&flagWinProbe != 0 || c.sndUna == c.sndNxt && c.state.rule().synced {
 		c.flags &^= flagWinProbe
 		c.probeTimeout(now)
 		return
@@ -91,6 +91,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 		c.failingSince = now - c.currentRTO()
 	}
 	if c.givesUp(now) {
+		c.fastTimeout(true)
 		c.giveUp()
 		return
 	}
@@ -98,6 +99,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 	if c.backoff < 255 {
 		c.backoff++
 	}
+	c.fastTimeout(false)
 	if int32(c.backoff) == c.l.tun.Retries1 && c.state.rule().synced {
 		c.reroute() // RFC 1122 section 4.2.3.5, R1
 	}

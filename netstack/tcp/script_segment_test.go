@@ -111,6 +111,8 @@ func (s *script) input(words []string) {
 				h.SACK[h.NSACK] = wire.SACKBlock{Left: s.iss + uint32(s.number(l)), Right: s.iss + uint32(s.number(r))}
 				h.NSACK++
 			}
+		case "fo":
+			raw = append(raw, s.fastCookie()...)
 		case "opt":
 			b, err := hex.DecodeString(word())
 			if err != nil {

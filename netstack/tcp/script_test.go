@@ -7,6 +7,7 @@ package tcp
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,7 +125,9 @@ func (n *fakeNet) Transmit(p *Path, h *wire.TCP, payload [][]byte, gso int) {
 		f.checkSent(int(int32(h.Seq-f.iss))-1+size, b)
 		size += len(b)
 	}
-	s.out = append(s.out, sent{*h, size, gso, p.TOS, p.TTL, p.NoDF, n.now, f})
+	out := *h
+	out.Extra = slices.Clone(h.Extra)
+	s.out = append(s.out, sent{out, size, gso, p.TOS, p.TTL, p.NoDF, n.now, f})
 }
 
 // flowOf is the flow that a segment belongs to.

@@ -48,6 +48,7 @@ const (
 	flagDraining                          // drain is on the stack
 	flagOffered                           // opened by Pending.Accept
 	flagOneSegment                        // transmit does not cut: a probe for the path's MTU
+	flagFastOpen                          // rare.fast is valid: RFC 7413
 	flagUTODue                            // the next acknowledgement carries the user timeout
 )
 
@@ -159,6 +160,7 @@ type rare struct {
 	peerUTO      time.Duration // what the peer's option made of the user timeout; 0: none
 	lastOow      time.Duration // last answer to an unacceptable segment
 	oowOnce      bool
+	fast         *fastConn
 	dsack        seqRange // received twice: RFC 2883
 	retrans      uint32   // segments retransmitted, for struct tcp_info
 

@@ -83,6 +83,14 @@ type TCP struct {
 	TSVal, TSEcr     uint32
 	SACK             [MaxSACKBlocks]SACKBlock
 	AccECN           AccECN // not emitted in a SYN without ACK
+
+	// Raw is the whole header as it arrived, if it has an option that no field
+	// shows (Option finds it), else nil. It aliases what was parsed and is never
+	// emitted.
+	Raw []byte
+	// Extra are options to emit behind the others: whole ones, padded to a
+	// multiple of four bytes. ParseTCP leaves it nil.
+	Extra []byte
 }
 
 // Failures of ParseTCP.
@@ -131,6 +139,9 @@ func ParseTCP(b []byte, h *TCP) (payload []byte, err error) {
 	}
 	if off > TCPMinHeader {
 		h.parseOptions(b[TCPMinHeader:off])
+		if h.Raw != nil {
+			h.Raw = b[:off]
+		}
 	}
 	return b[off:], nil
 }
@@ -179,6 +190,8 @@ func (h *TCP) option(kind byte, v []byte) {
 		h.TSVal, h.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
 	case kind == optUTO && len(v) == 2:
 		h.UTO = binary.BigEndian.Uint16(v)
+	case kind == OptMD5, kind == OptAO, kind == OptFastOpen && syn:
+		h.Raw = v[:0]
 	case kind == optSACK && len(v) > 0 && len(v)%8 == 0 && !syn:
 		h.NSACK = 0
 		for ; len(v) >= 8 && h.NSACK < MaxSACKBlocks; v = v[8:] {
@@ -210,6 +223,7 @@ func (h *TCP) HeaderLen() int {
 	if h.UTO != 0 {
 		n += 4
 	}
+	n += len(h.Extra)
 	if k := h.sackRoom(n); k > 0 {
 		n += 4 + 8*k
 	}
@@ -253,14 +267,15 @@ func (h *TCP) AppendTo(b []byte) []byte {
 	if h.UTO != 0 {
 		b = binary.BigEndian.AppendUint32(b, optUTO<<24|4<<16|uint32(h.UTO))
 	}
-	if k := h.sackRoom(len(b) - start); k > 0 {
+	if k := h.sackRoom(len(b) - start + len(h.Extra)); k > 0 {
 		b = append(b, optNop, optNop, optSACK, byte(2+8*k))
 		for _, s := range h.SACK[:k] {
 			b = binary.BigEndian.AppendUint32(b, s.Left)
 			b = binary.BigEndian.AppendUint32(b, s.Right)
 		}
 	}
-	b = h.AccECN.appendTo(b, h.AccECN.room(h, len(b)-start))
+	b = h.AccECN.appendTo(b, h.AccECN.room(h, len(b)-start+len(h.Extra)))
+	b = append(b, h.Extra...)
 	b[start+12] = byte((len(b)-start)/4)<<4 | byte(h.Flags>>8)&1
 	return b
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 )
 
@@ -23,7 +24,7 @@ func TestTCPRoundTrip(t *testing.T) {
 		}
 		var got TCP
 		p, err := ParseTCP(append(b, "payload"...), &got)
-		if err != nil || string(p) != "payload" || got != h {
+		if err != nil || string(p) != "payload" || !reflect.DeepEqual(got, h) {
 			t.Errorf("%s: %+v, want %+v (%v)", name, got, h, err)
 		}
 	}
@@ -66,7 +67,7 @@ func TestTCPOptions(t *testing.T) {
 		{"SACK of a wrong length", segment(TCPAck, 5, 9, 0, 0, 0, 1, 0, 0, 0), TCP{Flags: TCPAck, WScale: -1}},
 	} {
 		var got TCP
-		if _, err := ParseTCP(c.in, &got); err != nil || got != c.want {
+		if _, err := ParseTCP(c.in, &got); err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
 	}
@@ -112,7 +113,7 @@ func FuzzParseTCP(f *testing.F) {
 			h.NSACK = again.NSACK // no room for the fourth
 			h.SACK[3] = SACKBlock{}
 		}
-		if err != nil || again != h || !bytes.Equal(rest, payload) {
+		if err != nil || !reflect.DeepEqual(again, h) || !bytes.Equal(rest, payload) {
 			t.Fatalf("%+v became %+v (%v)", h, again, err)
 		}
 	})
