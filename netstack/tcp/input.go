@@ -93,7 +93,7 @@ func (c *conn) unacceptable(rx *Rx) {
 		c.crossedSynInput(h)
 	case h.Flags&wire.TCPSyn != 0:
 		c.challenge()
-	case len(rx.Payload) > 0 || h.Flags&wire.TCPFin != 0 || c.mayAnswer():
+	case len(rx.Payload) > 0 || h.Flags&wire.TCPFin != 0 || c.mayAnswer(c.answerGap(h)):
 		// Text or FIN that was received before: the acknowledgement was lost. An
 		// old segment may still acknowledge and carry SACK blocks, which the next
 		// one repeats.

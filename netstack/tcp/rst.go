@@ -122,7 +122,7 @@ func (l *Layer) mayChallenge() bool {
 
 // challenge sends an acknowledgement that makes an honest peer show itself.
 func (c *conn) challenge() {
-	if !c.mayAnswer() || !c.l.mayChallenge() {
+	if !c.mayAnswer(c.l.tun.InvalidRatelimit) || !c.l.mayChallenge() {
 		return
 	}
 	c.l.counters.ChallengeACKs++
@@ -130,12 +130,28 @@ func (c *conn) challenge() {
 }
 
 // mayAnswer bounds how often one connection answers unacceptable segments that
-// carry no text, so that two confused peers cannot keep each other busy.
-func (c *conn) mayAnswer() bool {
+// carry no text, to one in each gap, so that two confused peers cannot keep each
+// other busy.
+func (c *conn) mayAnswer(gap time.Duration) bool {
 	r, now := c.cold(), c.now()
-	if r.oowOnce && now-r.lastOow < c.l.tun.InvalidRatelimit {
+	if r.oowOnce && now-r.lastOow < gap {
 		return false
 	}
 	r.oowOnce, r.lastOow = true, now
 	return true
+}
+
+// probeGap lets every probe of a window through: they follow one another by a
+// retransmission timeout, and a loop of two confused peers is still slow.
+const probeGap = 100 * time.Millisecond
+
+// answerGap is the gap for an unacceptable segment without text. The byte before
+// the window is how Linux and BSD probe it; the update that answers one probe may
+// be lost, and the next must not meet silence (RFC 9293 section 3.8.6.1,
+// MUST-38).
+func (c *conn) answerGap(h *wire.TCP) time.Duration {
+	if h.Seq == c.rcvNxt-1 {
+		return min(probeGap, c.l.tun.InvalidRatelimit)
+	}
+	return c.l.tun.InvalidRatelimit
 }
