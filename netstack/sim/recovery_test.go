@@ -70,7 +70,8 @@ func TestLostRetransmissionsNeedNoTimeout(t *testing.T) {
 	}
 }
 
-// TestSpuriousTimeoutsAreUndone holds the path up for a second now and then.
+// TestSpuriousTimeoutsAreUndone holds packets up for longer than the timeout now
+// and then. The window is too small to fill a queue, so nothing is ever lost.
 func TestSpuriousTimeoutsAreUndone(t *testing.T) {
 	for _, set := range []map[string]string{
 		{"tcp_timestamps": "0"},                                 // F-RTO alone
@@ -79,27 +80,24 @@ func TestSpuriousTimeoutsAreUndone(t *testing.T) {
 		{"tcp_timestamps": "1", "functions_default": "classic"}, // without RACK
 	} {
 		t.Run(fmt.Sprint(set), func(t *testing.T) {
+			set["tcp_rmem"] = "4096 65536 65536"
 			w := New(1)
 			p := &pair{w: w, a: w.HostWith(set, "10.0.0.1"), b: w.HostWith(set, "10.0.0.2")}
 			w.Join(p.a, p.b, Way{Rate: 20_000_000, Delay: 20 * time.Millisecond})
 			p.start(t, "10.0.0.2:80", Program{ToSend: 8 << 20}, Program{})
 			line := p.a.Lines("10.0.0.2")[0]
-			usual := line.Delay
 			for i := 0; i < 5 && !p.done(); i++ {
 				w.Run(400*time.Millisecond, p.done)
-				line.Delay = time.Second
-				w.Run(10*time.Millisecond, p.done)
-				line.Delay = usual + 900*time.Millisecond
-				w.Run(900*time.Millisecond, p.done)
-				line.Delay = usual
+				line.free = w.now + 450*time.Millisecond
+				w.Run(600*time.Millisecond, p.done)
 			}
 			if err := p.check(time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			n := p.a.TCP.Counters()
 			t.Logf("%d timeouts, %d by F-RTO, %d by timestamps, %d undone in all, %d retransmitted", n.Timeouts, n.SpuriousRTOs, n.EifelUndos, n.Undos, n.RetransSegs)
-			if n.Timeouts == 0 || n.Undos == 0 {
-				t.Errorf("%d timeouts, %d undone", n.Timeouts, n.Undos)
+			if n.Timeouts == 0 || n.EifelUndos+n.SpuriousRTOs == 0 || n.RetransSegs > 50 {
+				t.Error("timeouts that were none are not taken back")
 			}
 		})
 	}

@@ -48,6 +48,9 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 		c.advanceUna(ack, h, now)
 		if needless {
 			c.l.counters.EifelUndos++
+			if c.caState == caRecovery {
+				c.flags |= flagReordering
+			}
 			c.spurious(acked, now)
 		}
 	}

@@ -52,6 +52,8 @@ func (c *conn) frtoAck(a ackNews, now time.Duration) {
 		if s.original && !s.beyond && (c.flags&flagSACK != 0 || a.acked > 0) {
 			c.l.counters.SpuriousRTOs++
 			c.flags |= flagLongRTT
+			// The needless retransmission says nothing of what was sent before it.
+			b.rackAt, b.rackEnd, b.reoAt = 0, 0, 0
 			c.spurious(a.acked, now) // 3b
 			return
 		}
