@@ -202,3 +202,61 @@ func TestMarksReduceTheConnection(t *testing.T) {
 		}
 	}
 }
+
+// TestSignalShowsTheConnection: the view that algorithms have of it.
+func TestSignalShowsTheConnection(t *testing.T) {
+	for from, sack := range map[string]bool{"established": false, "sack": true} {
+		s := story(t, `
+			from `+from+`
+			write 14600
+			skip
+			+10ms
+			< . seq 1 ack 2921
+			skip`)
+		c := s.s.conn
+		now := c.now()
+		got := *c.signal(now)
+		want := ccSignal{
+			now: now, srtt: c.srtt, una: c.sndUna, nxt: c.sndNxt, flight: c.sndNxt - c.sndUna,
+			mss: 1460, burst: c.burst(), sack: sack, delivered: 2920,
+		}
+		if got != want || got.flight == 0 || got.burst < 1460 {
+			t.Errorf("%s: %+v, want %+v", from, got, want)
+		}
+		if c.pacing = 1 << 20; !c.signal(now).paced {
+			t.Error("a paced connection is not told to be")
+		}
+	}
+}
+
+// TestSameAlgorithmGoesOn: naming the algorithm that runs does not start it anew.
+func TestSameAlgorithmGoesOn(t *testing.T) {
+	c := story(t, "from established").s.conn
+	before := c.cc
+	c.switchCongestion()
+	if c.cc != before {
+		t.Error("cubic was started anew")
+	}
+	c.s.opts.Congestion = "luck"
+	if c.switchCongestion(); c.cc != before {
+		t.Error("an unknown name changed the algorithm")
+	}
+}
+
+// TestRecoveryEndsWithoutThreshold: nothing was reduced, as an algorithm took over
+// that never had a loss.
+func TestRecoveryEndsWithoutThreshold(t *testing.T) {
+	w := ccWindow{cwnd: 20_000, ssthresh: maxCwnd}
+	if (ccBase{}).recovered(&w, &ccSignal{mss: 1000}); w.cwnd != 20_000 {
+		t.Error(w.cwnd)
+	}
+	w.ssthresh = 10_000
+	for _, s := range []ccSignal{{afterLoss: true}, {undone: true}} {
+		if (ccBase{}).recovered(&w, &s); w.cwnd != 20_000 {
+			t.Errorf("%+v: %d", s, w.cwnd)
+		}
+	}
+	if (ccBase{}).recovered(&w, &ccSignal{mss: 1000}); w.cwnd != 10_000 {
+		t.Error(w.cwnd)
+	}
+}
