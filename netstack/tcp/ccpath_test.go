@@ -27,12 +27,12 @@ type modelPath struct {
 
 // modelSeg is a segment in flight, with its record of transmission.
 type modelSeg struct {
-	seq                          uint32
-	sentAt, firstSent, delivAt   time.Duration
-	delivered, lost              uint64
-	inFlight                     uint32
-	acked, gone, marked, limited bool
-	ackAt                        time.Duration
+	seq                        uint32
+	sentAt, firstSent, delivAt time.Duration
+	delivered, lost            uint64
+	inFlight                   uint32
+	acked, gone, marked        bool
+	ackAt                      time.Duration
 }
 
 // modelFlow is a sender with SACK and a loss detection that never errs: a
