@@ -84,8 +84,8 @@ func (c *conn) searchFrom(mtu int) {
 // suspectHole runs at every retransmission timeout, counted by backoff. What is
 // waiting must be larger than the small MTU allows, or its size cannot be why.
 func (c *conn) suspectHole() {
-	if !c.mayProbeMTU() {
-		return
+	if !c.mayProbeMTU() || c.sndWnd == 0 {
+		return // what is sent into a shut window is not acknowledged, whatever its size
 	}
 	first := min(c.sndNxt-c.sndUna, uint32(c.mss))
 	large := func(mtu int) bool { return int(first)+c.overhead() > mtu }
