@@ -92,7 +92,7 @@ func (c *conn) suspectHole() {
 	base, least := c.baseMTU(c.l.tun.BaseMSS), c.baseMTU(c.l.tun.MTUProbeFloor)
 	switch c.backoff {
 	case holeSuspected:
-		if large(base) {
+		if large(base) && c.sndWnd > 0 { // without a window a peer may have refused it
 			c.l.counters.PMTUDBlackholeActivated++
 			c.searchFrom(base)
 			c.rare.mtu.inHole = true
