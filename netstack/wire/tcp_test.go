@@ -102,6 +102,12 @@ func FuzzParseTCP(f *testing.F) {
 		if len(payload) > len(in)-TCPMinHeader || h.NSACK > MaxSACKBlocks || h.WScale > MaxWScale {
 			t.Fatalf("%+v with %d bytes of payload of %d", h, len(payload), len(in))
 		}
+		for _, kind := range []byte{OptMD5, OptAO, OptFastOpen} {
+			if v, ok := h.Option(kind); ok && (h.Raw == nil || len(v) > TCPMaxHeader-TCPMinHeader-2) {
+				t.Fatalf("option %d of %d bytes, header %x", kind, len(v), h.Raw)
+			}
+		}
+		h.Raw = nil // is not emitted
 		// What was understood survives being written and read again.
 		b := h.AppendTo(nil)
 		if len(b) != h.HeaderLen() || len(b) > TCPMaxHeader {
