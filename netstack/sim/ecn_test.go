@@ -8,14 +8,14 @@ import (
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
-// ecnPair has a send 5 MB to b, with the given values of tcp_ecn, over the way
+// ecnPair has a send size bytes to b, with the given values of tcp_ecn, over the way
 // there; acknowledgements come back over back.
-func ecnPair(t *testing.T, seed uint64, a, b map[string]string, there, back Way) *pair {
+func ecnPair(t *testing.T, seed uint64, size int, a, b map[string]string, there, back Way) *pair {
 	t.Helper()
 	p := &pair{w: New(seed)}
 	p.a, p.b = p.w.HostWith(a, "10.0.0.1"), p.w.HostWith(b, "10.0.0.2")
 	p.w.JoinWays(p.a, p.b, there, back)
-	p.start(t, "10.0.0.2:80", Program{ToSend: 5_000_000}, Program{ToSend: 100_000})
+	p.start(t, "10.0.0.2:80", Program{ToSend: size}, Program{ToSend: 100_000})
 	return p
 }
 
@@ -27,6 +27,9 @@ func (p *pair) ends() (time.Duration, error) {
 	return took, p.check(time.Hour)
 }
 
+// ecnValues of tcp_ecn have both sides use RFC 3168, RFC 9768.
+var ecnValues = []string{"1", "3"}
+
 var ecnWay = Way{Rate: 50_000_000, Delay: 5 * time.Millisecond, Mark: 40_000, Queue: 400_000}
 
 // A line that marks long before its queue is full loses nothing, and its queue
@@ -36,7 +39,7 @@ func TestMarksInPlaceOfLoss(t *testing.T) {
 		for _, ecn := range ecnValues {
 			t.Run(cc+" "+ecn, func(t *testing.T) {
 				set := map[string]string{"tcp_ecn": ecn, "tcp_congestion_control": cc}
-				p := ecnPair(t, 1, set, set, ecnWay, Way{Delay: 5 * time.Millisecond})
+				p := ecnPair(t, 1, 5_000_000, set, set, ecnWay, Way{Delay: 5 * time.Millisecond})
 				took, err := p.ends()
 				if err != nil {
 					t.Fatal(err)
@@ -79,7 +82,7 @@ func TestBoxesThatDislikeECN(t *testing.T) {
 						back.Boxes = []Box{box}
 					}
 					set := map[string]string{"tcp_ecn": ecn}
-					p := ecnPair(t, 7, set, set, there, back)
+					p := ecnPair(t, 7, 1_000_000, set, set, there, back)
 					if took, err := p.ends(); err != nil {
 						t.Fatal(err)
 					} else if took > 30*time.Second {
@@ -116,7 +119,7 @@ func TestEveryPairOfECNPolicies(t *testing.T) {
 				set := func(n int) map[string]string {
 					return map[string]string{"tcp_ecn": fmt.Sprint(n), "tcp_syncookies": cookies}
 				}
-				p := ecnPair(t, 3, set(a), set(b), ecnWay, ecnWay)
+				p := ecnPair(t, 3, 500_000, set(a), set(b), ecnWay, ecnWay)
 				if err := p.check(time.Hour); err != nil {
 					t.Fatalf("%d to %d: %v", a, b, err)
 				}
@@ -129,6 +132,3 @@ func TestEveryPairOfECNPolicies(t *testing.T) {
 		}
 	}
 }
-
-// ecnValues of tcp_ecn have both sides use RFC 3168, RFC 9768.
-var ecnValues = []string{"1"}

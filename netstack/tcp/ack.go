@@ -26,8 +26,8 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 		c.rare.keepProbes = 0
 	}
 	c.beginSample(h)
-	c.readMarks(h)
 	sacked, dsack := c.sackInput(h, now)
+	c.readMarks(h, sacked)
 	was := c.caState
 	if dsack {
 		c.dsackSeen(h.SACK[0].Right-h.SACK[0].Left, now)
@@ -57,7 +57,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	news := ackNews{acked, sacked, dup, dsack}
 	c.lossDetection(news, now)
 	c.probeAnswered(h, news, now)
-	c.marksAcked()
+	c.marksAcked(h)
 	c.acknowledged(acked, c.endSample(now), was, now)
 	c.heedMarks(now)
 	if acked > 0 || sacked > 0 || opened || dup {

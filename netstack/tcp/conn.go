@@ -71,6 +71,7 @@ func (c *conn) established() {
 		c.rto = synFallbackRTO // RFC 6298 section 5.7
 	}
 	c.startCongestion()
+	c.beginECN()
 	c.rcvSpaceAt, c.rcvSpaceSeq = c.now(), c.rcvNxt
 	c.armKeepAlive()
 	c.startMTUProbing()

@@ -70,6 +70,8 @@ func (c *conn) sendAck() {
 		c.advertiseUTO(h)
 	}
 	c.stampSACK(h)
+	c.stampThird(h)
+	c.stampCounts(h, 0)
 	c.l.counters.PureACKs++
 	c.l.counters.OutSegs++
 	c.l.net.Transmit(&c.path, h, nil, 0)

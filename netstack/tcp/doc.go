@@ -14,7 +14,7 @@
 //	input.go       a segment for a connection, step by step   RFC 9293 §3.10.7.4
 //	handshake.go   SYNs and their options                     RFC 9293 §3.5, 7323, 2018
 //	listen.go      listeners and their queues                 RFC 9293 §3.10.7.2
-//	ecn*.go        congestion marks                            RFC 3168, 8257
+//	ecn.go         congestion marks; accecn.go counts them    RFC 3168, 9768, 8257
 //	halfopen.go    SYN-RECEIVED after a passive open          RFC 4987
 //	cookie.go      SYN cookies                                RFC 4987 §3.6
 //	connect.go     active open                                RFC 9293 §3.10.1

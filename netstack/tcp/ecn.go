@@ -46,6 +46,8 @@ type ecnState struct {
 
 	mark        uint32 // SND.NXT at the last reduction
 	deliveredCE uint32 // segments of ours that were marked
+
+	acc *accECN // nil without accurate feedback
 }
 
 // markNew says that the piece about to be sent can be marked: only new text is
@@ -62,7 +64,11 @@ func (c *conn) unmark() { c.path.TOS &^= ecnMask }
 // stampECN fills in what a segment that is not a SYN tells of marks.
 func (c *conn) stampECN(h *wire.TCP) {
 	e := c.ecn
-	if e == nil || e.mode != ecnClassic {
+	if e == nil {
+		return
+	}
+	if e.acc != nil {
+		e.acc.stampACE(h)
 		return
 	}
 	if e.echo {
@@ -80,29 +86,39 @@ func (c *conn) noteReduction() {
 	if e := c.ecn; e != nil {
 		e.mark, e.reduced = c.sndNxt, true
 		e.cwr = e.mode == ecnClassic
+		if e.acc != nil && c.sndUna == c.iss+1 {
+			e.acc.mute = true // the first text, which had an option, was lost
+		}
 	}
 }
 
 // readMarks finds out whether an acknowledgement that is not overtaken tells of
 // marks.
-func (c *conn) readMarks(h *wire.TCP) {
+func (c *conn) readMarks(h *wire.TCP, sacked uint32) {
 	e := c.ecn
-	if e != nil && e.mode == ecnClassic && seqLEQ(c.sndUna, h.Ack) {
+	switch {
+	case e == nil:
+	case e.acc != nil:
+		c.readACE(h, sacked)
+	case seqLEQ(c.sndUna, h.Ack):
 		c.l.sample.marked = h.Flags&(wire.TCPEce|wire.TCPSyn) == wire.TCPEce
 	}
 }
 
 // marksAcked takes from an acknowledgement how many bytes of what it delivers met
 // congestion, before the algorithm is told of it.
-func (c *conn) marksAcked() {
+func (c *conn) marksAcked(h *wire.TCP) {
 	e, s := c.ecn, &c.l.sample
-	if !s.marked || e.mode != ecnClassic {
+	if e != nil && e.acc != nil {
+		c.countACE(h)
+		return
+	}
+	if !s.marked {
 		return
 	}
 	s.ceBytes = s.newlyAcked
-	segs := (s.newlyAcked + uint32(c.mss) - 1) / uint32(c.mss)
-	e.deliveredCE += segs
-	c.l.counters.DeliveredCE += uint64(segs)
+	e.deliveredCE += s.segs
+	c.l.counters.DeliveredCE += uint64(s.segs)
 }
 
 // heedMarks reduces the window for marks, once for a window of data (section
@@ -123,16 +139,13 @@ func (c *conn) heedMarks(now time.Duration) {
 // is taken (section 6.1.3; 6.1.5 for what lies outside).
 func (c *conn) textMarks(rx *Rx) {
 	e := c.ecn
-	if e == nil || len(rx.Payload) == 0 {
+	if e == nil || e.acc != nil || len(rx.Payload) == 0 {
 		return
 	}
 	ce := rx.TOS&ecnMask == ecnCE
 	e.seen = e.seen || rx.TOS&ecnMask != notECT
 	if ce {
 		c.l.counters.CESegs += uint64(segments(rx))
-	}
-	if e.mode != ecnClassic {
-		return
 	}
 	if c.cc.info().ecn {
 		// RFC 8257 section 3.2: ECE says of each acknowledged byte whether it was

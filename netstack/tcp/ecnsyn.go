@@ -32,7 +32,7 @@ var ecnPolicies = [...]struct{ in, out ecnMode }{
 // ecnAccepts is the best that a connection agrees to whose algorithm is cc. One
 // that lives on marks gets them whatever the tunable says, as on Linux.
 func (l *Layer) ecnAccepts(cc *ccInfo) ecnMode {
-	in := min(ecnPolicies[l.tun.ECN].in, ecnClassic)
+	in := ecnPolicies[l.tun.ECN].in
 	if in == ecnOff && cc.ecn {
 		return ecnClassic
 	}
@@ -41,7 +41,7 @@ func (l *Layer) ecnAccepts(cc *ccInfo) ecnMode {
 
 // ecnAsks is what our SYN asks for.
 func (l *Layer) ecnAsks(cc *ccInfo) ecnMode {
-	out := min(ecnPolicies[l.tun.ECN].out, ecnClassic)
+	out := ecnPolicies[l.tun.ECN].out
 	if out == ecnOff && cc.ecn {
 		return l.ecnAccepts(cc)
 	}
@@ -86,7 +86,13 @@ func (c *conn) synECN(h *wire.TCP) {
 	switch {
 	case e == nil:
 	case h.Flags&wire.TCPAck != 0:
-		h.Flags |= answerFlags(e.mode)
+		mark, again := uint8(notECT), false
+		if e.acc != nil {
+			mark, again = e.acc.peerSYN, e.acc.mute
+		}
+		if c.l.stampSYN(h, e.mode, mark, int(c.backoff), again) {
+			e.noECT = true
+		}
 	case c.gaveUpECN():
 		c.goWithoutECN()
 	default:
@@ -94,16 +100,9 @@ func (c *conn) synECN(h *wire.TCP) {
 	}
 }
 
-// answerFlags are those of a SYN-ACK.
-func answerFlags(mode ecnMode) wire.TCPFlags {
-	if mode == ecnClassic {
-		return wire.TCPEce
-	}
-	return 0
-}
-
-// agreeECN begins ECN on a connection that the peer opened, or that both did.
-func (c *conn) agreeECN(mode ecnMode) {
+// agreeECN begins ECN on a connection; synMark is the codepoint of the peer's SYN
+// or SYN-ACK.
+func (c *conn) agreeECN(mode ecnMode, synMark uint8) {
 	if mode == ecnOff {
 		c.ecn = nil
 		return
@@ -112,52 +111,64 @@ func (c *conn) agreeECN(mode ecnMode) {
 		c.ecn = new(ecnState)
 	}
 	c.ecn.mode = mode
-	c.l.countECN(mode)
-}
-
-func (l *Layer) countECN(mode ecnMode) {
 	if mode == ecnClassic {
-		l.counters.ECNConns++
+		c.l.counters.ECNConns++
+		return
 	}
+	c.ecn.acc = newAccECN(synMark)
+	c.l.counters.AccECNConns++
 }
 
 // ecnCrossed is for a SYN that crossed ours: we agree to what we have asked for
 // as well. RFC 3168 section 6.1.1: a host that has sent a SYN without ECN must not
 // send ECT.
-func (c *conn) ecnCrossed(f wire.TCPFlags) {
+func (c *conn) ecnCrossed(rx *Rx) {
 	if c.ecn == nil || c.ecn.without {
 		c.ecn = nil
 		return
 	}
-	c.agreeECN(ecnAgree(f, c.ecn.asked))
+	c.agreeECN(ecnAgree(rx.Header.Flags, c.ecn.asked), rx.TOS&ecnMask)
 }
 
-// ecnAnswered takes the SYN-ACK that answers our SYN.
-func (c *conn) ecnAnswered(f wire.TCPFlags) {
-	e := c.ecn
+// ecnAnswered takes the SYN-ACK that answers our SYN, whatever SYNs of ours it
+// answers (RFC 9768 section 3.1.4.1).
+func (c *conn) ecnAnswered(rx *Rx) {
+	e, f := c.ecn, rx.Header.Flags
 	if e == nil {
 		return
 	}
-	// An ECN-setup SYN-ACK has ECE and not CWR: a server that reflects the flags
-	// of the SYN knows nothing of ECN.
-	if f&(wire.TCPCwr|wire.TCPEce) != wire.TCPEce {
+	mode, mark := ecnOff, uint8(notECT)
+	switch {
+	case e.asked == ecnAccurate:
+		mode, mark = ecnOfAnswer(f)
+	case f&(wire.TCPCwr|wire.TCPEce) == wire.TCPEce:
+		// An ECN-setup SYN-ACK has ECE and not CWR: a server that reflects the flags
+		// of the SYN knows nothing of ECN.
+		mode = ecnClassic
+	}
+	switch mode {
+	case ecnOff:
 		if e.without {
 			c.l.ecnBroken.note(c.path.Dst, c.now())
 		}
 		c.ecn = nil
-		return
-	}
-	e.noECT = e.without
-	if e.mode == ecnOff {
-		c.agreeECN(ecnClassic)
+	case ecnClassic:
+		e.noECT = e.without
+		c.agreeECN(mode, notECT)
+	case ecnAccurate:
+		c.accAnswered(rx, mark)
 	}
 }
 
-// ecnRepeated is for a repetition of a SYN that we answer: RFC 3168 section
-// 6.1.1, after one without ECN, which the peer sends when those with it seem to be
-// lost, the connection goes without.
-func (c *conn) ecnRepeated(f wire.TCPFlags) {
-	if e := c.ecn; e != nil && e.mode == ecnClassic && f&ecnFlags == 0 {
+// ecnConfirmed takes the SYN-ACK of a simultaneous open: what the SYNs have agreed
+// on stays, unless it is a plain one (RFC 3168 section 6.1.1). RFC 9768 section
+// 3.1.5: who has agreed on accurate feedback keeps it.
+func (c *conn) ecnConfirmed(f wire.TCPFlags) {
+	switch e := c.ecn; {
+	case e == nil:
+	case e.acc != nil:
+		e.noECT = e.noECT || f&ecnFlags == 0
+	case f&(wire.TCPCwr|wire.TCPEce) != wire.TCPEce:
 		c.ecn = nil
 	}
 }
@@ -172,13 +183,13 @@ func (h *halfOpen) agreesECN(f wire.TCPFlags, o *sockopt.Options) ecnMode {
 	return ecnAgree(f, h.l.ecnAccepts(i))
 }
 
-// repeatedECN is ecnRepeated for a half-open connection.
-func (h *halfOpen) repeatedECN(f wire.TCPFlags) {
-	if h.opts.ecn == ecnClassic && f&ecnFlags == 0 {
-		h.opts.ecn = ecnOff
-	}
-}
-
 // ecnOfCookie are the flags of the SYN whose cookie said ECN, as far as they
 // matter, by those of the handshake's third step.
-func ecnOfCookie(wire.TCPFlags) wire.TCPFlags { return askFlags[ecnClassic] }
+// RFC 9768 section 3.2.2.1, note 3: only who has accurate feedback sends others
+// than these two.
+func ecnOfCookie(third wire.TCPFlags) wire.TCPFlags {
+	if third&(wire.TCPAe|wire.TCPCwr) == 0 {
+		return askFlags[ecnClassic]
+	}
+	return askFlags[ecnAccurate]
+}

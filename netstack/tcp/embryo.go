@@ -57,12 +57,12 @@ func (p *Pending) Accept(s *Socket) error {
 		l.counters.EmbryoDrops++
 		l.embryos[l.net.Rand32()%uint32(len(l.embryos))].fail(errno.ETIMEDOUT)
 	}
-	l.newConn(s, path, p.key.lport, p.key.rport).answerSYN(&p.syn, p.floor)
+	l.newConn(s, path, p.key.lport, p.key.rport).answerSYN(&p.syn, p.floor, p.tos)
 	return nil
 }
 
 // answerSYN starts a connection with the peer's SYN; the next Flush answers it.
-func (c *conn) answerSYN(syn *wire.TCP, floor uint32) {
+func (c *conn) answerSYN(syn *wire.TCP, floor uint32, tos uint8) {
 	l := c.l
 	k := c.key()
 	c.iss = l.isn(&k)
@@ -75,7 +75,7 @@ func (c *conn) answerSYN(syn *wire.TCP, floor uint32) {
 	c.advMSS = c.ourMSS()
 	c.rcvScale = c.wantScale()
 	c.peerSYN(syn, c.now())
-	c.agreeECN(ecnAgree(syn.Flags, l.ecnAccepts(c.cc.info())))
+	c.agreeECN(ecnAgree(syn.Flags, l.ecnAccepts(c.cc.info())), tos&ecnMask)
 	l.embryos = append(l.embryos, c)
 	c.embryo = int32(len(l.embryos))
 	l.markDirty(c)

@@ -27,16 +27,17 @@ type halfOpen struct {
 	acked                        bool  // the last step of the handshake came, but could not be taken
 	give                         bool  // the SYN-ACK carries a Fast Open cookie
 	source, listed               uint8 // of the SYN cache: counter and list
+	ecn                          halfECN
 	older, newer                 *halfOpen
 }
 
 // synOptions is what the peer's SYN offered.
 type synOptions struct {
 	mss    uint16
+	uto    uint16
 	wscale int8
 	sack   bool
 	ts     bool
-	uto    uint16
 	ecn    ecnMode
 }
 
@@ -55,6 +56,7 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 	}
 	o := h.options()
 	h.opts.ecn = h.agreesECN(in.Flags, o)
+	h.ecn.synMark = l.rxTOS & ecnMask
 	h.path.TTL, h.path.TOS = pathMarks(o, &path)
 	h.rcvScale = scaleFor(l, o)
 	if !l.tun.WindowScaling {
@@ -147,7 +149,7 @@ func (h *halfOpen) advMSS() uint16 {
 }
 
 func (h *halfOpen) sendSynAck() {
-	t := h.header(h.iss, wire.TCPSyn|wire.TCPAck|answerFlags(h.opts.ecn))
+	t := h.header(h.iss, wire.TCPSyn|wire.TCPAck)
 	t.Window = uint16(h.window())
 	t.MSS = h.advMSS()
 	t.SACKPermitted = h.opts.sack
@@ -159,6 +161,9 @@ func (h *halfOpen) sendSynAck() {
 	}
 	if h.give {
 		h.l.fastReply(t, &h.key)
+	}
+	if h.l.stampSYN(t, h.opts.ecn, h.ecn.synMark, int(h.tries), h.ecn.again) {
+		h.ecn.noECT = true
 	}
 	h.l.counters.OutSegs++
 	h.l.net.Transmit(&h.path, t, nil, 0)
@@ -206,7 +211,11 @@ func (h *halfOpen) input(rx *Rx) {
 	}
 	if syn && !rst && !ack && in.Seq == h.irs {
 		h.tsRecent = in.TSVal
-		h.repeatedECN(in.Flags)
+		if !h.repeatedECN(in.Flags, rx.TOS&ecnMask) {
+			h.refuse()
+			l.dropHalf(h)
+			return
+		}
 		h.sendSynAck() // the peer did not get it
 		return
 	}
@@ -265,6 +274,7 @@ func (h *halfOpen) complete(rx *Rx) {
 		c.flags |= flagSynTimeout
 	}
 	c.sndUna = in.Ack
+	c.thirdStep(in, len(rx.Payload))
 	c.established()
 	c.input(rx)
 }
@@ -286,5 +296,7 @@ func (h *halfOpen) fill(c *conn) {
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
 		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack, UTO: h.opts.uto}
 	c.peerSYN(&in, c.now())
-	c.agreeECN(h.opts.ecn)
+	if c.agreeECN(h.opts.ecn, h.ecn.synMark); c.ecn != nil {
+		c.ecn.noECT = h.ecn.noECT
+	}
 }

@@ -118,11 +118,14 @@ func (c *conn) crossedSynInput(h *wire.TCP) {
 		c.sndUna = h.Ack
 		c.lastRecv = now
 		if c.flags&flagActive != 0 {
-			c.ecnAnswered(h.Flags)
+			c.ecnConfirmed(h.Flags)
 		}
 		c.established()
 	} else if h.Flags&wire.TCPAck == 0 {
-		c.ecnRepeated(h.Flags)
+		c.ecnRepeated(h.Flags, c.l.rxTOS&ecnMask)
+		if c.state == StateClosed {
+			return
+		}
 	}
 	c.ackNow()
 }

@@ -41,6 +41,7 @@ func (c *conn) input(rx *Rx) {
 			c.crossedSynInput(h)
 			return
 		}
+		c.answerAgain(rx)
 		if c.l.tun.InsecureSYN {
 			c.sendReset()
 			c.reset()
@@ -57,12 +58,13 @@ func (c *conn) input(rx *Rx) {
 	if h.UTO != 0 {
 		c.heedUTO(h.UTO)
 	}
-	if c.state == StateSynReceived && !c.synReceivedAck(h, now) {
+	if c.state == StateSynReceived && !c.synReceivedAck(h, len(rx.Payload), now) {
 		return
 	}
 	if !c.ackInput(h, len(rx.Payload), now) || !c.finAckedInput() {
 		return
 	}
+	c.countMarks(rx)
 	// Sixth: check the URG bit.
 	if h.Flags&wire.TCPUrg != 0 && c.state.rule().mayRecv {
 		c.urgentInput(h)
@@ -92,6 +94,7 @@ func (c *conn) unacceptable(rx *Rx) {
 	case h.Flags&wire.TCPSyn != 0 && c.state == StateSynReceived:
 		c.crossedSynInput(h)
 	case h.Flags&wire.TCPSyn != 0:
+		c.answerAgain(rx)
 		c.challenge()
 	case len(rx.Payload) > 0 || h.Flags&wire.TCPFin != 0 || c.mayAnswer(c.answerGap(h)):
 		// Text or FIN that was received before: the acknowledgement was lost. An
@@ -99,6 +102,7 @@ func (c *conn) unacceptable(rx *Rx) {
 		// one repeats.
 		if n := uint32(len(rx.Payload)); seqLEQ(h.Seq+n, c.rcvNxt) && c.rcvNxt-h.Seq <= c.rcvLimit() {
 			c.noteTwice(h.Seq, h.Seq+n)
+			c.arrivedTwice()
 		}
 		c.ackNow()
 	}
@@ -211,7 +215,7 @@ func (c *conn) finInput() {
 }
 
 // synReceivedAck completes a simultaneous open: section 3.10.7.4, fifth step.
-func (c *conn) synReceivedAck(h *wire.TCP, now time.Duration) bool {
+func (c *conn) synReceivedAck(h *wire.TCP, payload int, now time.Duration) bool {
 	fast := c.flags&(flagFastOpen|flagActive) == flagFastOpen
 	if h.Ack != c.iss+1 && !(fast && seqLT(c.iss, h.Ack) && seqLEQ(h.Ack, c.sndNxt)) {
 		c.refuseAck(h)
@@ -223,6 +227,7 @@ func (c *conn) synReceivedAck(h *wire.TCP, now time.Duration) bool {
 	if !fast {
 		c.sndUna = h.Ack // else it counts what came behind our SYN, see openFast
 	}
+	c.thirdStep(h, payload)
 	c.established()
 	return true
 }
@@ -252,11 +257,11 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 		c.flags |= flagSynDue // again, with an acknowledgement
 		c.backoff = 0
 		c.flags &^= flagSynTimed
-		c.ecnCrossed(h.Flags)
+		c.ecnCrossed(rx)
 		c.l.markDirty(c)
 		return
 	}
-	c.ecnAnswered(h.Flags)
+	c.ecnAnswered(rx)
 	c.measureSYN(h, now)
 	c.sndUna = h.Ack
 	c.fastSynAck(h)

@@ -72,6 +72,8 @@ type Layer struct {
 
 	fast fastState
 
+	rxTOS uint8 // of the segment being looked at
+
 	tx    wire.TCP                                    // the segment being sent
 	extra [wire.TCPMaxHeader - wire.TCPMinHeader]byte // memory for its rare options
 	iov   [][]byte                                    // and its payload
@@ -108,6 +110,7 @@ type Counters struct {
 	ECNConns, AccECNConns uint64 // that agreed on RFC 3168, RFC 9768
 	ECNFallbacks          uint64 // that sent a SYN without ECN as those with were not answered
 	ECNReductions         uint64 // of the window, for marks
+	AccECNBroken          uint64 // connections whose counts of marks were not to be believed
 	CESegs, DeliveredCE   uint64 // segments marked that arrived, that we sent
 }
 
@@ -138,6 +141,7 @@ func (l *Layer) Counters() *Counters { return &l.counters }
 // Input takes one segment or super-segment whose checksum is good.
 func (l *Layer) Input(rx *Rx) {
 	l.counters.InSegs++
+	l.rxTOS = rx.TOS
 	h := &rx.Header
 	if !rx.Src.IsValid() || rx.Src.IsMulticast() || rx.Dst.IsMulticast() || rx.Src.IsUnspecified() {
 		l.counters.InErrs++ // RFC 9293 section 3.9.2.3, MUST-57 and MUST-63

@@ -127,5 +127,9 @@ func (c *conn) completed(h *halfOpen, third *wire.TCP) {
 	c.flags |= flagOffered
 	c.sndWnd = uint32(third.Window) << c.sndScale
 	c.sndWl1, c.sndWl2, c.maxSndWnd = third.Seq, third.Ack, c.sndWnd
+	c.thirdStep(third, 0)
+	if a := c.accurate(); a != nil {
+		a.skip = false // it is not looked at again
+	}
 	c.established()
 }

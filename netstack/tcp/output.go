@@ -26,8 +26,8 @@ func (c *conn) flush() {
 		}
 		return
 	}
-	if c.flags&flagAckNow != 0 && c.reportsSACK() {
-		c.sendAck() // the SACK blocks want the option space to themselves
+	if c.flags&flagAckNow != 0 && (c.reportsSACK() || c.ackFirst()) {
+		c.sendAck() // some options want the room to themselves
 	}
 	c.output()
 	if c.flags&flagAckNow != 0 {
@@ -83,7 +83,7 @@ func (c *conn) retransmit() {
 // burst is the largest payload for one Transmit.
 func (c *conn) burst() uint32 {
 	mss := uint32(c.mss)
-	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 {
+	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 || c.oneByOne() {
 		return mss
 	}
 	n := uint32(c.path.GSOMax)
@@ -285,6 +285,9 @@ func (c *conn) transmit(seq, n uint32, fin bool) {
 	h := c.header(seq, flags)
 	c.stampUrgent(h)
 	c.stamp(h)
+	if c.path.TOS&ecnMask != notECT {
+		c.stampCounts(h, n)
+	}
 	l := c.l
 	gso := 0
 	if n > uint32(c.mss) && c.flags&flagOneSegment == 0 {

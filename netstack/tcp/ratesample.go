@@ -57,7 +57,9 @@ type sampling struct {
 	fackBefore              uint32 // RACK.fack before this acknowledgement
 	priorLost               uint64
 	lostBefore              uint64 // C.lost before this acknowledgement
+	segs                    uint32 // that were delivered
 	marked                  bool   // it tells of congestion marks
+	feedback                bool   // its counts of marks are the latest
 }
 
 // beginSample is GenerateRateSample's start: an acknowledgement has arrived.
@@ -87,6 +89,7 @@ func (c *conn) deliver(r *txRecord, n uint32, now time.Duration) {
 	c.delivered += uint64(n)
 	b.deliveredAt = now
 	s.newlyAcked += n
+	s.segs += uint32(r.segs)
 	if r.flags&recRexmt == 0 {
 		if seqLT(c.recover, r.end) {
 			s.beyond = true

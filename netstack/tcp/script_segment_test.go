@@ -147,7 +147,7 @@ func (s *script) reparse(h *wire.TCP, raw []byte) {
 	if len(b) > wire.TCPMaxHeader {
 		s.fail("%d bytes of options", len(b)-wire.TCPMinHeader)
 	}
-	b[12] = byte(len(b)/4) << 4
+	b[12] = byte(len(b)/4)<<4 | b[12]&1
 	if _, err := wire.ParseTCP(b, h); err != nil {
 		s.fail("%v", err)
 	}

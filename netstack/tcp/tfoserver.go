@@ -97,7 +97,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	c.advMSS = c.ourMSS()
 	c.rcvScale = c.wantScale()
 	c.peerSYN(h, c.now())
-	c.agreeECN(ecnAgree(h.Flags, l.ecnAccepts(c.cc.info())))
+	c.agreeECN(ecnAgree(h.Flags, l.ecnAccepts(c.cc.info())), rx.TOS&ecnMask)
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN
 	c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, c.iss, c.sndWnd
 	c.startCongestion()

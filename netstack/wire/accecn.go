@@ -45,20 +45,15 @@ func (o *AccECN) parse(kind byte, v []byte) {
 	}
 }
 
-// room is how many bytes the option takes behind a header of n bytes, with
-// its padding: 0 when it is absent or nothing of it fits.
+// room is how many bytes the option takes behind a header of n bytes, with its
+// padding: 0 when it is absent or does not fit, as what has changed must not be
+// cut off (section 3.2.3.3).
 func (o *AccECN) room(h *TCP, n int) int {
-	if !o.Present || h.Flags&(TCPSyn|TCPAck) == TCPSyn {
+	size := (2 + 3*int(min(o.N, 3)) + 3) &^ 3
+	if !o.Present || h.Flags&(TCPSyn|TCPAck) == TCPSyn || size > TCPMaxHeader-n {
 		return 0
 	}
-	size := 2 + 3*int(min(o.N, 3))
-	for size > TCPMaxHeader-n {
-		size -= 3
-	}
-	if size < 2 || size == 2 && o.N > 0 {
-		return 0
-	}
-	return (size + 3) &^ 3
+	return size
 }
 
 // appendTo appends the option in room bytes.
@@ -66,7 +61,7 @@ func (o *AccECN) appendTo(b []byte, room int) []byte {
 	if room == 0 {
 		return b
 	}
-	fields := min((room-2)/3, int(o.N), 3)
+	fields := min(int(o.N), 3)
 	size := 2 + 3*fields
 	for i := size; i < room; i++ {
 		b = append(b, optNop)

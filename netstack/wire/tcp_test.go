@@ -16,7 +16,14 @@ func TestTCPRoundTrip(t *testing.T) {
 		"SYN with scale zero": {Flags: TCPSyn, WScale: 0, MSS: 536},
 		"SACK":                {Flags: TCPAck, WScale: -1, NSACK: 4, SACK: [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}, {7, 8}}},
 		"SACK and timestamp":  {Flags: TCPAck, WScale: -1, HasTS: true, TSVal: 1, TSEcr: 2, NSACK: 3, SACK: [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}}},
-		"urgent":              {Flags: TCPUrg | TCPPsh | TCPAck | TCPFin, Urgent: 77, WScale: -1},
+		"AE":                  {Flags: TCPAe | TCPAck | TCPCwr, WScale: -1},
+		"SYN-ACK with AccECN": {Flags: TCPSyn | TCPAck | TCPAe, WScale: 7, MSS: 1460, SACKPermitted: true, HasTS: true,
+			AccECN: AccECN{Present: true, N: 3, Fields: [3]uint32{1, 0, 1}}},
+		"AccECN, nothing": {Flags: TCPAck, WScale: -1, AccECN: AccECN{Present: true}},
+		"AccECN, one":     {Flags: TCPAck, WScale: -1, HasTS: true, AccECN: AccECN{Present: true, ECT1: true, N: 1, Fields: [3]uint32{1<<24 - 1}}},
+		"AccECN, two and SACK": {Flags: TCPAck, WScale: -1, NSACK: 1, SACK: [4]SACKBlock{{1, 2}}, HasTS: true,
+			AccECN: AccECN{Present: true, N: 2, Fields: [3]uint32{77, 1 << 20}}},
+		"urgent": {Flags: TCPUrg | TCPPsh | TCPAck | TCPFin, Urgent: 77, WScale: -1},
 	} {
 		b := h.AppendTo([]byte("before"))[6:]
 		if len(b) != h.HeaderLen() {
@@ -119,8 +126,42 @@ func FuzzParseTCP(f *testing.F) {
 			h.NSACK = again.NSACK // no room for the fourth
 			h.SACK[3] = SACKBlock{}
 		}
+		if !again.AccECN.Present {
+			h.AccECN = AccECN{} // no room for it with its padding
+		}
 		if err != nil || !reflect.DeepEqual(again, h) || !bytes.Equal(rest, payload) {
 			t.Fatalf("%+v became %+v (%v)", h, again, err)
 		}
 	})
+}
+
+func TestAccECNThatDoesNotFitIsLeftOut(t *testing.T) {
+	h := TCP{Flags: TCPAck, WScale: -1, HasTS: true, NSACK: 3, SACK: [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}},
+		AccECN: AccECN{Present: true, N: 1, Fields: [3]uint32{1}}}
+	b := h.AppendTo(nil)
+	var got TCP
+	if _, err := ParseTCP(b, &got); err != nil || len(b) != h.HeaderLen() || len(b) > TCPMaxHeader || got.NSACK != 3 || got.AccECN.Present {
+		t.Errorf("%d bytes, %d blocks, %+v, %v", len(b), got.NSACK, got.AccECN, err)
+	}
+	h = TCP{Flags: TCPSyn, WScale: -1, AccECN: AccECN{Present: true}}
+	if n := h.HeaderLen(); n != TCPMinHeader {
+		t.Errorf("a SYN of %d bytes", n)
+	}
+}
+
+func TestAccECNCounters(t *testing.T) {
+	for _, o := range []AccECN{
+		{Present: true, N: 3, Fields: [3]uint32{1, 2, 3}},
+		{Present: true, N: 3, ECT1: true, Fields: [3]uint32{3, 2, 1}},
+	} {
+		e0, ce, e1 := uint32(9), uint32(9), uint32(9)
+		if o.Bytes(&e0, &ce, &e1); e0 != 1 || ce != 2 || e1 != 3 {
+			t.Errorf("%+v: %d %d %d", o, e0, ce, e1)
+		}
+		o.N = 1
+		e0, ce, e1 = 9, 9, 9
+		if o.Bytes(&e0, &ce, &e1); ce != 9 || o.ECT1 != (e0 == 9) || o.ECT1 == (e1 == 9) {
+			t.Errorf("%+v: %d %d %d", o, e0, ce, e1)
+		}
+	}
 }
