@@ -69,6 +69,8 @@ type Tunables struct {
 	SynCacheBytes int32 // net.tcpcni.syn_cache_bytes: half-open connections of all listeners together
 	SynCookies    int32 // net.ipv4.tcp_syncookies: 0 off, 1 when a listener's half-open connections are too many, 2 always
 
+	Recovery          int32         // net.ipv4.tcp_recovery: 1 RACK, 2 no adaptation of its window to D-SACKs, 4 without the rule of three segments
+	EarlyRetrans      int32         // net.ipv4.tcp_early_retrans: tail loss probes from 3 on
 	FRTO              int32         // net.ipv4.tcp_frto: 0 off, else on
 	FunctionsDefault  string        // net.tcpcni.functions_default: the function block of new sockets
 	FunctionsInherit  bool          // net.tcpcni.functions_inherit_listen_socket_stack: or the listener's

@@ -24,7 +24,8 @@ func FuzzConversation(f *testing.F) {
 }
 
 func runConversation(t *testing.T, in []byte) {
-	s := newScript(t, nil)
+	blocks := FunctionBlocks()
+	s := newScript(t, map[string]string{"functions_default": blocks[len(in)%len(blocks)]})
 	s.step("listen 3")
 	active := s.l.NewSocket(afInet, s)
 	s.rport = 6000

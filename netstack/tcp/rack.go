@@ -15,6 +15,18 @@ const (
 	maxReoMult = 255
 )
 
+// Bits of tcp_recovery, as Linux has them.
+const (
+	recoveryRACK   = 1
+	recoveryStatic = 2 // step 4 without D-SACKs
+	recoveryNoDup  = 4 // step 4 without the rule of three segments
+)
+
+// byTime reports whether losses of the connection are found by time.
+func (c *conn) byTime() bool {
+	return c.flags&flagSACK != 0 && c.block.rack && c.l.tun.Recovery&recoveryRACK != 0
+}
+
 // sentAfter is RACK_sent_after: section 6.2 step 2.
 func sentAfter(at1 time.Duration, end1 uint32, at2 time.Duration, end2 uint32) bool {
 	return at1 > at2 || at1 == at2 && seqLT(end2, end1)
@@ -46,7 +58,7 @@ func (c *conn) updateReorderWindow(dsack bool, was caState) {
 		b.inRound = false
 	}
 	switch {
-	case dsack && (b == nil || !b.inRound):
+	case dsack && c.l.tun.Recovery&recoveryStatic == 0 && (b == nil || !b.inRound):
 		if b != nil {
 			b.inRound, b.dsackRound = true, c.sndNxt
 		}
@@ -64,7 +76,8 @@ func (c *conn) updateReorderWindow(dsack bool, was caState) {
 // reorderWindow is RACK.reo_wnd: step 4. As long as nothing was ever reordered,
 // three segments above a hole are proof enough.
 func (c *conn) reorderWindow() time.Duration {
-	if c.flags&flagReordering == 0 && (c.caState != caOpen || c.log.sackedSegs >= dupThresh) {
+	if c.flags&flagReordering == 0 && c.l.tun.Recovery&recoveryNoDup == 0 &&
+		(c.caState != caOpen || c.log.sackedSegs >= dupThresh) {
 		return 0
 	}
 	return min(time.Duration(1+int(c.reoMult))*c.minRTT/4, c.srtt)

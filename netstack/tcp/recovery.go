@@ -138,10 +138,10 @@ func (c *conn) lossDetection(a ackNews, now time.Duration) {
 func (c *conn) detectLoss(now time.Duration) {
 	probe := c.probing()
 	switch {
-	case c.flags&flagSACK == 0, !c.block.rack:
-		c.classicDetect(now)
-	default:
+	case c.byTime():
 		c.rackDetect(now)
+	default:
+		c.classicDetect(now)
 	}
 	switch {
 	case c.caState != caOpen || c.log.lost == 0:
@@ -226,7 +226,7 @@ func (c *conn) enterLoss(now time.Duration) {
 	if b.sacked > 0 && (c.backoff > 2 || b.at(0).flags&recSacked != 0) {
 		b.forgetSacked()
 	}
-	if c.flags&flagSACK != 0 && c.block.rack {
+	if c.byTime() {
 		c.rackTimeout(now)
 	} else {
 		c.markBelow(c.sndNxt, true)

@@ -231,3 +231,32 @@ func TestSendLogAgainstBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestNoAllocationInRecovery loses a segment of every flight.
+func TestNoAllocationInRecovery(t *testing.T) {
+	n, l, s, rx := benchConn(t)
+	c := s.conn
+	p := make([]byte, 10*1448)
+	lose := func() {
+		c.cwnd = 20 * 1448
+		una := c.sndUna
+		s.Write(p)
+		l.Flush()
+		n.now += 10 * time.Millisecond
+		ackOf(l, rx, una, wire.SACKBlock{Left: una + 1448, Right: una + 4*1448}, wire.SACKBlock{Left: una + 6*1448, Right: una + 10*1448})
+		n.now += 10 * time.Millisecond
+		ackOf(l, rx, c.sndNxt)
+	}
+	for range 100 {
+		lose()
+	}
+	if a := testing.AllocsPerRun(1000, lose); a != 0 {
+		t.Errorf("%v allocations for a recovery", a)
+	}
+	if l.counters.FastRetrans < 1000 || c.log != nil {
+		t.Errorf("%d recoveries", l.counters.FastRetrans)
+	}
+	if l.spareRecords > spareRecords {
+		t.Errorf("%d records are kept", l.spareRecords)
+	}
+}

@@ -17,13 +17,15 @@ const (
 	// tlpAckDelay is added when one segment is out, whose acknowledgement the
 	// peer may delay: section 7.2, TLP.max_ack_delay.
 	tlpAckDelay = 200 * time.Millisecond
+	// probesOn is the least value of tcp_early_retrans that has probes.
+	probesOn = 3
 )
 
 // probeTimer is the time after which a probe is sent, or false when the state
 // does not allow one: sections 7.2 and 7.3. Beyond RFC 8985 it is also armed in
 // fast recovery, where silence means that the retransmission is lost as well.
 func (c *conn) probeTimer() (time.Duration, bool) {
-	if c.flags&flagSACK == 0 || !c.block.rack || c.flags&(flagProbeOut|flagNewRTT) != flagNewRTT ||
+	if !c.byTime() || c.l.tun.EarlyRetrans < probesOn || c.flags&(flagProbeOut|flagNewRTT) != flagNewRTT ||
 		c.backoff > 0 || c.log == nil {
 		return 0, false
 	}
