@@ -14,7 +14,7 @@ var (
 	sets  = flag.Int("sets", 3, "how many lists of scenarios with every pair of levels")
 	from  = flag.Uint64("seed", 1, "of the first scenario")
 	one   = flag.Int("one", -1, "run only the scenario of this number")
-	jobs  = flag.Int("jobs", 6, "how many scenarios run at once")
+	jobs  = flag.Int("jobs", 10, "how many scenarios run at once")
 )
 
 // TestInterop has our TCP and the kernel's talk to each other over lines that

@@ -63,22 +63,31 @@ type program interface {
 type vitals struct {
 	state    uint8 // TCP_ESTABLISHED = 1
 	rto      time.Duration
-	waiting  bool   // bytes are unacknowledged or unsent
-	progress uint64 // grows whenever bytes are acknowledged or come
-	options  uint8  // as sockopt.TCPInfo.Options
-	delivery uint64
+	rtoMax   time.Duration // what RFC 6298 makes of the round trips; 0: not known
+	waiting  bool          // bytes are unacknowledged or unsent
+	progress uint64        // grows whenever bytes are acknowledged or come
+	options  uint8         // as sockopt.TCPInfo.Options
 }
 
 func (v vitals) open() bool { return v.state != 0 && v.state != 7 }
 
 // vitalsOf reads struct tcp_info.
 func vitalsOf(i *sockopt.TCPInfo) vitals {
-	return vitals{
+	v := vitals{
 		state: i.State, rto: time.Duration(i.RTO) * time.Microsecond,
 		waiting:  i.Unacked > 0 || i.NotSentBytes > 0,
 		progress: i.BytesAcked + i.BytesReceived, options: i.Options,
 	}
+	if i.RTT > 0 {
+		// As Linux: the least of 200 ms is of the variance, not of the sum.
+		usec := i.RTT + max(4*i.RTTVar, 200_000)
+		v.rtoMax = (time.Duration(usec)*time.Microsecond + rtoSlack) << min(i.Backoff, 20)
+	}
+	return v
 }
+
+// rtoSlack is for what tcp_info rounds.
+const rtoSlack = 10 * time.Millisecond
 
 // A lab is two hosts, what lies between them, and the loop that runs all of it:
 // one goroutine, so that nothing waits for a scheduler but the kernel's timers.

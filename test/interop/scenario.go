@@ -26,6 +26,7 @@ var impairments = []impairment{
 	{"burst", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Burst: sim.Burst{Enter: 8, Leave: 400, Loss: 700}}, 300_000},
 	{"reorder", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Reorder: 80, Duplicate: 20, Corrupt: 5}, 300_000},
 	{"loss 3% 50ms", sim.Way{Rate: 20e6, Delay: 25 * time.Millisecond, Queue: 100_000, Loss: 30}, 120_000},
+	{"loss 15%", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Loss: 150}, 60_000},
 	{"marks", sim.Way{Rate: 20e6, Delay: 5 * time.Millisecond, Queue: 100_000, Mark: 15_000, Loss: 3}, 300_000},
 }
 
@@ -158,6 +159,9 @@ func (c *conversation) converse(limit time.Duration, done func() (bool, error)) 
 		return fmt.Errorf("connect: %w", err)
 	}
 	return c.l.run(limit, func() (bool, error) {
+		if bad := c.l.cables[0].trace.bad; bad != nil {
+			return false, bad
+		}
 		for _, t := range c.ends {
 			if t.turn(); t.bad != nil {
 				return false, t.bad

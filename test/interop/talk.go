@@ -194,6 +194,9 @@ func (w *stalls) look(now time.Duration) error {
 		}
 		v := t.s.vitals()
 		sum += v.progress
+		if v.rtoMax > 0 && v.rto > v.rtoMax {
+			return fmt.Errorf("%s: an RTO of %v, by its round trips at most %v", t.name, v.rto, v.rtoMax)
+		}
 		// Handshakes have timers of their own.
 		if v.waiting && t.up {
 			waiting = true

@@ -22,6 +22,9 @@ type trace struct {
 	n    int
 	isn  map[uint16]uint32       // of the end that has the port
 	urg  map[string]map[int]bool // by the cable's name: ends of urgent data, counted as bytes of the stream
+	edge map[uint16]uint32       // the highest right edge of a window that was offered to the port
+	scal map[uint16]uint8        // shift of windows that the port offers
+	bad  error                   // text beyond the window
 }
 
 type noted struct {
@@ -34,7 +37,10 @@ type noted struct {
 }
 
 func newTrace() *trace {
-	return &trace{isn: make(map[uint16]uint32), urg: make(map[string]map[int]bool)}
+	return &trace{
+		isn: make(map[uint16]uint32), urg: make(map[string]map[int]bool),
+		edge: make(map[uint16]uint32), scal: make(map[uint16]uint8),
+	}
 }
 
 func (t *trace) note(name string, now time.Duration, l3, segment []byte, fate sim.Fate) {
@@ -48,7 +54,9 @@ func (t *trace) note(name string, now time.Duration, l3, segment []byte, fate si
 	*n = noted{name: name, at: now, tos: tosOf(l3), text: len(text), fate: fate}
 	copy(n.head[:], segment)
 	if h.Flags&wire.TCPSyn != 0 {
-		t.isn[h.SrcPort] = h.Seq
+		t.syn(&h)
+	} else if err := t.window(&h, len(text)); err != nil && t.bad == nil {
+		t.bad = fmt.Errorf("%s: %w", strings.TrimSpace(name), err)
 	}
 	if h.Flags&wire.TCPUrg != 0 {
 		if t.urg[name] == nil {
@@ -56,6 +64,37 @@ func (t *trace) note(name string, now time.Duration, l3, segment []byte, fate si
 		}
 		t.urg[name][int(h.Seq+uint32(h.Urgent)-t.isn[h.SrcPort]-1)] = true
 	}
+}
+
+// syn notes what a SYN says. Scaling counts when both offer it.
+func (t *trace) syn(h *wire.TCP) {
+	t.isn[h.SrcPort] = h.Seq
+	delete(t.edge, h.DstPort)
+	t.scal[h.SrcPort] = uint8(max(h.WScale, 0))
+	if h.Flags&wire.TCPAck != 0 {
+		if h.WScale < 0 {
+			t.scal[h.DstPort] = 0
+		}
+		t.edge[h.DstPort] = h.Ack + uint32(h.Window)
+	}
+}
+
+// window fails when text goes beyond the highest edge that was ever offered, by
+// more than the byte of a probe. A line that reorders does not matter: what was
+// offered counts, not what arrived.
+func (t *trace) window(h *wire.TCP, text int) error {
+	if h.Flags&wire.TCPRst != 0 || h.Flags&wire.TCPAck == 0 {
+		return nil
+	}
+	edge := h.Ack + uint32(h.Window)<<t.scal[h.SrcPort]
+	if was, ok := t.edge[h.DstPort]; !ok || int32(edge-was) > 0 {
+		t.edge[h.DstPort] = edge
+	}
+	limit, ok := t.edge[h.SrcPort]
+	if over := int32(h.Seq + uint32(text) - limit); ok && text > 0 && over > 1 {
+		return fmt.Errorf("%d bytes of text go %d beyond the window", text, over)
+	}
+	return nil
 }
 
 // flagNames are in the order of the bits.
