@@ -30,7 +30,7 @@ func TestBlackHole(t *testing.T) {
 			if c.name == "IPv6" {
 				to = "[" + c.addr[1] + "]:80"
 			}
-			p.start(t, to, Program{ToSend: 8 << 20}, Program{})
+			p.start(t, to, Program{ToSend: 24 << 20}, Program{})
 			if c.probing != "2" && !w.Run(time.Minute, func() bool { return p.peer() != nil && p.peer().Got > 1<<20 }) {
 				t.Fatal("no start")
 			}

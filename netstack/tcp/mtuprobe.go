@@ -34,7 +34,14 @@ type mtuSearch struct {
 	start          uint32
 	again          time.Duration // not before
 	inHole         bool          // the smaller MTU has not proved itself yet
+	doubts         uint8         // full probes that may yet show that there was no hole
 }
+
+// holeDoubts is how many full probes must be lost before a black hole is believed
+// in (MAX_PROBES of RFC 8899 section 5.1.2). Where one segment in ten is lost two
+// timeouts in a row come soon, and a window too small for the ordinary search
+// would keep such a connection at the small MTU for good.
+const holeDoubts = 3
 
 // overhead is what a segment of the connection has besides its payload, in bytes.
 func (c *conn) overhead() int {
@@ -95,7 +102,7 @@ func (c *conn) suspectHole() {
 		if large(base) && c.sndWnd > 0 { // without a window a peer may have refused it
 			c.l.counters.PMTUDBlackholeActivated++
 			c.searchFrom(base)
-			c.rare.mtu.inHole = true
+			c.rare.mtu.inHole, c.rare.mtu.doubts = true, holeDoubts
 		}
 	case holeSmaller:
 		if m := c.cold().mtu; m != nil && m.inHole && large(least) {
@@ -120,7 +127,7 @@ func (m *mtuSearch) acked(c *conn) {
 		return
 	}
 	c.l.counters.MTUProbeSuccess++
-	m.low, m.size = m.size, 0
+	m.low, m.size, m.doubts = m.size, 0, 0
 	c.path.MTU = m.low
 	c.setMSS()
 }
@@ -136,7 +143,11 @@ func (m *mtuSearch) lost(c *conn, start, end uint32) {
 		return
 	}
 	c.l.counters.MTUProbeFail++
-	m.high, m.size = m.size-1, 0
+	if m.doubts > 1 {
+		m.doubts, m.size, m.again = m.doubts-1, 0, c.now()+c.srtt
+		return
+	}
+	m.high, m.size, m.doubts = m.size-1, 0, 0
 	m.again = c.now() + c.rto
 }
 
@@ -168,7 +179,11 @@ func (c *conn) probing() int {
 func (c *conn) sendMTUProbe(now time.Duration) {
 	m := c.search()
 	if m == nil || m.size != 0 || m.inHole || now < m.again || c.caState != caOpen || c.flags&flagUrgSnd != 0 ||
-		c.flags&flagSACK == 0 || c.sackedBytes() > 0 || c.cwnd < mtuProbeMinWindow*uint32(c.mss) {
+		c.sackedBytes() > 0 {
+		return
+	}
+	doubted := m.doubts > 0
+	if !doubted && (c.flags&flagSACK == 0 || c.cwnd < mtuProbeMinWindow*uint32(c.mss)) {
 		return
 	}
 	high := min(m.high, int(c.peerMSS)+headersOf(&c.path))
@@ -181,9 +196,15 @@ func (c *conn) sendMTUProbe(now time.Duration) {
 		return
 	}
 	size := (m.low + high + 1) / 2
+	if doubted {
+		size = high
+	}
 	n := uint32(size - c.overhead())
 	// Enough must follow to show that the probe alone is missing.
 	most := n + (dupThresh+1)*uint32(c.mss)
+	if doubted {
+		most = n
+	}
 	wnd := c.sndUna + c.sndWnd - c.sndNxt
 	if c.unsent() < most || seqLT(c.sndUna+c.sndWnd, c.sndNxt) || wnd < most || c.cwnd < c.pipe()+most || !c.mayDepart(now) {
 		return
