@@ -145,3 +145,16 @@ func TestDCTCPWithoutMarksIsReno(t *testing.T) {
 		b.loss()
 	}
 }
+
+// TestDCTCPEmptyWindow: a round in which nothing was delivered, as after a change
+// of algorithm, leaves the estimate as it is.
+func TestDCTCPEmptyWindow(t *testing.T) {
+	d, w := newDCTCP()
+	d.alpha = 100
+	for i := range uint32(4) {
+		d.ack(w, &ccSignal{una: i * 1000, nxt: i * 1000, mss: 1000})
+	}
+	if d.alpha != 100 {
+		t.Error(d.alpha)
+	}
+}

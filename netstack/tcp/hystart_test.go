@@ -106,3 +106,14 @@ func TestHyStartSparesTheQueue(t *testing.T) {
 		t.Errorf("%d segments lost, %d without HyStart++", with, without)
 	}
 }
+
+// TestHyStartNeedsMeasurements: what has no round trip is no sample of none.
+func TestHyStartNeedsMeasurements(t *testing.T) {
+	h, w := new(hyStart), &ccWindow{cwnd: 10_000, ssthresh: maxCwnd}
+	for i := range uint32(100) {
+		h.sample(w, &ccSignal{una: i, nxt: i + 10})
+	}
+	if h.samples != 0 || h.thisMin != 0 || h.css {
+		t.Errorf("%+v", h)
+	}
+}
