@@ -140,6 +140,7 @@ func marked(t testing.TB, name string) (float64, LineStats) {
 // TestLineIsFilled: alone on a line without loss, every algorithm takes nearly
 // all of it, whatever the round trip.
 func TestLineIsFilled(t *testing.T) {
+	t.Parallel()
 	for _, name := range tcp.CongestionNames() {
 		for ms, least := range map[int]float64{1: 0.97, 50: 0.85} {
 			if got := utilisation(t, name, 0, ms); got < least || got > 1.001 {
@@ -152,6 +153,7 @@ func TestLineIsFilled(t *testing.T) {
 // TestLossCosts: the least that each algorithm keeps of the line when every
 // hundredth packet is lost.
 func TestLossCosts(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		ms    int
@@ -171,6 +173,7 @@ func TestLossCosts(t *testing.T) {
 // TestTwoShareFairly: two flows of one kind end with like shares, though one was
 // there first.
 func TestTwoShareFairly(t *testing.T) {
+	t.Parallel()
 	for _, name := range tcp.CongestionNames() {
 		got := rivals(t, name, name)
 		if jain(got) < 0.9 || got[0]+got[1] < 0.85 {
@@ -183,6 +186,7 @@ func TestTwoShareFairly(t *testing.T) {
 // without losing anything, and dctcp does so with a queue that stays about as long
 // as the marking allows, a seventh of what the path holds (RFC 8257 section 5.1).
 func TestMarksInsteadOfLoss(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		least float64
@@ -200,6 +204,7 @@ func TestMarksInsteadOfLoss(t *testing.T) {
 
 // TestRunsRepeat: the same seed gives the same bytes.
 func TestRunsRepeat(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"bbr", "cdg"} { // these draw lots
 		if a, b := utilisation(t, name, 10, 50), utilisation(t, name, 10, 50); a != b {
 			t.Errorf("%s: %v and %v", name, a, b)

@@ -262,6 +262,7 @@ func newModel(mbit float64, rtt time.Duration, bdps float64) *modelPath {
 // TestAlgorithmsFillTheLine has each algorithm alone on a path with a queue as
 // large as what the path holds: it must find the rate and keep it.
 func TestAlgorithmsFillTheLine(t *testing.T) {
+	t.Parallel()
 	for _, i := range congestions {
 		p := newModel(20, 40*time.Millisecond, 1)
 		f := p.flow(i.name)
@@ -276,6 +277,7 @@ func TestAlgorithmsFillTheLine(t *testing.T) {
 
 // TestTwoFlowsShare has two flows of one kind, the second ten seconds later.
 func TestTwoFlowsShare(t *testing.T) {
+	t.Parallel()
 	for _, i := range congestions {
 		p := newModel(20, 40*time.Millisecond, 1)
 		p.flow(i.name)
