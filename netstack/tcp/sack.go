@@ -114,8 +114,9 @@ func (c *conn) logAcked(now time.Duration) {
 	if b == nil {
 		return
 	}
-	for b.records() > 0 {
-		r := b.at(0)
+	all := c.sndUna == c.sndNxt // then nothing needs to be kept in order
+	for i := 0; i < b.records(); {
+		r := b.at(i)
 		if seqLT(c.sndUna, r.end) {
 			if seqLT(r.start, c.sndUna) {
 				b.split(0, c.sndUna)
@@ -131,7 +132,11 @@ func (c *conn) logAcked(now time.Duration) {
 			}
 			s.rexmtAcked = s.rexmtAcked || r.flags&recRexmt != 0
 		}
-		b.pop()
+		if all {
+			i++
+		} else {
+			b.pop()
+		}
 	}
 	c.dropLog()
 }

@@ -334,19 +334,6 @@ func (b *sendLog) firstLost() (left, right uint32, ok bool) {
 	return left, right, true
 }
 
-// highest is the end of the highest range that the peer reported, una without.
-func (b *sendLog) highest(una uint32) uint32 {
-	if b.sacked == 0 {
-		return una
-	}
-	for i := b.records() - 1; i >= 0; i-- {
-		if r := b.at(i); r.flags&recSacked != 0 {
-			return r.end
-		}
-	}
-	return una
-}
-
 // forgetSacked takes back every selective acknowledgement: RFC 2018 section 8.
 func (b *sendLog) forgetSacked() {
 	for i := range b.records() {

@@ -121,7 +121,6 @@ func TestSendLogSplitsAndJoins(t *testing.T) {
 
 func TestSendLogIsBounded(t *testing.T) {
 	_, c := logConn(t)
-	una := c.sndUna
 	c.beginSample(&wire.TCP{})
 	for i := range 3 * maxRecords {
 		send(c, 100, time.Duration(i+1))
@@ -133,7 +132,7 @@ func TestSendLogIsBounded(t *testing.T) {
 	c.sndUna = c.sndNxt
 	c.logAcked(1 << 20)
 	// A peer that acknowledges every other byte.
-	una = c.sndUna
+	una := c.sndUna
 	send(c, 60000, 1<<21)
 	for i := uint32(0); i < 60000; i += 2 {
 		c.sacked(una+i, una+i+1, 1<<22)
