@@ -20,7 +20,8 @@ import (
 // TAP. It can be in one lab after another.
 type kernelHost struct {
 	num   int
-	ns    string
+	hold  *os.File // the namespace, which goes with this process whatever ends it
+	ns    string   // its path
 	tap   *hostlink.TAP
 	lab   *lab
 	tag   uint64
@@ -32,10 +33,10 @@ type kernelHost struct {
 
 // newKernelHost makes host num with its namespace in dir.
 func newKernelHost(num int, dir string) (h *kernelHost, err error) {
-	h = &kernelHost{num: num, ns: filepath.Join(dir, fmt.Sprintf("kernel%d", num)), socks: make(map[*kernelSock]bool)}
+	h = &kernelHost{num: num, socks: make(map[*kernelSock]bool)}
 	h.buf = make([]byte, hostlink.FrameRoom)
 	h.out.Buf = make([]byte, netstack.VnetRoom, netstack.VnetRoom+2048)
-	if err := hostlink.NewNetNS(h.ns); err != nil {
+	if err := h.namespace(filepath.Join(dir, fmt.Sprintf("kernel%d", num))); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -54,6 +55,19 @@ func newKernelHost(num int, dir string) (h *kernelHost, err error) {
 		return nil, os.NewSyscallError("TUNSETOFFLOAD", err)
 	}
 	return h, hostlink.InNetNS(h.ns, h.configure)
+}
+
+// namespace makes the namespace by way of a file that does not stay.
+func (h *kernelHost) namespace(file string) (err error) {
+	if err := hostlink.NewNetNS(file); err != nil {
+		return err
+	}
+	h.hold, err = os.Open(file)
+	if err := errors.Join(err, hostlink.DeleteNetNS(file)); err != nil {
+		return err
+	}
+	h.ns = fmt.Sprintf("/proc/self/fd/%d", h.hold.Fd())
+	return nil
 }
 
 func (h *kernelHost) configure() error {
@@ -103,7 +117,7 @@ func (h *kernelHost) remove() error {
 	if h.tap != nil {
 		errs = append(errs, h.tap.Close())
 	}
-	return errors.Join(append(errs, hostlink.DeleteNetNS(h.ns))...)
+	return errors.Join(append(errs, h.hold.Close())...)
 }
 
 func (h *kernelHost) join(l *lab, wire func([]byte)) (err error) {
