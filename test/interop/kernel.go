@@ -222,6 +222,11 @@ func (h *kernelHost) listen(port uint16, o sockopts, accepted func(socket) progr
 	if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(addrOf(h.num, o.ip6), port))); err != nil {
 		return os.NewSyscallError("bind", err)
 	}
+	if o.fastOpen {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN, 8); err != nil {
+			return os.NewSyscallError("TCP_FASTOPEN", err)
+		}
+	}
 	if err := unix.Listen(fd, 8); err != nil {
 		return os.NewSyscallError("listen", err)
 	}
@@ -249,6 +254,11 @@ func (h *kernelHost) connect(port uint16, o sockopts, p program) (socket, error)
 	}
 	s := &kernelSock{h: h, fd: fd, p: p, outOfLine: o.outOfLine}
 	h.socks[s] = true
+	if o.fastOpen {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN_CONNECT, 1); err != nil {
+			return nil, os.NewSyscallError("TCP_FASTOPEN_CONNECT", err)
+		}
+	}
 	err = unix.Connect(fd, sockaddr(netip.AddrPortFrom(addrOf(1-h.num, o.ip6), port)))
 	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return nil, os.NewSyscallError("connect", err)

@@ -33,7 +33,6 @@ type sockopts struct {
 	sndbuf     int    // bytes, 0: the default
 	rcvbuf     int
 	outOfLine  bool // urgent bytes do not stay in the stream, where the host can do that
-	md5key     []byte
 	fastOpen   bool
 }
 
@@ -68,8 +67,6 @@ type vitals struct {
 	progress uint64        // grows whenever bytes are acknowledged or come
 	options  uint8         // as sockopt.TCPInfo.Options
 }
-
-func (v vitals) open() bool { return v.state != 0 && v.state != 7 }
 
 // vitalsOf reads struct tcp_info.
 func vitalsOf(i *sockopt.TCPInfo) vitals {

@@ -144,7 +144,12 @@ func (h *stackHost) listen(port uint16, o sockopts, accepted func(socket) progra
 		return err
 	}
 	s.accepted = accepted
-	if err := s.s.Bind(netip.AddrPortFrom(addrOf(h.num, o.ip6), port), 0, sockopt.Privilege{}); err != nil {
+	if o.fastOpen {
+		if err := s.s.SetFastOpen(8); err != nil {
+			return fmt.Errorf("fast open: %w", err)
+		}
+	}
+	if err := s.s.Bind(netip.AddrPortFrom(addrOf(h.num, o.ip6), port), 0, sockopt.Privilege{NetBindService: true}); err != nil {
 		return err
 	}
 	return s.s.Listen(8)
@@ -155,7 +160,12 @@ func (h *stackHost) connect(port uint16, o sockopts, p program) (socket, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := s.s.Connect(netip.AddrPortFrom(addrOf(1-h.num, o.ip6), port)); !errors.Is(err, errno.EINPROGRESS) {
+	if o.fastOpen {
+		if err := s.s.SetFastOpenConnect(true); err != nil {
+			return nil, fmt.Errorf("fast open: %w", err)
+		}
+	}
+	if err := s.s.Connect(netip.AddrPortFrom(addrOf(1-h.num, o.ip6), port)); err != nil && !errors.Is(err, errno.EINPROGRESS) {
 		return nil, err
 	}
 	return s, nil

@@ -26,7 +26,7 @@ var impairments = []impairment{
 	{"burst", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Burst: sim.Burst{Enter: 8, Leave: 400, Loss: 700}}, 300_000},
 	{"reorder", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Reorder: 80, Duplicate: 20, Corrupt: 5}, 300_000},
 	{"loss 3% 50ms", sim.Way{Rate: 20e6, Delay: 25 * time.Millisecond, Queue: 100_000, Loss: 30}, 120_000},
-	{"loss 15%", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Loss: 150}, 60_000},
+	{"loss 15%", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Loss: 150}, 40_000},
 	{"marks", sim.Way{Rate: 20e6, Delay: 5 * time.Millisecond, Queue: 100_000, Mark: 15_000, Loss: 3}, 300_000},
 }
 
@@ -46,10 +46,12 @@ const (
 	fOurTS
 	fOurSACK
 	fOurECN
+	fOurTFO
 	fKernelScale
 	fKernelTS
 	fKernelSACK
 	fKernelECN
+	fKernelTFO
 	fOurCC
 	fKernelCC
 	fUrgent
@@ -63,8 +65,8 @@ var factors = func() []factor {
 	ecn := []string{"0", "1", "3"}
 	f := []factor{
 		fImpair: {name: "line"}, fConnects: {"connects", []string{"ours", "kernel"}}, fFamily: {"ip", []string{"4", "6"}},
-		fOurScale: {"our-wscale", onOff}, fOurTS: {"our-ts", onOff}, fOurSACK: {"our-sack", onOff}, fOurECN: {"our-ecn", ecn},
-		fKernelScale: {"kernel-wscale", onOff}, fKernelTS: {"kernel-ts", onOff}, fKernelSACK: {"kernel-sack", onOff}, fKernelECN: {"kernel-ecn", slices.Clone(ecn)},
+		fOurScale: {"our-wscale", onOff}, fOurTS: {"our-ts", onOff}, fOurSACK: {"our-sack", onOff}, fOurECN: {"our-ecn", ecn}, fOurTFO: {"our-tfo", onOff},
+		fKernelScale: {"kernel-wscale", onOff}, fKernelTS: {"kernel-ts", onOff}, fKernelSACK: {"kernel-sack", onOff}, fKernelECN: {"kernel-ecn", slices.Clone(ecn)}, fKernelTFO: {"kernel-tfo", onOff},
 		fOurCC: {"our-cc", []string{"cubic", "bbr", "reno"}}, fKernelCC: {"kernel-cc", []string{"cubic", "bbr", "reno"}},
 		fUrgent: {"urgent", []string{"inline", "apart", "none"}}, fReader: {"reader", []string{"quick", "ours pauses", "kernel pauses"}},
 		fAborts: {"aborts", onOff},
@@ -116,9 +118,13 @@ var known = func() map[string]bool {
 }()
 
 // sysctls are the settings of one side.
-func (s *scenario) sysctls(scale, ts, sack, ecn int) map[string]string {
+func (s *scenario) sysctls(scale, ts, sack, ecn, tfo int) map[string]string {
+	fast := "0"
+	if s.get(tfo) != "0" {
+		fast = "3" // client and server
+	}
 	return map[string]string{
-		"tcp_window_scaling": s.get(scale), "tcp_timestamps": s.get(ts), "tcp_sack": s.get(sack), "tcp_ecn": s.get(ecn),
+		"tcp_window_scaling": s.get(scale), "tcp_timestamps": s.get(ts), "tcp_sack": s.get(sack), "tcp_ecn": s.get(ecn), "tcp_fastopen": fast,
 	}
 }
 
@@ -135,6 +141,7 @@ type conversation struct {
 func (c *conversation) converse(limit time.Duration, done func() (bool, error)) error {
 	ours := sockopts{ip6: c.s.get(fFamily) == "6", congestion: c.s.get(fOurCC)}
 	theirs := sockopts{ip6: ours.ip6, congestion: c.s.get(fKernelCC), outOfLine: c.s.get(fUrgent) == "apart"}
+	ours.fastOpen, theirs.fastOpen = c.s.get(fOurTFO) != "0", c.s.get(fKernelTFO) != "0"
 	opts := [2]sockopts{ours, theirs}
 	active := c.s.level[fConnects]
 	passive := 1 - active
@@ -154,9 +161,13 @@ func (c *conversation) converse(limit time.Duration, done func() (bool, error)) 
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	// A connection may be ready before connect returns.
-	if c.ends[active].s, err = c.l.hosts[active].connect(c.port, opts[active], c.ends[active]); err != nil {
+	t := c.ends[active]
+	if t.s, err = c.l.hosts[active].connect(c.port, opts[active], t); err != nil {
 		return fmt.Errorf("connect: %w", err)
+	}
+	if opts[active].fastOpen {
+		t.connected() // what is written now may leave with the SYN
+		t.writable()
 	}
 	return c.l.run(limit, func() (bool, error) {
 		if bad := c.l.cables[0].trace.bad; bad != nil {
@@ -305,6 +316,20 @@ func (c *conversation) abort(n int) error {
 	return nil
 }
 
+// fast checks that a SYN carried text: the second connection has the cookie that
+// the first asked for.
+func (c *conversation) fast() error {
+	both := c.s.get(fOurTFO) != "0" && c.s.get(fKernelTFO) != "0"
+	n := c.l.cables[0].trace.fast
+	switch {
+	case !both && n > 0:
+		return fmt.Errorf("%d SYNs carried text although one side does not offer it", n)
+	case both && n == 0 && c.s.level[fImpair] == 0:
+		return errors.New("no SYN carried text although both sides offer it")
+	}
+	return nil
+}
+
 // reset reports whether err is one of those that a reset may end a connection
 // with.
 func reset(err error) bool {
@@ -316,13 +341,22 @@ func reset(err error) bool {
 	return false
 }
 
-// play runs the scenario against the given kernel, which is host 1, on ports of
-// its own.
-func (s *scenario) play(k *kernelHost, port uint16) (worst float64, err error) {
-	if err := k.set(s.sysctls(fKernelScale, fKernelTS, fKernelSACK, fKernelECN)); err != nil {
+// play runs the scenario against a kernel that knows nothing of others. Its
+// namespace begins in dir.
+func (s *scenario) play(dir string) (worst float64, err error) {
+	k, err := newKernelHost(1, dir)
+	if err != nil {
 		return 0, err
 	}
-	ours := s.sysctls(fOurScale, fOurTS, fOurSACK, fOurECN)
+	defer func() {
+		if e := k.remove(); err == nil {
+			err = e
+		}
+	}()
+	if err := k.set(s.sysctls(fKernelScale, fKernelTS, fKernelSACK, fKernelECN, fKernelTFO)); err != nil {
+		return 0, err
+	}
+	ours := s.sysctls(fOurScale, fOurTS, fOurSACK, fOurECN, fOurTFO)
 	for name := range ours {
 		if !known["net.ipv4."+name] {
 			delete(ours, name)
@@ -350,12 +384,15 @@ func (s *scenario) play(k *kernelHost, port uint16) (worst float64, err error) {
 			err = fmt.Errorf("%w\n%v", err, tr)
 		}
 	}()
-	first := &conversation{l: l, s: s, port: port}
+	first := &conversation{l: l, s: s, port: 80}
 	if err := first.transfer(imp.size); err != nil {
 		return 0, err
 	}
-	second := &conversation{l: l, s: s, port: port + 1}
+	second := &conversation{l: l, s: s, port: 81}
 	if err := second.abort(imp.size); err != nil {
+		return 0, err
+	}
+	if err := second.fast(); err != nil {
 		return 0, err
 	}
 	return max(first.watch.worst, second.watch.worst), nil

@@ -109,6 +109,9 @@ func (t *talker) writable() {
 		}
 		t.sent += n
 	}
+	if t.s.vitals().state == synSent {
+		return // shutdown(2) would give the connection up
+	}
 	if t.sent == t.size+t.tail || t.tail == 0 {
 		t.shut = true
 		t.s.closeWrite()
@@ -183,6 +186,12 @@ type stalls struct {
 	worst    float64       // progress took so many RTOs
 }
 
+// States as in struct tcp_info.
+const (
+	synSent     = 2
+	synReceived = 3
+)
+
 // look fails when bytes wait and nothing moves.
 func (w *stalls) look(now time.Duration) error {
 	var sum uint64
@@ -198,7 +207,7 @@ func (w *stalls) look(now time.Duration) error {
 			return fmt.Errorf("%s: an RTO of %v, by its round trips at most %v", t.name, v.rto, v.rtoMax)
 		}
 		// Handshakes have timers of their own.
-		if v.waiting && t.up {
+		if v.waiting && v.state != synSent && v.state != synReceived {
 			waiting = true
 			w.rto = max(w.rto, v.rto)
 		}

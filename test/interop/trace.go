@@ -25,6 +25,7 @@ type trace struct {
 	edge map[uint16]uint32       // the highest right edge of a window that was offered to the port
 	scal map[uint16]uint8        // shift of windows that the port offers
 	bad  error                   // text beyond the window
+	fast int                     // SYNs with text
 }
 
 type noted struct {
@@ -55,6 +56,9 @@ func (t *trace) note(name string, now time.Duration, l3, segment []byte, fate si
 	copy(n.head[:], segment)
 	if h.Flags&wire.TCPSyn != 0 {
 		t.syn(&h)
+		if len(text) > 0 {
+			t.fast++
+		}
 	} else if err := t.window(&h, len(text)); err != nil && t.bad == nil {
 		t.bad = fmt.Errorf("%s: %w", strings.TrimSpace(name), err)
 	}
