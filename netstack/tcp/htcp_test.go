@@ -103,3 +103,39 @@ func TestHTCPIdleIsNoSuccess(t *testing.T) {
 		t.Errorf("%v %v %+v", h.since, h.beta, r.w)
 	}
 }
+
+// TestHTCPMeasures: the round trips between which beta is chosen, and the rate of
+// the best round; recovery distorts both.
+func TestHTCPMeasures(t *testing.T) {
+	r := newRide("htcp", 100, 100)
+	h := r.a.(*htcp)
+	h.measure(&ccSignal{now: time.Hour}) // without anything
+	if h.least != 0 || h.most != 0 {
+		t.Errorf("%v %v", h.least, h.most)
+	}
+	for _, rtt := range []time.Duration{100 * ms, 150 * ms, 120 * ms} {
+		r.rounds(2, rtt)
+	}
+	if h.least != 100*ms || h.most != 150*ms {
+		t.Errorf("least %v, most %v", h.least, h.most)
+	}
+	if h.rate < 0.9e6 || h.rate > 1.2e6 { // a hundred segments and some in 100 ms
+		t.Errorf("%.0f bytes/s", h.rate)
+	}
+	rate := h.rate
+	for i := range uint32(40) {
+		s := r.signal()
+		r.una += 50_000
+		r.now += 10 * ms
+		s.now, s.una, s.nxt, s.recovering = r.now, r.una, r.una+50_000*(i%2), true
+		s.rate = rateSample{newlyAcked: 50_000, rtt: 10 * ms}
+		r.a.ack(&r.w, s)
+	}
+	if h.least != 100*ms || h.rate != rate {
+		t.Errorf("recovery: least %v, %.0f bytes/s", h.least, h.rate)
+	}
+	r.a.loss(&r.w, r.signal())
+	if h.most != h.least || h.rate != 0 || h.before != rate {
+		t.Errorf("after a loss: most %v, rate %.0f, before %.0f", h.most, h.rate, h.before)
+	}
+}

@@ -98,3 +98,63 @@ func TestVegasNeedsSamples(t *testing.T) {
 		t.Error(w.cwnd)
 	}
 }
+
+// TestVegasBounds: exactly alpha and exactly beta are neither too little nor too
+// much, and exactly gamma ends no slow start. A fifth of the window waits at a
+// round trip that is a quarter longer than the least.
+func TestVegasBounds(t *testing.T) {
+	for _, c := range []struct {
+		cwnd, ssthresh, want uint32
+		unused               bool
+	}{
+		{9000, 1000, 10_000, false}, // 1.8 segments
+		{10_000, 1000, 10_000, false},
+		{20_000, 1000, 20_000, false},
+		{21_000, 1000, 20_000, false}, // 4.2
+		{9000, 1000, 9000, true},      // what is not used does not grow
+		{5000, maxCwnd, 5000, false},  // 1
+		{10_000, maxCwnd, 9000, false},
+	} {
+		v := vegasInfo.make().(*vegas)
+		w := &ccWindow{cwnd: c.cwnd, ssthresh: c.ssthresh}
+		v.base, v.least, v.samples = 100*ms, 125*ms, vegasSamples
+		v.decide(w, &ccSignal{mss: 1000, limited: !c.unused, acked: 1000})
+		if w.cwnd != c.want || c.ssthresh == maxCwnd && (w.ssthresh == maxCwnd) != (c.cwnd == c.want) {
+			t.Errorf("%d: %d (threshold %d), want %d", c.cwnd, w.cwnd, w.ssthresh, c.want)
+		}
+	}
+}
+
+// TestVegasAfterLoss: in recovery and in the slow start after a timeout it is
+// newReno, and takes no decision by round trips of retransmissions.
+func TestVegasAfterLoss(t *testing.T) {
+	for _, c := range []struct {
+		s    ccSignal
+		want uint32
+	}{{ccSignal{recovering: true}, 20_000}, {ccSignal{afterLoss: true}, 30_000}} {
+		v := vegasInfo.make().(*vegas)
+		w := &ccWindow{cwnd: 20_000, ssthresh: 40_000}
+		v.base = 100 * ms
+		for i := range uint32(10) {
+			s := c.s
+			s.una, s.nxt, s.mss, s.acked, s.limited = i*20_000, i*20_000+20_000, 1000, 1000, true
+			s.rate = rateSample{newlyAcked: 1000, rtt: 300 * ms}
+			v.ack(w, &s)
+		}
+		if w.cwnd != c.want || v.samples != 0 {
+			t.Errorf("%+v: %d, %d samples", c.s, w.cwnd, v.samples)
+		}
+	}
+}
+
+// TestVegasCountsMeasurements: an acknowledgement without a round trip is no
+// sample.
+func TestVegasCountsMeasurements(t *testing.T) {
+	v := new(vegas)
+	for _, rtt := range []time.Duration{0, 0, 0, 120 * ms, 100 * ms, 110 * ms} {
+		v.sample(rtt)
+	}
+	if v.samples != 3 || v.base != 100*ms || v.least != 100*ms {
+		t.Errorf("%d samples, base %v, least %v", v.samples, v.base, v.least)
+	}
+}
