@@ -7,7 +7,10 @@ package tcp
 // option. What the sender makes of it is in accecnack.go, the handshake in
 // accecnsyn.go.
 
-import "github.com/tcpcni/tcpcni/netstack/wire"
+import (
+	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
+)
 
 const (
 	// aceMask are the bits of the packet counter that the ACE field carries.
@@ -94,7 +97,7 @@ func (c *conn) countMarks(rx *Rx) {
 	segs := uint32(segments(rx))
 	a.rcep += segs
 	a.marks += segs
-	c.l.counters.CESegs += uint64(segs)
+	c.ecn.countCE(c.l, int(segs))
 	most := uint32(3)
 	if n > 0 || c.unacked > 0 {
 		most = 2
@@ -205,5 +208,25 @@ func (c *conn) arrivedTwice() {
 	if a := c.accurate(); a != nil && !a.mute && a.changed != 0 {
 		a.repeats++
 		a.mute = a.repeats >= optionRepeats
+	}
+}
+
+// info fills in what struct tcp_info tells of it. The counters that start at one
+// are shown from zero on.
+func (a *accECN) info(i *sockopt.TCPInfo) {
+	i.ReceivedE0Bytes, i.ReceivedCEBytes, i.ReceivedE1Bytes = a.rbytes[countE0]-1, a.rbytes[countCE], a.rbytes[countE1]-1
+	i.DeliveredE0Bytes, i.DeliveredCEBytes, i.DeliveredE1Bytes = a.sbytes[countE0]-1, a.sbytes[countCE], a.sbytes[countE1]-1
+	switch {
+	case a.ignored:
+		i.AccECNFailMode |= sockopt.TCPInfoOptionFail
+		i.AccECNOptSeen = sockopt.TCPInfoOptionFailSeen
+	case a.options:
+		i.AccECNOptSeen = sockopt.TCPInfoOptionSeen
+	}
+	if a.deaf {
+		i.AccECNFailMode |= sockopt.TCPInfoACEFail
+	}
+	if a.mute {
+		i.AccECNFailMode |= sockopt.TCPInfoOptionFailSend
 	}
 }

@@ -125,7 +125,7 @@ func (a *accSender) readCounts(o *wire.AccECN) (ceb uint32, ok bool) {
 		return 0, false // backwards
 	}
 	for i, n := range now {
-		a.sbytes[i] = n & wire.AccECNMask
+		a.sbytes[i] += (n - a.sbytes[i]) & wire.AccECNMask
 	}
 	return ceb, true
 }

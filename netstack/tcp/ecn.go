@@ -46,6 +46,7 @@ type ecnState struct {
 
 	mark        uint32 // SND.NXT at the last reduction
 	deliveredCE uint32 // segments of ours that were marked
+	receivedCE  uint32 // and of the peer's
 
 	acc *accECN // nil without accurate feedback
 }
@@ -145,7 +146,7 @@ func (c *conn) textMarks(rx *Rx) {
 	ce := rx.TOS&ecnMask == ecnCE
 	e.seen = e.seen || rx.TOS&ecnMask != notECT
 	if ce {
-		c.l.counters.CESegs += uint64(segments(rx))
+		c.ecn.countCE(c.l, segments(rx))
 	}
 	if c.cc.info().ecn {
 		// RFC 8257 section 3.2: ECE says of each acknowledged byte whether it was
@@ -161,6 +162,12 @@ func (c *conn) textMarks(rx *Rx) {
 		c.ackNow() // a window that was reduced may be a single segment
 	}
 	e.echo = e.echo || ce
+}
+
+// countCE counts segments that arrived marked.
+func (e *ecnState) countCE(l *Layer, segs int) {
+	e.receivedCE += uint32(segs)
+	l.counters.CESegs += uint64(segs)
 }
 
 // segments is how many the link merged into rx.
@@ -181,7 +188,10 @@ func (c *conn) infoECN(i *sockopt.TCPInfo) {
 	if e.seen {
 		i.Options |= sockopt.TCPInfoECNSeen
 	}
-	i.DeliveredCE = e.deliveredCE
+	i.DeliveredCE, i.ReceivedCE = e.deliveredCE, e.receivedCE
+	if e.acc != nil {
+		e.acc.info(i)
+	}
 	if i.CAState == uint8(caOpen) && e.reduced && seqLEQ(c.sndUna, e.mark) && c.sndUna != c.sndNxt {
 		i.CAState = 2 // TCP_CA_CWR
 	}
