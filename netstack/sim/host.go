@@ -247,7 +247,9 @@ func (h *Host) breaks(err error) {
 	}
 }
 
-func (h *Host) mergeable() bool { return h.rx.Header.Flags&^(wire.TCPAck|wire.TCPPsh) == 0 }
+func (h *Host) mergeable() bool {
+	return h.rx.Header.Raw == nil && h.rx.Header.Flags&^(wire.TCPAck|wire.TCPPsh) == 0
+}
 
 // merge is what GRO does: consecutive segments of one flow with equal headers.
 func (h *Host) merge(list []packet, first []byte) ([]byte, int) {
@@ -257,7 +259,7 @@ func (h *Host) merge(list []packet, first []byte) ([]byte, int) {
 		var t wire.TCP
 		p, err := wire.ParseTCP(list[n].segment, &t)
 		in := &h.rx.Header
-		if err != nil || list[n].src != h.rx.Src || list[n].dst != h.rx.Dst || list[n].tos != h.rx.TOS ||
+		if err != nil || t.Raw != nil || list[n].src != h.rx.Src || list[n].dst != h.rx.Dst || list[n].tos != h.rx.TOS ||
 			t.SrcPort != in.SrcPort || t.DstPort != in.DstPort ||
 			t.Seq != in.Seq+uint32(len(all)) || t.Ack != in.Ack || t.Window != in.Window ||
 			t.TSVal != in.TSVal || t.NSACK != in.NSACK || len(p) == 0 || len(p) > size ||

@@ -174,6 +174,7 @@ func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled
 	}
 	h = l.newHalf(lst, k, path, &syn)
 	h.cookie, h.iss = true, in.Ack-1
+	h.auth.choose(in)
 	l.counters.SyncookiesRecv++
 	return h, true
 }

@@ -74,5 +74,5 @@ func (c *conn) sendAck() {
 	c.stampCounts(h, 0)
 	c.l.counters.PureACKs++
 	c.l.counters.OutSegs++
-	c.l.net.Transmit(&c.path, h, nil, 0)
+	c.send(h, nil, 0)
 }

@@ -29,6 +29,7 @@ type halfOpen struct {
 	source, listed               uint8 // of the SYN cache: counter and list
 	ecn                          halfECN
 	older, newer                 *halfOpen
+	auth                         *auth
 }
 
 // synOptions is what the peer's SYN offered.
@@ -53,6 +54,10 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 			ts:   in.HasTS && l.tun.Timestamps,
 			uto:  in.UTO,
 		},
+	}
+	if h.auth = lst.s.keys.auth(path.Dst); h.auth != nil {
+		h.auth.choose(in)
+		h.opts.ts = h.opts.ts && h.auth.fitsTS(h.opts.sack)
 	}
 	o := h.options()
 	h.opts.ecn = h.agreesECN(in.Flags, o)
@@ -166,7 +171,7 @@ func (h *halfOpen) sendSynAck() {
 		h.ecn.noECT = true
 	}
 	h.l.counters.OutSegs++
-	h.l.net.Transmit(&h.path, t, nil, 0)
+	h.send(t)
 }
 
 // sendAck answers a segment that does not fit, as RFC 5961 has it.
@@ -177,7 +182,7 @@ func (h *halfOpen) sendAck() {
 	h.l.counters.ChallengeACKs++
 	t := h.header(h.iss+1, wire.TCPAck)
 	t.Window = h.scaledWindow()
-	h.l.net.Transmit(&h.path, t, nil, 0)
+	h.send(t)
 }
 
 func (h *halfOpen) scaledWindow() uint16 {
@@ -192,7 +197,7 @@ func (h *halfOpen) scaledWindow() uint16 {
 func (h *halfOpen) refuse() {
 	t := h.header(h.iss+1, wire.TCPRst|wire.TCPAck)
 	h.l.counters.OutRsts++
-	h.l.net.Transmit(&h.path, t, nil, 0)
+	h.send(t)
 }
 
 // input is RFC 9293 section 3.10.7.4 in the state SYN-RECEIVED.
@@ -236,7 +241,8 @@ func (h *halfOpen) input(rx *Rx) {
 	case !ack:
 		return
 	case in.Ack != h.iss+1:
-		l.refuse(rx)
+		h.auth.numbers(h.iss, h.irs)
+		l.refuse(rx, h.auth)
 		return
 	}
 	h.complete(rx)
@@ -293,6 +299,7 @@ func (h *halfOpen) fill(c *conn) {
 	c.state = StateSynReceived
 	c.advMSS = h.advMSS()
 	c.rcvScale = h.rcvScale
+	c.auth = h.auth
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
 		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack, UTO: h.opts.uto}
 	c.peerSYN(&in, c.now())

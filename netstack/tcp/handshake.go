@@ -26,11 +26,12 @@ func (c *conn) peerSYN(h *wire.TCP, now time.Duration) {
 	} else {
 		c.sndScale, c.rcvScale = 0, 0
 	}
-	if h.HasTS && c.l.tun.Timestamps {
+	sack := h.SACKPermitted && c.l.tun.SACK
+	if h.HasTS && c.l.tun.Timestamps && c.auth.fitsTS(sack || c.flags&flagActive != 0) {
 		c.flags |= flagTS
 		c.tsRecent, c.tsRecentAt = h.TSVal, now
 	}
-	if h.SACKPermitted && c.l.tun.SACK {
+	if sack {
 		c.flags |= flagSACK
 	}
 	c.heedUTO(h.UTO)
@@ -79,7 +80,7 @@ func (c *conn) flushHandshake() {
 		c.l.counters.RetransSegs++
 	}
 	c.l.counters.OutSegs++
-	c.l.net.Transmit(&c.path, h, payload, 0)
+	c.send(h, payload, 0)
 }
 
 // synOptions fills in the options: all of ours in a SYN, those that the peer
@@ -92,7 +93,7 @@ func (c *conn) synOptions(h *wire.TCP) {
 		h.WScale = int8(c.rcvScale)
 	}
 	h.SACKPermitted = c.l.tun.SACK && (!reply || c.flags&flagSACK != 0)
-	if c.l.tun.Timestamps && (!reply || c.flags&flagTS != 0) {
+	if c.l.tun.Timestamps && (!reply && c.auth.fitsTS(true) || c.flags&flagTS != 0) {
 		h.HasTS = true
 		h.TSVal, h.TSEcr = c.tsNow(c.now()), 0
 		if reply {

@@ -74,9 +74,11 @@ type Layer struct {
 
 	rxTOS uint8 // of the segment being looked at
 
-	tx    wire.TCP                                    // the segment being sent
-	extra [wire.TCPMaxHeader - wire.TCPMinHeader]byte // memory for its rare options
-	iov   [][]byte                                    // and its payload
+	tx      wire.TCP                                    // the segment being sent
+	extra   [wire.TCPMaxHeader - wire.TCPMinHeader]byte // memory for its rare options
+	header  [wire.TCPMaxHeader]byte                     // memory for what is signed
+	message []byte                                      // and for what TCP-AO signs besides the text
+	iov     [][]byte                                    // and its payload
 
 	counters Counters
 	ledger   Ledger // nil: nobody asks
@@ -101,6 +103,10 @@ type Counters struct {
 	// RFC 7413, by Linux's names.
 	FastOpenActive, FastOpenActiveFail, FastOpenPassive, FastOpenPassiveFail uint64
 	FastOpenListenOverflow, FastOpenCookieReqd, FastOpenBlackhole            uint64
+
+	// Signed segments that were dropped: the signature was wrong, there was none,
+	// there was no key, or the link had merged some.
+	AuthFailures, AuthMissing, AuthUnexpected, AuthMerged uint64
 
 	// SYNs without a listener; see Pending.
 	Offers, OfferAccepts          uint64
@@ -157,15 +163,21 @@ func (l *Layer) Input(rx *Rx) {
 	}
 	switch {
 	case c != nil:
-		if !c.s.tooFar(rx) {
+		if (c.auth == nil && h.Raw == nil || c.authentic(rx)) && !c.s.tooFar(rx) {
 			c.input(rx)
 		}
 	case l.half[k] != nil:
-		l.half[k].input(rx)
+		if x := l.half[k]; x.auth == nil && h.Raw == nil || x.authentic(rx) {
+			x.input(rx)
+		}
 	case l.pending.byTuple[k] != nil:
-		l.pending.byTuple[k].input(rx)
+		if h.Raw == nil || l.authentic(nil, rx) {
+			l.pending.byTuple[k].input(rx)
+		}
 	case l.waits.byTuple[k] != nil:
-		l.timeWaitInput(l.waits.byTuple[k], rx)
+		if w := l.waits.byTuple[k]; w.auth == nil && h.Raw == nil || l.authentic(w.auth, rx) {
+			l.timeWaitInput(w, rx)
+		}
 	case h.SrcPort == 0 || h.DstPort == 0:
 		l.counters.InErrs++ // no program has that port: not worth an answer
 	default:

@@ -189,18 +189,22 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 	h := &rx.Header
 	lst := l.findListener(&k, rx.Dst, rx.Link)
 	switch {
+	case lst == nil && h.Raw != nil && !l.authentic(nil, rx):
+		return
 	case lst == nil:
 		if rx.IPOptions != nil || !l.offered(k, rx, floor) && !l.offerCookie(k, rx) {
-			l.refuse(rx)
+			l.refuse(rx, nil)
 		}
 		return
 	case lst.s.tooFar(rx):
+		return
+	case (lst.s.keys != nil || h.Raw != nil) && !l.authentic(lst.auth(rx), rx):
 		return
 	case h.Flags&wire.TCPRst != 0:
 		return
 	case h.Flags&wire.TCPAck != 0:
 		if !l.cookieInput(lst, k, rx) {
-			l.refuse(rx)
+			l.refuseStranger(lst, rx)
 		}
 		return
 	case h.Flags&(wire.TCPSyn|wire.TCPFin) != wire.TCPSyn:
@@ -250,6 +254,7 @@ func (l *Layer) promote(h *halfOpen) *conn {
 		s.block = lst.s.block
 	}
 	l.passive(&s.opts, int(s.domain), &h.path, &h.key)
+	s.keys = lst.s.keys.only(h.path.Dst)
 	l.dropHalf(h)
 	l.sharePort(s, lst.s, h.path.Src)
 	c := l.newConn(s, h.path, h.key.lport, h.key.rport)

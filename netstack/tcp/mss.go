@@ -54,6 +54,7 @@ func (c *conn) setMSS() {
 	if c.flags&flagTS != 0 {
 		m -= tsOptionLen
 	}
+	m -= uint16(c.auth.room())
 	c.mss = m
 	if c.cwnd != 0 {
 		c.cwnd = max(c.cwnd, uint32(m)) // less would never send anything

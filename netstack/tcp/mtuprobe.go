@@ -52,7 +52,7 @@ func (c *conn) overhead() int {
 	if c.flags&flagTS != 0 {
 		n += tsOptionLen
 	}
-	return n
+	return n + c.auth.room()
 }
 
 // baseMTU is where the search begins: eff_pmtu of RFC 4821 section 7.2.

@@ -83,7 +83,7 @@ func (c *conn) retransmit() {
 // burst is the largest payload for one Transmit.
 func (c *conn) burst() uint32 {
 	mss := uint32(c.mss)
-	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 || c.oneByOne() {
+	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 || c.oneByOne() || c.auth != nil {
 		return mss
 	}
 	n := uint32(c.path.GSOMax)
@@ -299,5 +299,5 @@ func (c *conn) transmit(seq, n uint32, fin bool) {
 		l.iov = payload
 	}
 	l.counters.OutSegs++
-	l.net.Transmit(&c.path, h, payload, gso)
+	c.send(h, payload, gso)
 }

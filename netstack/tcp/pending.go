@@ -242,7 +242,7 @@ func (p *Pending) reset() {
 	if p.half != nil {
 		h = p.third
 	}
-	p.l.refuse(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: h})
+	p.l.refuse(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: h}, nil)
 }
 
 // Drop forgets the SYN without an answer: the peer repeats it and is offered

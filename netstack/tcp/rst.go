@@ -23,8 +23,8 @@ func segLen(rx *Rx) uint32 {
 }
 
 // refuse answers a segment that belongs to no connection: RFC 9293 section
-// 3.5.2 group 1 and section 3.10.7.1.
-func (l *Layer) refuse(rx *Rx) {
+// 3.5.2 group 1 and section 3.10.7.1. The answer is signed by a.
+func (l *Layer) refuse(rx *Rx, a *auth) {
 	in := &rx.Header
 	if in.Flags&wire.TCPRst != 0 {
 		return
@@ -42,7 +42,7 @@ func (l *Layer) refuse(rx *Rx) {
 		h.Ack = in.Seq + segLen(rx)
 	}
 	l.counters.OutRsts++
-	l.net.Transmit(&path, h, nil, 0)
+	l.send(a, &path, h, nil, 0)
 }
 
 // sendReset tells the peer that the connection is gone.
@@ -50,7 +50,7 @@ func (c *conn) sendReset() {
 	h := c.header(c.sndNxt, wire.TCPRst|wire.TCPAck)
 	c.stampTime(h) // RFC 7323 section 3.2, SHOULD
 	c.l.counters.OutRsts++
-	c.l.net.Transmit(&c.path, h, nil, 0)
+	c.send(h, nil, 0)
 }
 
 // refuseAck sends <SEQ=SEG.ACK><CTL=RST> on a connection that is not
@@ -61,7 +61,7 @@ func (c *conn) refuseAck(h *wire.TCP) {
 	}
 	out := c.header(h.Ack, wire.TCPRst)
 	c.l.counters.OutRsts++
-	c.l.net.Transmit(&c.path, out, nil, 0)
+	c.send(out, nil, 0)
 }
 
 // resetInput is the second step of section 3.10.7.4 with RFC 5961 section 3.2:

@@ -56,6 +56,7 @@ func (s *script) input(words []string) {
 	h := &rx.Header
 	*h = wire.TCP{SrcPort: s.rport, DstPort: s.lport, WScale: -1, Flags: s.flags(words[0]), Seq: peerISS, Window: 65535}
 	size, raw := 0, []byte(nil)
+	var sign []func(*Rx)
 	for i := 1; i < len(words); i++ {
 		word := func() string {
 			if i++; i == len(words) {
@@ -111,6 +112,10 @@ func (s *script) input(words []string) {
 				h.SACK[h.NSACK] = wire.SACKBlock{Left: s.iss + uint32(s.number(l)), Right: s.iss + uint32(s.number(r))}
 				h.NSACK++
 			}
+		case "md5":
+			sign = append(sign, s.md5Signer(word()))
+		case "ao":
+			sign = append(sign, s.aoSigner(word()))
 		case "fo":
 			raw = append(raw, s.fastCookie()...)
 		case "opt":
@@ -133,6 +138,9 @@ func (s *script) input(words []string) {
 		}
 		rx.Payload = patterned(at, size)
 		s.fed = true
+	}
+	for _, f := range sign {
+		f(&rx)
 	}
 	s.l.Input(&rx)
 }

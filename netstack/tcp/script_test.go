@@ -29,6 +29,7 @@ type script struct {
 	want  string // what the line says behind "=": the result of its call
 
 	began     time.Duration
+	md5, ao   string        // what the peer checks with
 	tolerance time.Duration // of lines with an instant
 	out       []sent
 }
@@ -127,6 +128,7 @@ func (n *fakeNet) Transmit(p *Path, h *wire.TCP, payload [][]byte, gso int) {
 	}
 	out := *h
 	out.Extra = slices.Clone(h.Extra)
+	s.checkSigned(p, h, payload)
 	s.out = append(s.out, sent{out, size, gso, p.TOS, p.TTL, p.NoDF, n.now, f})
 }
 

@@ -10,7 +10,7 @@ import "net/netip"
 const (
 	// halfOpenCost is what one record takes with its entries in the table and
 	// among the timers, in bytes.
-	halfOpenCost = 512
+	halfOpenCost = 640
 	// synSources are the counters of records by source.
 	synSources = 256
 	// sourceShare is the part of the cache that one counter's sources may fill.

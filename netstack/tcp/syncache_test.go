@@ -73,7 +73,7 @@ func TestSynCacheIsBoundedInBytes(t *testing.T) {
 // TestSynCacheGivesUpTheUnanswered: the SYN-ACK that was repeated goes before the
 // one that was not, and a handshake that waits for the program goes last.
 func TestSynCacheGivesUpTheUnanswered(t *testing.T) {
-	n, l := flooder(t, map[string]string{"tcp_syncookies": "0", "syn_cache_bytes": "16384"}) // 32 records
+	n, l := flooder(t, map[string]string{"tcp_syncookies": "0", "syn_cache_bytes": "20480"}) // 32 records
 	port := func(i uint16) *halfOpen { return l.half[makeTuple(testLocal, source(int(i)), 8000, 1000)] }
 	enter := func(i uint16) { l.Input(synFrom(source(int(i)), 1000, 8000)) }
 	l.listeners[8000][0].s.opts.DeferAccept = time.Hour
@@ -109,7 +109,7 @@ func TestSynCacheGivesUpTheUnanswered(t *testing.T) {
 // TestOneSourceHasAShare: who floods from one address, or one network of IPv6,
 // leaves room for others.
 func TestOneSourceHasAShare(t *testing.T) {
-	_, l := flooder(t, map[string]string{"tcp_syncookies": "0", "syn_cache_bytes": "65536"}) // 128 records
+	_, l := flooder(t, map[string]string{"tcp_syncookies": "0", "syn_cache_bytes": "81920"}) // 128 records
 	first := source(1)
 	for i := range uint16(1000) {
 		l.Input(synFrom(first, 1000+i, 8000+i%20))

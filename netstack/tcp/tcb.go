@@ -72,6 +72,7 @@ type conn struct {
 	block *stackBlock
 	ooo   *reassembly // nil until a segment arrives out of order
 	log   *sendLog    // nil while nothing is in flight
+	auth  *auth       // nil: segments are not signed
 	rare  *rare       // nil until something unusual happens
 	ecn   *ecnState   // nil without ECN
 

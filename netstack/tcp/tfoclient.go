@@ -87,7 +87,7 @@ func (s *Socket) ConnectWithData(a netip.AddrPort, p []byte) (n int, err error) 
 // fastStart decides how a connection that begins uses Fast Open.
 func (c *conn) fastStart() {
 	l, set := c.l, c.s.fast
-	if set == nil || !set.defers && !c.s.fastNow || l.tun.FastOpen&fastClient == 0 || c.now() < l.fast.pausedUntil {
+	if set == nil || c.auth != nil || !set.defers && !c.s.fastNow || l.tun.FastOpen&fastClient == 0 || c.now() < l.fast.pausedUntil {
 		return
 	}
 	f := &fastConn{}

@@ -39,6 +39,7 @@ type timeWait struct {
 	claim        *ports.Claim
 	share        *sharedClaim
 	route        *wire.SourceRoute
+	auth         *auth
 	older, newer *timeWait
 }
 
@@ -99,6 +100,7 @@ func (c *conn) enterTimeWait() {
 		w.claim.TimeWait = true
 	}
 	w.share, s.share = s.share, nil
+	w.auth = c.auth
 	c.destroy()
 	for len(l.waits.byTuple) >= max(int(l.tun.MaxTwBuckets), 1) {
 		l.dropTimeWait(l.waits.oldest)
@@ -194,7 +196,7 @@ func (l *Layer) answerTimeWait(w *timeWait) {
 		HasTS: w.ts, TSVal: uint32(now/time.Millisecond) + w.tsOffset, TSEcr: w.tsRecent,
 	}
 	l.counters.OutSegs++
-	l.net.Transmit(&path, h, nil, 0)
+	l.send(w.auth, &path, h, nil, 0)
 }
 
 // way is the path to the peer.

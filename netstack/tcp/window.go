@@ -199,5 +199,5 @@ func (c *conn) sendProbe() {
 	h := c.header(c.sndUna-1, wire.TCPAck)
 	c.stamp(h)
 	c.l.counters.OutSegs++
-	c.l.net.Transmit(&c.path, h, nil, 0)
+	c.send(h, nil, 0)
 }
