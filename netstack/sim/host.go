@@ -32,10 +32,11 @@ type Host struct {
 	// Profile is that of the host's options.
 	Profile *sockopt.Profile
 	// BadSums counts segments that were dropped for their checksum.
-	BadSums int
-	gso     int
-	cookies bool // handshakes leave no record
-	coarse  bool // programs make their receive buffers smaller
+	BadSums  int
+	gso      int
+	cookies  bool // handshakes leave no record
+	searches bool // for the path's MTU without ICMP
+	coarse   bool // programs make their receive buffers smaller
 }
 
 // Host adds a host with the given addresses and the default options.

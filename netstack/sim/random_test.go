@@ -37,12 +37,17 @@ var worldTunables = []struct {
 	{"tcp_timestamps", []string{"1", "1", "0"}},
 	{"tcp_window_scaling", []string{"1", "1", "0"}},
 	{"tcp_ecn", []string{"2", "1", "0"}},
-	{"tcp_ecn_fallback", []string{"1", "0"}},
+	{"tcp_ecn_fallback", []string{"1"}},
 	{"tcp_recovery", []string{"1", "0", "3", "5", "7"}},
 	{"tcp_early_retrans", []string{"3", "0"}},
 	{"tcp_frto", []string{"2", "0"}},
+	{"tcp_mtu_probing", []string{"1", "0", "2"}},
+	{"tcp_fastopen", []string{"1", "3", "519", "1543"}},
 	{"functions_default", tcp.FunctionBlocks()},
-	{"tcp_mtu_probing", []string{"0", "1", "2"}},
+	{"user_timeout_option", []string{"0", "1"}},
+	{"tcp_stdurg", []string{"0", "1"}},
+	{"syn_cache_bytes", []string{"1048576", "16384"}},
+	{"tcp_invalid_ratelimit", []string{"500", "0"}},
 	{"tcp_syncookies", []string{"1", "0", "2"}},
 	{"tcp_max_syn_backlog", []string{"2048", "4"}},
 	{"tcp_max_tw_buckets", []string{"131072", "2"}},
@@ -75,6 +80,7 @@ func (d drawer) host(w *World, n int) *Host {
 	}
 	h := w.HostWith(set, fmt.Sprintf("10.0.0.%d", n), fmt.Sprintf("fd00::%d", n))
 	h.cookies = set["tcp_syncookies"] == "2"
+	h.searches = set["tcp_mtu_probing"] != "0"
 	h.SetGSO(d.pick(0, 5000, 65000))
 	return h
 }
@@ -91,7 +97,7 @@ func (d drawer) way(mtu int, bad bool) Way {
 		Reorder:   d.pick(0, 0, 20, 100),
 		Corrupt:   d.pick(0, 0, 0, 10),
 		MTU:       mtu,
-		TooBig:    true,
+		TooBig:    !d.one(25),
 	}
 	if bad && d.one(2) {
 		y.Loss = d.pick(50, 100)
@@ -168,6 +174,9 @@ func newRandomWorld(seed uint64) *randomWorld {
 		x.hosts = append(x.hosts, x.d.host(w, i+1))
 	}
 	x.wire()
+	if x.blackHole() {
+		defer x.spoil()
+	}
 	for i := range x.d.between(1, 4) {
 		c := x.talk(9000 + 10*i)
 		x.talks = append(x.talks, c)
@@ -324,18 +333,35 @@ func (x *randomWorld) talk(port int) *conversation {
 		v.Every = d.ms(0, 5, 200)
 	}
 	c.lenient = x.dress(b, v.S) || c.lenient
+	early := d.one(6) && client.ToSend > 0 && v.S.SetFastOpen(16) == nil
+	// A copy of a SYN with text may bring a second connection: RFC 7413 section 2.1.
+	c.lenient = c.lenient || early
 	for range many {
 		p := client
 		c.clients = append(c.clients, &p)
 		x.w.After(start+d.upTo(20*time.Millisecond), func() {
 			p.H, p.S = a, a.TCP.NewSocket(domainOf(addr), &p)
 			c.lenient = x.dress(a, p.S) || c.lenient
-			if err := p.S.Connect(netip.MustParseAddrPort(addr)); err != errno.EINPROGRESS {
+			if early {
+				p.early(addr)
+			} else if err := p.S.Connect(netip.MustParseAddrPort(addr)); err != errno.EINPROGRESS {
 				x.fails("connect to %s: %v", addr, err)
 			}
 		})
 	}
 	return c
+}
+
+// early sends the first bytes with the SYN, if the host may and has a cookie.
+func (p *Program) early(addr string) {
+	var first []byte
+	for i := range min(p.ToSend, 500) {
+		first = append(first, at(p.Key, i))
+	}
+	n, err := p.S.ConnectWithData(netip.MustParseAddrPort(addr), first)
+	if p.Sent = n; err == errno.EOPNOTSUPP {
+		p.S.Connect(netip.MustParseAddrPort(addr))
+	}
 }
 
 // cross has both ends connect at once: RFC 9293 section 3.5, figure 8.
@@ -394,6 +420,19 @@ func (x *randomWorld) accidents() {
 			}
 		})
 	}
+}
+
+// blackHole reports whether the path of a host that does not search for its MTU
+// may have a router that drops what is too big in silence.
+func (x *randomWorld) blackHole() bool {
+	silent, deaf := false, false
+	for _, l := range x.lines {
+		silent = silent || !l.TooBig
+	}
+	for _, h := range x.hosts {
+		deaf = deaf || !h.searches
+	}
+	return silent && deaf
 }
 
 // spoil makes every conversation lenient.

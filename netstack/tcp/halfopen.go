@@ -24,6 +24,7 @@ type halfOpen struct {
 	tries                        uint8 // retransmissions so far
 	rcvScale                     uint8 // shift of our windows, as the SYN-ACK says
 	cookie                       bool  // made for one segment; see cookie.go
+	challenged                   bool  // an acknowledgement has offered a scaled window
 	acked                        bool  // the last step of the handshake came, but could not be taken
 	give                         bool  // the SYN-ACK carries a Fast Open cookie
 	source, listed               uint8 // of the SYN cache: counter and list
@@ -180,6 +181,7 @@ func (h *halfOpen) sendAck() {
 		return
 	}
 	h.l.counters.ChallengeACKs++
+	h.challenged = true
 	t := h.header(h.iss+1, wire.TCPAck)
 	t.Window = h.scaledWindow()
 	h.send(t)
@@ -303,6 +305,9 @@ func (h *halfOpen) fill(c *conn) {
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
 		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack, UTO: h.opts.uto}
 	c.peerSYN(&in, c.now())
+	if h.challenged && h.opts.wscale >= 0 {
+		c.rcvAdv = c.rcvNxt + uint32(h.scaledWindow())<<h.rcvScale
+	}
 	if c.agreeECN(h.opts.ecn, h.ecn.synMark); c.ecn != nil {
 		c.ecn.noECT = h.ecn.noECT
 	}

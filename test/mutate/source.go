@@ -130,7 +130,7 @@ func (s *source) change(e ast.Expr) string {
 		if to, ok := swaps[e.Op]; ok {
 			return fmt.Sprintf("%s becomes %s", e.Op, to)
 		}
-		if isOne(e.Y) && (e.Op == token.ADD || e.Op == token.SUB) && s.integer(e) {
+		if isOne(e.Y) && (e.Op == token.ADD || e.Op == token.SUB) && s.integer(e) && !takesTypeFromOutside(e.X) {
 			return fmt.Sprintf("%s 1 is left out", e.Op)
 		}
 	case *ast.UnaryExpr:
@@ -147,6 +147,17 @@ func (s *source) change(e ast.Expr) string {
 		}
 	}
 	return ""
+}
+
+// takesTypeFromOutside reports whether e is a constant shifted by a variable,
+// which has the type that its surroundings want.
+func takesTypeFromOutside(e ast.Expr) bool {
+	b, ok := e.(*ast.BinaryExpr)
+	if !ok || b.Op != token.SHL {
+		return false
+	}
+	_, literal := b.X.(*ast.BasicLit)
+	return literal
 }
 
 func isOne(e ast.Expr) bool {
