@@ -117,9 +117,12 @@ func (c *conn) windowRate() uint64 {
 	if c.srtt == 0 {
 		return 0
 	}
-	gain := uint64(paceAvoidance)
-	if c.slowStart() {
+	w, gain := c.cwnd, uint64(paceAvoidance)
+	switch {
+	case c.caState == caRecovery && c.ssthresh < maxCwnd:
+		w = max(w, c.ssthresh) // what recovery ends with; until then the window is the pipe
+	case c.slowStart():
 		gain = paceSlowStart
 	}
-	return max(uint64(c.cwnd)*gain/100*uint64(time.Second)/uint64(c.srtt), uint64(c.mss))
+	return max(uint64(w)*gain/100*uint64(time.Second)/uint64(c.srtt), uint64(c.mss))
 }

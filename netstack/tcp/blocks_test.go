@@ -141,6 +141,11 @@ func TestRackBlockPaces(t *testing.T) {
 	if got, want := c.paceRate(), uint64(100*1448*10*12/10); got != want {
 		t.Errorf("%d bytes per second, want %d", got, want)
 	}
+	c.caState, c.cwnd = caRecovery, 1448 // the pipe's
+	if got, want := c.paceRate(), uint64(50*1448*10*12/10); got != want {
+		t.Errorf("recovery: %d bytes per second, want %d", got, want)
+	}
+	c.caState, c.cwnd = caOpen, 100*1448
 	c.ssthresh = maxCwnd
 	if got, want := c.paceRate(), uint64(100*1448*10*2); got != want {
 		t.Errorf("slow start: %d bytes per second, want %d", got, want)
