@@ -135,6 +135,22 @@ func TestCDGLoss(t *testing.T) {
 	}
 }
 
+// TestCDGShadow: the window that Reno would have is kept from the first reduction
+// for delay on, and grows with the window.
+func TestCDGShadow(t *testing.T) {
+	d, w := cdgRounds(t, nil, [2]time.Duration{100 * ms, 100 * ms}, [2]time.Duration{100 * ms, 100 * ms})
+	if d.shadow != 0 {
+		t.Errorf("shadow %d without a reduction", d.shadow)
+	}
+	d.shadow, d.newReno.acked = 80_000, 0
+	w.cwnd, w.ssthresh = 10_000, 5000
+	s := &ccSignal{una: 1, nxt: 1 << 20, mss: 1000, acked: 10_000, limited: true}
+	d.round = rounds{end: 1 << 20, running: true}
+	if d.ack(w, s); w.cwnd != 11_000 || d.shadow != 81_000 {
+		t.Errorf("window %d, shadow %d", w.cwnd, d.shadow)
+	}
+}
+
 // TestCDGAlphaInc: alpha_inc rounds without congestion make growth a segment
 // faster.
 func TestCDGAlphaInc(t *testing.T) {

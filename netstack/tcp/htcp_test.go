@@ -25,6 +25,7 @@ func TestHTCPAlpha(t *testing.T) {
 		{2 * time.Second, 0.5, 50 * time.Millisecond, false, 11.25},
 		{2 * time.Second, 0.5, time.Millisecond, true, 1.125},
 		{2 * time.Second, 0.5, time.Second, true, 22.5},
+		{2 * time.Second, 0.5, 0, true, 11.25}, // nothing to scale by
 	} {
 		h := &htcp{beta: c.beta, least: c.least, scaling: c.scaling}
 		if got := h.alpha(c.d); math.Abs(got-c.want) > 1e-9 {
@@ -70,7 +71,8 @@ func TestHTCPBackOff(t *testing.T) {
 		{100 * ms, 150 * ms, 1e6, 1.3e6, true, 0.5}, // throughput changed by more than a fifth
 		{100 * ms, 150 * ms, 1e6, 0.7e6, true, 0.5},
 		{100 * ms, 150 * ms, 1e6, 1e6, false, 0.5},
-		{0, 0, 0, 0, true, 0.5}, // nothing is known
+		{100 * ms, 150 * ms, 0, 1e6, true, 100.0 / 150}, // the first loss: nothing to compare with
+		{0, 0, 0, 0, true, 0.5},                         // nothing is known
 	} {
 		h := &htcp{least: c.least, most: c.most, before: c.before, rate: c.rate, adaptive: c.adaptive, beta: 0.5}
 		w := &ccWindow{cwnd: 100_000}
