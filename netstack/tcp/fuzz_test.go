@@ -25,13 +25,22 @@ func FuzzConversation(f *testing.F) {
 
 func runConversation(t *testing.T, in []byte) {
 	blocks := FunctionBlocks()
-	s := newScript(t, map[string]string{"functions_default": blocks[len(in)%len(blocks)]})
+	set := map[string]string{"functions_default": blocks[len(in)%len(blocks)]}
+	fast := len(in)/12%2 == 1
+	if fast {
+		set["tcp_fastopen"] = "1543" // text in SYNs, either way, without cookies
+	}
+	s := newScript(t, set)
 	s.step("listen 3")
 	active := s.l.NewSocket(afInet, s)
 	s.rport = 6000
 	prev := s.s
 	s.s = active
-	s.step("connect")
+	if fast {
+		s.step("connectdata 700")
+	} else {
+		s.step("connect")
+	}
 	s.s = prev
 	s.l.Flush()
 	socks := []*Socket{active}
