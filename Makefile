@@ -27,7 +27,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind lint bench sim fuzz clean
+.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind lint bench sim fuzz mutate clean
 
 build:
 	@mkdir -p bin
@@ -103,6 +103,12 @@ bench: deps build
 SEEDS ?= 10000
 sim:
 	$(GO) test -count=1 -timeout 10m -run 'TestWorlds$$' ./netstack/sim -seeds $(SEEDS)
+
+# Which rules of TCP no test would miss, see docs/mutation.md. MUTATE="-files
+# rst.go" or "-for 20m" for less: all of it takes hours.
+MUTATE ?= -for 30m
+mutate:
+	$(GO) run ./test/mutate -j 2 $(MUTATE)
 
 # Every fuzz target in turn; what it finds stays in the package's testdata.
 fuzz:

@@ -5,6 +5,7 @@
 //	go run ./test/mutate                          # netstack/tcp, all of it
 //	go run ./test/mutate -files rst.go,paws.go    # these files
 //	go run ./test/mutate -sample 200 -seed 7      # so many of all changes, by seed
+//	go run ./test/mutate -for 20m                 # what can be tried in that time, in random order
 //	go run ./test/mutate -doc docs/mutation.md    # the table, as a document
 //
 // All changes are compiled into one test binary, of which an environment
@@ -20,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 func main() {
@@ -29,15 +31,16 @@ func main() {
 	seed := flag.Int64("seed", 1, "of the sample")
 	jobs := flag.Int("j", 1, "runs at a time")
 	seeds := flag.Int("seeds", 60, "worlds for those that the package's tests do not notice; 0: none")
+	limit := flag.Duration("for", 0, "stop after so long, with what was tried until then; 0: try all")
 	doc := flag.String("doc", "", "write the table to this file")
 	flag.Parse()
-	if err := run(*dir, *files, *sample, *seed, *jobs, *seeds, *doc); err != nil {
+	if err := run(*dir, *files, *sample, *seed, *jobs, *seeds, *limit, *doc); err != nil {
 		fmt.Fprintln(os.Stderr, "mutate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dir, files string, sample int, seed int64, jobs, seeds int, doc string) error {
+func run(dir, files string, sample int, seed int64, jobs, seeds int, limit time.Duration, doc string) error {
 	src, err := load(dir)
 	if err != nil {
 		return err
@@ -59,15 +62,17 @@ func run(dir, files string, sample int, seed int64, jobs, seeds int, doc string)
 		return err
 	}
 	try := append([]*mutant(nil), src.mutants...)
-	if sample > 0 && sample < len(try) {
+	if sample > 0 || limit > 0 {
 		rand.New(rand.NewSource(seed)).Shuffle(len(try), func(i, j int) { try[i], try[j] = try[j], try[i] })
-		try = try[:sample]
+	}
+	if sample > 0 {
+		try = try[:min(sample, len(try))]
 	}
 	fmt.Printf("%d changes, %d are tried\n", len(src.mutants), len(try))
 	if err := bin.baseline(); err != nil {
 		return err
 	}
-	bin.tryAll(try, jobs)
+	try = bin.tryAll(try, jobs, limit)
 	table := tableOf(try)
 	fmt.Print("\n" + table)
 	if doc != "" {

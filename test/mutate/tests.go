@@ -117,8 +117,10 @@ func (g *stage) passes(id int) (bool, string) {
 	return err == nil, string(out)
 }
 
-// tryAll finds the stage that notices each change.
-func (b *binaries) tryAll(list []*mutant, jobs int) {
+// tryAll finds the stage that notices each change, and returns those that there
+// was time for.
+func (b *binaries) tryAll(list []*mutant, jobs int, limit time.Duration) []*mutant {
+	start := time.Now()
 	work := make(chan *mutant)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -143,9 +145,15 @@ func (b *binaries) tryAll(list []*mutant, jobs int) {
 			}
 		}()
 	}
+	tried := 0
 	for _, m := range list {
+		if limit > 0 && time.Since(start) > limit {
+			break
+		}
 		work <- m
+		tried++
 	}
 	close(work)
 	wg.Wait()
+	return list[:tried]
 }
