@@ -100,11 +100,13 @@ var icmpMeanings = []struct {
 	{true, 1, 4, 0, errno.ECONNREFUSED},
 	{true, 1, 5, 0, errno.EACCES},
 	{true, 1, 6, 0, errno.EACCES},
-	{true, 1, 7, 0, 0},
+	{true, 1, 7, 0, errno.EPROTO},
 	{true, 2, 0, 1300, 0},
+	{true, 2, 0, 1000, 0}, // below what any link has
 	{true, 3, 0, 0, errno.EHOSTUNREACH},
 	{true, 4, 1, 0, errno.EPROTO},
-	{true, 100, 0, 0, 0}, // an error of private use: RFC 4443 section 2.1
+	{true, 100, 0, 0, errno.EPROTO}, // unknown, but an error: RFC 4443 section 2.4(a), MUST
+	{true, 200, 0, 0, 0},            // no error
 }
 
 // TestEveryICMPErrorHasItsErrno: a connect ends with the error that the message

@@ -29,7 +29,7 @@ func utoOption(d time.Duration) uint16 {
 	}
 }
 
-// utoTime is the duration that an option says; 0 is reserved (section 3.3).
+// utoTime is the duration that an option says; 0 is reserved (section 3.4).
 func utoTime(option uint16) time.Duration {
 	d := time.Duration(option &^ wire.UTOMinutes)
 	if option&wire.UTOMinutes != 0 {
