@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+	"unsafe"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -197,12 +198,33 @@ func (h *kernelHost) options(fd int, o sockopts) error {
 			}
 		}
 	}
+	if o.md5 != "" {
+		if err := setMD5(fd, addrOf(1-h.num, o.ip6), o.md5); err != nil {
+			return os.NewSyscallError("TCP_MD5SIG", err)
+		}
+	}
 	if o.congestion != "" {
 		if err := unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, o.congestion); err != nil {
 			return fmt.Errorf("TCP_CONGESTION %s: %w", o.congestion, err)
 		}
 	}
 	return nil
+}
+
+// setMD5 has segments to and from peer signed (RFC 2385).
+func setMD5(fd int, peer netip.Addr, key string) error {
+	var sig unix.TCPMD5Sig
+	sig.Keylen = uint16(copy(sig.Key[:], key))
+	// struct sockaddr_in or sockaddr_in6, without a port.
+	sig.Addr.Family = unix.AF_INET
+	at := (*[unix.SizeofSockaddrAny]byte)(unsafe.Pointer(&sig.Addr))
+	if peer.Is4() {
+		copy(at[4:], peer.AsSlice())
+	} else {
+		sig.Addr.Family = unix.AF_INET6
+		copy(at[8:], peer.AsSlice())
+	}
+	return unix.SetsockoptTCPMD5Sig(fd, unix.IPPROTO_TCP, unix.TCP_MD5SIG, &sig)
 }
 
 func sockaddr(a netip.AddrPort) unix.Sockaddr {

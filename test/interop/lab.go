@@ -34,6 +34,7 @@ type sockopts struct {
 	rcvbuf     int
 	outOfLine  bool // urgent bytes do not stay in the stream, where the host can do that
 	fastOpen   bool
+	md5        string // the key of both; "": none
 }
 
 // A socket is one end of a connection.

@@ -124,6 +124,12 @@ func (h *stackHost) socket(o sockopts, p program) (*stackSock, error) {
 			return nil, fmt.Errorf("TCP_CONGESTION %s: %w", o.congestion, err)
 		}
 	}
+	if o.md5 != "" {
+		peer := addrOf(1-h.num, o.ip6)
+		if err := s.s.SetMD5Key(netip.PrefixFrom(peer, peer.BitLen()), []byte(o.md5)); err != nil {
+			return nil, fmt.Errorf("MD5 key: %w", err)
+		}
+	}
 	for _, b := range []struct {
 		name  string
 		bytes int

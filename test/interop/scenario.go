@@ -54,6 +54,7 @@ const (
 	fKernelTFO
 	fOurCC
 	fKernelCC
+	fMD5
 	fUrgent
 	fReader
 	fAborts
@@ -68,7 +69,7 @@ var factors = func() []factor {
 		fOurScale: {"our-wscale", onOff}, fOurTS: {"our-ts", onOff}, fOurSACK: {"our-sack", onOff}, fOurECN: {"our-ecn", ecn}, fOurTFO: {"our-tfo", onOff},
 		fKernelScale: {"kernel-wscale", onOff}, fKernelTS: {"kernel-ts", onOff}, fKernelSACK: {"kernel-sack", onOff}, fKernelECN: {"kernel-ecn", slices.Clone(ecn)}, fKernelTFO: {"kernel-tfo", onOff},
 		fOurCC: {"our-cc", []string{"cubic", "bbr", "reno"}}, fKernelCC: {"kernel-cc", []string{"cubic", "bbr", "reno"}},
-		fUrgent: {"urgent", []string{"inline", "apart", "none"}}, fReader: {"reader", []string{"quick", "ours pauses", "kernel pauses"}},
+		fMD5: {"md5", []string{"no", "yes"}}, fUrgent: {"urgent", []string{"inline", "apart", "none"}}, fReader: {"reader", []string{"quick", "ours pauses", "kernel pauses"}},
 		fAborts: {"aborts", onOff},
 	}
 	for _, i := range impairments {
@@ -142,6 +143,9 @@ func (c *conversation) converse(limit time.Duration, done func() (bool, error)) 
 	ours := sockopts{ip6: c.s.get(fFamily) == "6", congestion: c.s.get(fOurCC)}
 	theirs := sockopts{ip6: ours.ip6, congestion: c.s.get(fKernelCC), outOfLine: c.s.get(fUrgent) == "apart"}
 	ours.fastOpen, theirs.fastOpen = c.s.get(fOurTFO) != "0", c.s.get(fKernelTFO) != "0"
+	if c.s.get(fMD5) == "yes" {
+		ours.md5, theirs.md5 = "a key of both", "a key of both"
+	}
 	opts := [2]sockopts{ours, theirs}
 	active := c.s.level[fConnects]
 	passive := 1 - active
@@ -223,7 +227,10 @@ func (c *conversation) transfer(n int) error {
 		over := true
 		for i, t := range c.ends {
 			if t.s != nil && t.up {
-				options[i] |= t.s.vitals().options
+				// Before the answer Linux shows what it offers.
+				if v := t.s.vitals(); v.state != synSent {
+					options[i] |= v.options
+				}
 			}
 			over = over && (t.eof && t.shut || t.err != nil)
 		}
@@ -284,8 +291,8 @@ func (c *conversation) agreed(options [2]uint8) error {
 		}
 	}
 	mask := uint8(sockopt.TCPInfoWScale | sockopt.TCPInfoTimestamps | sockopt.TCPInfoSACK | sockopt.TCPInfoECN)
-	if c.s.level[fImpair] != 0 {
-		mask &^= sockopt.TCPInfoECN // a SYN that was lost goes on without
+	if c.s.level[fImpair] != 0 || c.l.cables[0].trace.syns > 1 {
+		mask &^= sockopt.TCPInfoECN // a SYN that is sent again goes without
 	}
 	for i, t := range c.ends {
 		if options[i]&mask != want&mask {
@@ -320,11 +327,12 @@ func (c *conversation) abort(n int) error {
 // the first asked for.
 func (c *conversation) fast() error {
 	both := c.s.get(fOurTFO) != "0" && c.s.get(fKernelTFO) != "0"
+	signed := c.s.get(fMD5) == "yes" // which may leave no room for the cookie
 	n := c.l.cables[0].trace.fast
 	switch {
 	case !both && n > 0:
 		return fmt.Errorf("%d SYNs carried text although one side does not offer it", n)
-	case both && n == 0 && c.s.level[fImpair] == 0:
+	case both && !signed && n == 0 && c.s.level[fImpair] == 0:
 		return errors.New("no SYN carried text although both sides offer it")
 	}
 	return nil

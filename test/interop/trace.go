@@ -15,9 +15,13 @@ import (
 // traceLen is how many packets are kept.
 const traceLen = 256
 
-// A trace keeps the last packets, and the numbers of all urgent bytes that were
+// traceHead is how many of the first packets are kept besides.
+const traceHead = 12
+
+// A trace keeps the first packets, the last ones, and the numbers of all urgent bytes that were
 // pointed at.
 type trace struct {
+	head [traceHead]noted
 	ring [traceLen]noted
 	n    int
 	isn  map[uint16]uint32       // of the end that has the port
@@ -26,6 +30,7 @@ type trace struct {
 	scal map[uint16]uint8        // shift of windows that the port offers
 	bad  error                   // text beyond the window
 	fast int                     // SYNs with text
+	syns int                     // without an acknowledgement
 }
 
 type noted struct {
@@ -54,10 +59,16 @@ func (t *trace) note(name string, now time.Duration, l3, segment []byte, fate si
 	t.n++
 	*n = noted{name: name, at: now, tos: tosOf(l3), text: len(text), fate: fate}
 	copy(n.head[:], segment)
+	if t.n <= traceHead {
+		t.head[t.n-1] = *n
+	}
 	if h.Flags&wire.TCPSyn != 0 {
 		t.syn(&h)
 		if len(text) > 0 {
 			t.fast++
+		}
+		if h.Flags&wire.TCPAck == 0 {
+			t.syns++
 		}
 	} else if err := t.window(&h, len(text)); err != nil && t.bad == nil {
 		t.bad = fmt.Errorf("%s: %w", strings.TrimSpace(name), err)
@@ -107,8 +118,14 @@ const flagNames = "FSRPAUEWN"
 // String lists the packets, numbers counted from each end's first.
 func (t *trace) String() string {
 	var b strings.Builder
-	for i := max(t.n-traceLen, 0); i < t.n; i++ {
+	for i := range t.n {
 		n := &t.ring[i%traceLen]
+		if i < t.n-traceLen {
+			if i >= traceHead {
+				continue
+			}
+			n = &t.head[i]
+		}
 		var h wire.TCP
 		if _, err := wire.ParseTCP(n.head[:int(n.head[12]>>4)*4], &h); err != nil {
 			continue
