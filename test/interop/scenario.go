@@ -282,7 +282,8 @@ func (c *conversation) agreed(options [2]uint8) error {
 		bit uint8
 	}{
 		{both(fOurScale, fKernelScale), sockopt.TCPInfoWScale},
-		{both(fOurTS, fKernelTS), sockopt.TCPInfoTimestamps},
+		// Linux sends no timestamps where it signs.
+		{both(fOurTS, fKernelTS) && c.s.get(fMD5) == "no", sockopt.TCPInfoTimestamps},
 		{both(fOurSACK, fKernelSACK), sockopt.TCPInfoSACK},
 		{both(fOurECN, fKernelECN) && known["net.ipv4.tcp_ecn"], sockopt.TCPInfoECN},
 	} {
@@ -305,6 +306,11 @@ func (c *conversation) agreed(options [2]uint8) error {
 // abort is a connection that one end resets in the middle.
 func (c *conversation) abort(n int) error {
 	aborter := c.s.level[fAborts]
+	if c.s.get(fMD5) == "yes" && c.s.level[fImpair] != 0 {
+		// If the reset is lost, only a host that still has the key, with its
+		// listener, can sign another: RFC 2385 section 4.1.
+		aborter = 1 - c.s.level[fConnects]
+	}
 	for i := range c.ends {
 		t := &talker{key: c.s.seed + uint64(i), peerKey: c.s.seed + uint64(1-i), size: 1 << 40, expect: -1}
 		if i == aborter {
