@@ -183,3 +183,33 @@ func TestCDGKeepsTheQueueShort(t *testing.T) {
 		t.Errorf("%.1f segments wait, with reno %.1f", cdg, reno)
 	}
 }
+
+// TestCDGInfersTheQueue: section 3.4, full when the least round trip still grows
+// and the greatest cannot any more; growth of both that stops tells that the last
+// reduction was seen.
+func TestCDGInfersTheQueue(t *testing.T) {
+	for _, c := range []struct {
+		gmin, gmax  time.Duration
+		before      cdgQueue
+		want        cdgQueue
+		ineffective uint8
+	}{
+		{ms, 0, cdgUnknown, cdgFull, 0},
+		{ms, -ms, cdgNotFull, cdgFull, 0},
+		{ms, ms, cdgFull, cdgNotFull, 3}, // it rises
+		{-ms, -ms, cdgFull, cdgNotFull, 0},
+		{0, -ms, cdgFull, cdgNotFull, 0},
+		{0, 0, cdgFull, cdgFull, 0}, // nothing is told: as before
+		{0, ms, cdgFull, cdgFull, 0},
+	} {
+		d := cdgInfo.make().(*cdg)
+		d.smoothing, d.scale, d.lots = 1, 255, 1
+		d.queue, d.ineffective = c.before, 3
+		d.lastLeast, d.lastMax = 100*ms, 200*ms
+		d.least, d.most = 100*ms+c.gmin, 200*ms+c.gmax
+		d.endRound(&ccWindow{cwnd: 100_000, ssthresh: 50_000}, &ccSignal{mss: 1000})
+		if d.queue != c.want || d.ineffective != c.ineffective {
+			t.Errorf("%v and %v: queue %d, ineffective %d, want %d and %d", c.gmin, c.gmax, d.queue, d.ineffective, c.want, c.ineffective)
+		}
+	}
+}
