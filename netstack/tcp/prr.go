@@ -5,7 +5,7 @@ package tcp
 // over a round trip and neither a burst nor silence comes of it. Algorithms that
 // own their window in recovery do without.
 
-// prrStart begins a recovery: RFC 9937 section 5, initialisation.
+// prrStart begins a recovery: RFC 9937 section 6.1.
 func (c *conn) prrStart() {
 	b := c.log
 	// What was delivered out of order before this acknowledgement is never
@@ -19,7 +19,7 @@ func (c *conn) prrStart() {
 	b.prrDelivered, b.prrOut = 0, 0
 }
 
-// prrAck sets the window for an acknowledgement that delivered something. safe
+// prrAck is section 6.2: it sets the window for an acknowledgement that delivered something. safe
 // tells of progress in order without another loss (SafeACK).
 func (c *conn) prrAck(delivered uint32, safe bool) {
 	b := c.log
@@ -48,7 +48,7 @@ func (c *conn) prrAck(delivered uint32, safe bool) {
 	c.clampCwnd()
 }
 
-// prrSent counts what leaves during recovery.
+// prrSent counts what leaves during recovery: section 6.3.
 func (c *conn) prrSent(n uint32) {
 	if c.caState == caRecovery && c.log != nil {
 		c.log.prrOut += n
