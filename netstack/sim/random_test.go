@@ -36,7 +36,7 @@ var worldTunables = []struct {
 	{"tcp_dsack", []string{"1", "0"}},
 	{"tcp_timestamps", []string{"1", "1", "0"}},
 	{"tcp_window_scaling", []string{"1", "1", "0"}},
-	{"tcp_ecn", []string{"2", "1", "0"}},
+	{"tcp_ecn", []string{"5", "3", "1", "4", "2", "0"}},
 	{"tcp_ecn_fallback", []string{"1"}},
 	{"tcp_recovery", []string{"1", "0", "3", "5", "7"}},
 	{"tcp_early_retrans", []string{"3", "0"}},
