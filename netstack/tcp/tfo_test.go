@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -120,6 +121,15 @@ func TestFastOpenOptionBounds(t *testing.T) {
 			t.Errorf("%d bytes: %v, %v", n, c, ok)
 		}
 	}
+}
+
+// TestFastOpenKeyRotation: a cookie of the key before is good, and the peer gets
+// a new one with the SYN-ACK.
+func TestFastOpenKeyRotation(t *testing.T) {
+	s := story(t, "with tcp_fastopen=2\nlisten 5\nfastopen 5\nfastkey 1")
+	old := hex.EncodeToString(s.fastCookie())
+	s.steps("fastkey 2 1", "< S seq 0 len 10 opt "+old, "> S. seq 0 ack 11 fo", "< . seq 11 ack 1", "queue 1",
+		"forget", "port 77", "fastkey 3 2", "< S seq 0 len 10 opt "+old, "> S. seq 0 ack 1 fo", "half 1")
 }
 
 func TestFastOpenSettings(t *testing.T) {
