@@ -18,6 +18,10 @@
 //	halfopen.go    SYN-RECEIVED after a passive open          RFC 4987
 //	cookie.go      SYN cookies                                RFC 4987 §3.6
 //	connect.go     active open                                RFC 9293 §3.10.1
+//	syncache.go    half-open connections of all listeners     RFC 4987 §3.5
+//	tfo.go         Fast Open; tfoclient.go tfoserver.go       RFC 7413
+//	auth.go        signed segments                            RFC 2385, 5925
+//	md5.go         one way to sign; ao.go aokeys.go another   RFC 2385, 5925, 5926
 //	tcb.go         the transmission control block             RFC 9293 §3.3.1
 //	conn.go        its life from open to close, its timers    RFC 9293 §3.10
 //	state.go       what each state permits                    RFC 9293 §3.3.2
