@@ -141,10 +141,9 @@ func (l *Layer) stampSYN(t *wire.TCP, mode ecnMode, mark uint8, tries int, again
 	return false
 }
 
-// ecnConflict reports whether a repetition of a SYN that asked for mode asks for
+// ecnConflict reports whether a repetition of a SYN that led to mode would lead to
 // the other kind: section 3.1.5 has that connection reset.
-func ecnConflict(mode ecnMode, f wire.TCPFlags) bool {
-	again := ecnOfSYN(f)
+func ecnConflict(mode, again ecnMode) bool {
 	return mode != ecnOff && again != ecnOff && again != mode
 }
 
@@ -156,7 +155,7 @@ func (c *conn) ecnRepeated(f wire.TCPFlags, mark uint8) {
 	e := c.ecn
 	switch {
 	case e == nil:
-	case e.asked == ecnOff && ecnConflict(e.mode, f):
+	case e.asked == ecnOff && ecnConflict(e.mode, ecnAgree(f, c.l.ecnAccepts(c.cc.info()))):
 		c.sendReset()
 		c.fail(errno.ECONNRESET)
 	case e.mode == ecnClassic && f&ecnFlags == 0:
@@ -177,7 +176,7 @@ type halfECN struct {
 // repeatedECN is ecnRepeated for a half-open connection; false: it is reset.
 func (h *halfOpen) repeatedECN(f wire.TCPFlags, mark uint8) bool {
 	switch {
-	case ecnConflict(h.opts.ecn, f):
+	case ecnConflict(h.opts.ecn, h.agreesECN(f, h.options())):
 		return false
 	case h.opts.ecn == ecnClassic && f&ecnFlags == 0:
 		h.opts.ecn = ecnOff
