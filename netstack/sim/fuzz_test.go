@@ -46,7 +46,6 @@ type fuzzPair struct {
 	forging bool
 	gentle  bool // nobody has given a connection up
 	fates   []fate4
-	packets int
 	last    packet
 }
 

@@ -322,13 +322,6 @@ func story(t *testing.T, text string) *script {
 	return s
 }
 
-// stories runs named scripts as subtests.
-func stories(t *testing.T, list map[string]string) {
-	for name, text := range list {
-		t.Run(name, func(t *testing.T) { story(t, text).end() })
-	}
-}
-
 // end takes everything down, and nothing may be left: no memory, no record, no
 // timer.
 func (s *script) end() {
