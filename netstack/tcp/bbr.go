@@ -170,7 +170,7 @@ func (b *bbr) ack(w *ccWindow, s *ccSignal) {
 	b.checkProbeRTT(w, s)
 	b.advanceLatest(s)
 	b.bw = min(b.maxBandwidth(), b.bwShort) // BoundBWForModel
-	b.setPacing(w, bbrGains[b.state].pacing)
+	b.setPacing(w, s, bbrGains[b.state].pacing)
 	b.setQuantum(w, s)
 	b.setCwnd(w, s)
 }
@@ -186,9 +186,15 @@ func (b *bbr) noteLimit(w *ccWindow, s *ccSignal) {
 
 func (b *bbr) cwndLimited() bool { return b.limitedNow || b.limitedBefore }
 
-// setPacing is SetPacingRateWithGain: section 5.6.2.
-func (b *bbr) setPacing(w *ccWindow, gain float64) {
+// setPacing is SetPacingRateWithGain: section 5.6.2. The least window may leave
+// in each round trip, as section 5.6.4 means it to: a sample that a timeout was
+// part of can make the estimate so small that segments are further apart than
+// timeouts, and then it learns nothing better for long.
+func (b *bbr) setPacing(w *ccWindow, s *ccSignal, gain float64) {
 	rate := uint64(gain * float64(b.bw) * bbrMargin)
+	if s.srtt > 0 {
+		rate = max(rate, uint64(float64(bbrMinPipe*s.mss)/s.srtt.Seconds()))
+	}
 	if rate > 0 && (b.fullBWReached || rate > w.pacing) {
 		w.pacing = rate
 	}
@@ -277,7 +283,7 @@ func (b *bbr) restart(w *ccWindow, s *ccSignal) {
 	b.aggrAt, b.aggrDelivered = s.now, 0
 	switch {
 	case b.probing():
-		b.setPacing(w, 1)
+		b.setPacing(w, s, 1)
 	case b.state == bbrProbeRTT:
 		b.checkProbeRTTDone(w, s)
 	}

@@ -348,3 +348,15 @@ func TestBBRTakesOver(t *testing.T) {
 		t.Errorf("%.3f of the line", got)
 	}
 }
+
+// TestBBRLeastRate: however small the estimate, the least window leaves in a round
+// trip. A segment that waits longer than a timeout stalls the connection.
+func TestBBRLeastRate(t *testing.T) {
+	_, f, b := steadyBBR(t)
+	b.bw = 1000 // bytes per second, from one segment that a timeout delivered
+	s := ccSignal{mss: f.mss, srtt: 5 * time.Millisecond}
+	b.setPacing(&f.w, &s, 1)
+	if least := uint64(bbrMinPipe*f.mss) * 200; f.w.pacing < least {
+		t.Errorf("%d bytes per second, want %d", f.w.pacing, least)
+	}
+}
