@@ -110,6 +110,9 @@ func (o *tableOptions) run(stop <-chan os.Signal) error {
 	for _, side := range sides {
 		if o.side == "" || o.side == side.name {
 			failed = errors.Join(failed, write(side.file, tasks, side.kernel))
+			if !side.kernel {
+				failed = errors.Join(failed, document(side.file))
+			}
 		}
 	}
 	return failed
