@@ -27,7 +27,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps deps-e2e demo test unit race e2e e2e-kind e2e-vm lint bench fuzz clean
+.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind e2e-vm lint bench sim fuzz mutate clean
 
 build:
 	@mkdir -p bin
@@ -60,7 +60,7 @@ test: deps-e2e build
 
 # Without cgo, as the binaries are: dropping privileges works only so.
 unit:
-	CGO_ENABLED=0 $(GO) test $(VERBOSE) -run '$(RUN)' $$($(GO) list ./... | grep -v /test/e2e)
+	CGO_ENABLED=0 $(GO) test $(VERBOSE) -run '$(RUN)' $$($(GO) list ./... | grep -v -e /test/e2e -e /test/interop)
 
 # -count=1 because these tests look at the machine, which go test cannot see.
 race:
@@ -70,6 +70,11 @@ race:
 # ends a hang.
 e2e: deps-e2e build
 	$(GO) test $(VERBOSE) -count=1 -timeout 30m -run '$(RUN)' ./test/e2e/
+	$(GO) test $(VERBOSE) -count=1 -run '$(RUN)' ./test/interop/
+
+# Our TCP and the kernel's, the whole matrix of what can be negotiated.
+interop:
+	$(GO) test -v -count=1 -timeout 60m -run 'TestInterop$$' ./test/interop -all
 
 # A Kubernetes cluster of two nodes, see docs/testing.md. The supervisor is not
 # started by go run: it has to get this make's signals.
@@ -100,6 +105,17 @@ $(STATICCHECK):
 bench: deps build
 	$(GO) test -run '^$$' -bench . -benchmem $(PURE)
 	$(GO) run ./test/bench
+
+# Worlds of TCP by seed, see docs/testing.md; make unit runs the first thousand.
+SEEDS ?= 10000
+sim:
+	$(GO) test -count=1 -timeout 10m -run 'TestWorlds$$' ./netstack/sim -seeds $(SEEDS)
+
+# Which rules of TCP no test would miss, see docs/mutation.md. MUTATE="-files
+# rst.go" or "-for 20m" for less: all of it takes hours.
+MUTATE ?= -for 30m
+mutate:
+	$(GO) run ./test/mutate -j 2 $(MUTATE)
 
 # Every fuzz target in turn; what it finds stays in the package's testdata.
 fuzz:

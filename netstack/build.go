@@ -67,6 +67,10 @@ type ipSpec struct {
 	df       bool
 	id       uint16 // IPv4 only
 	length   int    // bytes behind the IP header
+
+	// Of a source route (IPv4 only); without one via is dst or invalid.
+	via     netip.Addr
+	options []byte
 }
 
 // begin starts a frame with the IP header of p, leaving room for Ethernet's.
@@ -76,6 +80,10 @@ func (b *builder) begin(p *ipSpec) *TxFrame {
 		h := wire.IPv4{
 			TOS: p.tos, TTL: p.ttl, Protocol: p.proto, DF: p.df, ID: p.id,
 			TotalLen: wire.IPv4MinHeader + p.length, Src: p.src, Dst: p.dst,
+		}
+		if p.options != nil {
+			h.Dst, h.Options = p.via, p.options
+			h.TotalLen += len(p.options)
 		}
 		buf = h.AppendTo(buf)
 	} else {

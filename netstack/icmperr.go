@@ -54,6 +54,7 @@ var unreach6 = [...]meaning{
 var (
 	timeExceeded = meaning{errno.EHOSTUNREACH, false}
 	paramProblem = meaning{errno.EPROTO, true}
+	unknownError = meaning{errno.EPROTO, false}       // RFC 4443 section 2.4(a): it is passed on
 	hostDown     = meaning{errno.EHOSTUNREACH, false} // our own verdict on a silent neighbour
 )
 
@@ -87,7 +88,7 @@ func (s *Stack) inputError6(h *wire.ICMP, quote []byte) {
 		s.counters.ICMP6.InErrors++
 		return
 	}
-	m, mtu := paramProblem, 0
+	m, mtu := paramProblem, 0 // also what an unknown code of unreachable means
 	switch {
 	case h.Type == wire.ICMP6Unreachable && int(h.Code) < len(unreach6):
 		m = unreach6[h.Code]
@@ -96,10 +97,11 @@ func (s *Stack) inputError6(h *wire.ICMP, quote []byte) {
 		m, mtu = meaning{errno.EMSGSIZE, false}, int(h.Rest)
 	case h.Type == wire.ICMP6TimeExceeded:
 		m = timeExceeded
-	case h.Type == wire.ICMP6ParamProblem:
-	default:
+	case h.Type == wire.ICMP6TooBig:
 		s.counters.ICMP6.InErrors++
 		return
+	case h.Type != wire.ICMP6ParamProblem && h.Type != wire.ICMP6Unreachable:
+		m = unknownError
 	}
 	if !s.transportError(&q, m, mtu, &s.counters.ICMP6) {
 		s.offer()

@@ -19,6 +19,7 @@ type inbound struct {
 	trusted  bool   // the transport checksum needs no look
 	gso      uint16 // payload bytes per segment of a merged frame, else 0
 	header   []byte // the IP header with extension headers, for quoting
+	options  []byte // IPv4 options of a source-routed packet
 	body     []byte // the transport header and payload, for quoting
 	isError  bool   // it is an ICMP error, or may be: no error is sent about it
 
@@ -148,7 +149,7 @@ func (s *Stack) inputTCP(b []byte) {
 	}
 	rx.Src, rx.Dst, rx.Link = in.src, in.dst, in.num()
 	rx.Payload, rx.GSOSize = payload, int(in.gso)
-	rx.TTL, rx.TOS = in.ttl, in.tos
+	rx.TTL, rx.TOS, rx.IPOptions = in.ttl, in.tos, in.options
 	s.tcp.Input(rx)
 }
 

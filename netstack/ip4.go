@@ -22,7 +22,7 @@ func (s *Stack) input4(b []byte) {
 		}
 		return
 	}
-	if h.SourceRoute {
+	if h.SourceRoute && !s.takesSourceRoute(&h) {
 		c.InHdrErrors++ // RFC 7126 section 4.3: drop
 		return
 	}
@@ -32,6 +32,9 @@ func (s *Stack) input4(b []byte) {
 		return
 	}
 	in.header = b[:h.HeaderLen()]
+	if h.SourceRoute {
+		in.options = h.Options
+	}
 	if h.Fragment() {
 		s.fragment4(&h, body)
 		return
@@ -71,6 +74,15 @@ func (s *Stack) accept4(in *inbound) bool {
 		return false
 	}
 	return true
+}
+
+// takesSourceRoute reports whether a packet with a source route goes further:
+// whole segments of TCP from the outside, which know how to answer, when the
+// tunable accept_source_route says so. That the route ends here is for TCP to
+// see.
+func (s *Stack) takesSourceRoute(h *wire.IPv4) bool {
+	l := s.in.link
+	return s.tun.AcceptSourceRoute && l != nil && l.peer == nil && h.Protocol == wire.ProtoTCP && !h.Fragment()
 }
 
 func (s *Stack) deliver4(proto uint8, body []byte) {

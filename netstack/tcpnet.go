@@ -6,7 +6,6 @@ import (
 
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/netstack/wire"
-	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // tcpNetwork is the stack as its TCP layer sees it.
@@ -25,8 +24,7 @@ const maxTCPHeaders = wire.IPv6Len + wire.TCPMaxHeader
 
 // Route finds the way to dst for a TCP connection. The destination 0.0.0.0 or
 // :: means this host, so Path.Dst may differ from dst. Broadcast and multicast
-// are ENETUNREACH, as Linux answers connect(2) (RFC 9293 section 3.9.2.3,
-// MUST-46).
+// are refused as the profile has it (RFC 9293 section 3.9.2.3, MUST-46).
 func (n *tcpNetwork) Route(src, dst netip.Addr, link int) (tcp.Path, error) {
 	w, no := (*Stack)(n).route(src, dst, link)
 	if no != 0 {
@@ -38,8 +36,10 @@ func (n *tcpNetwork) Route(src, dst netip.Addr, link int) (tcp.Path, error) {
 		p.Link, p.Local = LoopbackLink, true
 	case wayUnicast:
 		p.Link, p.Gateway = w.link.num, w.hop != w.dst
+	case wayBroadcast:
+		return tcp.Path{}, n.profile.ConnectBroadcast
 	default:
-		return tcp.Path{}, errno.ENETUNREACH
+		return tcp.Path{}, n.profile.ConnectMulticast
 	}
 	return p, nil
 }
@@ -91,7 +91,11 @@ func (n *tcpNetwork) Transmit(p *tcp.Path, h *wire.TCP, payload [][]byte, gso in
 }
 
 func (s *Stack) transmitTCP(p *tcp.Path, h *wire.TCP, payload [][]byte, size, gso int) {
-	nb := s.neighbourOf(&p.Handle, p.Src, p.Dst, p.Link)
+	hop, options := p.Dst, []byte(nil)
+	if p.Route != nil {
+		hop, options = p.Route.First, p.Route.Options
+	}
+	nb := s.neighbourOf(&p.Handle, p.Src, hop, p.Link)
 	if nb == nil {
 		return
 	}
@@ -99,7 +103,7 @@ func (s *Stack) transmitTCP(p *tcp.Path, h *wire.TCP, payload [][]byte, size, gs
 	c := s.ipCounters(p.Src)
 	spec := ipSpec{
 		src: p.Src, dst: p.Dst, proto: wire.ProtoTCP, tos: p.TOS, ttl: p.TTL, df: !p.NoDF,
-		length: h.HeaderLen() + size,
+		length: h.HeaderLen() + size, via: hop, options: options,
 	}
 	if spec.ttl == 0 {
 		spec.ttl = s.defaultTTL(v4)

@@ -14,6 +14,10 @@ type Profile struct {
 	Name     string
 	BindRule string // name of the rule in netstack/ports
 
+	// ConnectMulticast and ConnectBroadcast are what connect(2) of a TCP socket
+	// to such an address fails with (RFC 9293 section 3.9.2.3, MUST-46).
+	ConnectMulticast, ConnectBroadcast errno.Errno
+
 	// Tunables are the sandbox's values; NewTunables replaces the defaults.
 	Tunables *Tunables
 

@@ -1,16 +1,28 @@
 package sockopt
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// functionBlocks are the function blocks that the stack has, by the names that
+// TCP_FUNCTION_BLK takes; the first is the default.
+var functionBlocks = []string{"default", "rack", "classic"}
 
 // linuxCongestion are the algorithms that the stack has, by the names that
 // Linux gives them; the first is the default.
-var linuxCongestion = []string{"cubic", "reno"}
+var linuxCongestion = []string{"cubic", "reno", "bbr", "dctcp", "htcp", "vegas", "cdg"}
 
 // newLinux is the profile of a current Linux kernel (6.x).
 func newLinux() *Profile {
 	p := &Profile{
-		Name:       "linux",
-		BindRule:   "linux",
+		Name:     "linux",
+		BindRule: "linux",
+
+		ConnectMulticast: errno.ENETUNREACH, // ip_route_connect refuses both alike
+		ConnectBroadcast: errno.ENETUNREACH,
+
 		Congestion: slices.Clone(linuxCongestion),
 		tunables:   linuxTunables,
 		defaults:   linuxDefaults,

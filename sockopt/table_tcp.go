@@ -47,7 +47,7 @@ var tcpRows = at(protoTCP, TCPOnly, []Row{
 		num: func(o *Options) *int32 { return &o.WinClamp }, set: setWindowClamp,
 		Note: "at least 1152; 0 for none, on a socket that is not in use yet"},
 	{ID: Info, Name: "TCP_INFO", Number: 11, Codec: Struct, Access: ReadOnly, getBytes: getInfo,
-		Note: "struct tcp_info of Linux 6.7, 248 bytes; less room gets the front part"},
+		Note: "struct tcp_info of Linux 6.18, 280 bytes; less room gets the front part"},
 	{ID: QuickAck, Name: "TCP_QUICKACK", Number: 12, Codec: Bool, Default: "1", NotInherited: true,
 		flag: func(o *Options) *bool { return &o.QuickAck },
 		Note: "not permanent: the connection goes on to decide by itself"},

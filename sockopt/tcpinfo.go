@@ -2,7 +2,7 @@ package sockopt
 
 import "encoding/binary"
 
-// TCPInfo is struct tcp_info of linux/tcp.h as of Linux 6.7, field by field.
+// TCPInfo is struct tcp_info of linux/tcp.h as of Linux 6.18, field by field.
 // Times are in microseconds unless said otherwise.
 type TCPInfo struct {
 	State       uint8 // TCP_ESTABLISHED = 1 … TCP_CLOSING = 11
@@ -80,6 +80,18 @@ type TCPInfo struct {
 	TotalRTO           uint16
 	TotalRTORecoveries uint16
 	TotalRTOTime       uint32 // ms
+
+	// Of ECN, since the connection began; the bytes with RFC 9768 only. E1 and E0
+	// are the codepoints ECT(1) and ECT(0), CE is congestion experienced.
+	ReceivedCE       uint32 // segments
+	DeliveredE1Bytes uint32
+	DeliveredE0Bytes uint32
+	DeliveredCEBytes uint32
+	ReceivedE1Bytes  uint32
+	ReceivedE0Bytes  uint32
+	ReceivedCEBytes  uint32
+	AccECNFailMode   uint16 // TCPInfoACEFail …
+	AccECNOptSeen    uint16 // TCPInfoOptionSeen …
 }
 
 // Bits of TCPInfo.Options.
@@ -91,9 +103,19 @@ const (
 	TCPInfoECNSeen    = 16
 )
 
+// Bits of TCPInfo.AccECNFailMode, and values of TCPInfo.AccECNOptSeen.
+const (
+	TCPInfoACEFail        = 2 // the peer's feedback is not believed
+	TCPInfoOptionFailSend = 4 // options that we send seem to be dropped
+	TCPInfoOptionFail     = 8 // the peer's are not believed
+
+	TCPInfoOptionSeen     = 2 // with counters
+	TCPInfoOptionFailSeen = 3
+)
+
 // TCPInfoSize is the length of struct tcp_info in bytes. A program built
 // against older headers asks for less and gets the front part.
-const TCPInfoSize = 248
+const TCPInfoSize = 280
 
 // AppendTo appends the structure as the C compiler lays it out.
 func (i *TCPInfo) AppendTo(b []byte) []byte {
@@ -116,7 +138,10 @@ func (i *TCPInfo) AppendTo(b []byte) []byte {
 	b = append32(b, i.DSACKDups, i.ReordSeen, i.RcvOOOPack, i.SndWnd, i.RcvWnd, i.Rehash)
 	b = binary.NativeEndian.AppendUint16(b, i.TotalRTO)
 	b = binary.NativeEndian.AppendUint16(b, i.TotalRTORecoveries)
-	return append32(b, i.TotalRTOTime)
+	b = append32(b, i.TotalRTOTime, i.ReceivedCE, i.DeliveredE1Bytes, i.DeliveredE0Bytes, i.DeliveredCEBytes,
+		i.ReceivedE1Bytes, i.ReceivedE0Bytes, i.ReceivedCEBytes)
+	b = binary.NativeEndian.AppendUint16(b, i.AccECNFailMode)
+	return binary.NativeEndian.AppendUint16(b, i.AccECNOptSeen)
 }
 
 func append32(b []byte, vs ...uint32) []byte {

@@ -39,13 +39,43 @@ type Tunables struct {
 	Timestamps         bool // net.ipv4.tcp_timestamps
 	SACK               bool // net.ipv4.tcp_sack
 	AbortOnOverflow    bool // net.ipv4.tcp_abort_on_overflow
+	RFC1337            bool // net.ipv4.tcp_rfc1337: a RST does not end TIME-WAIT
+	StdUrg             bool // net.ipv4.tcp_stdurg: the peer's urgent pointer points at the urgent byte, not behind it
+	InsecureRST        bool // net.tcpcni.insecure_rst: any RST in the window resets, as before RFC 5961
+	InsecureSYN        bool // net.tcpcni.insecure_syn: a SYN in the window resets, as before RFC 5961
+	UserTimeoutOption  bool // net.tcpcni.user_timeout_option: RFC 5482's option is sent and heeded
 	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
 	ModerateRcvbuf     bool // net.ipv4.tcp_moderate_rcvbuf: automatic tuning of the receive buffer
+
+	ECN           int32 // net.ipv4.tcp_ecn: what is asked for and agreed to; see netstack/tcp/ecn.go
+	ECNFallback   bool  // net.ipv4.tcp_ecn_fallback: SYNs that are not answered go on without ECN
+	ECNMaxRetries int32 // net.tcpcni.ecn_maxretries: retransmissions of a SYN that still ask for ECN
+
+	TCPMem            Triple        // net.ipv4.tcp_mem, pages of 4096 bytes: unused, pressure, the most
+	MaxOrphans        int32         // net.ipv4.tcp_max_orphans
+	MinSndMSS         int32         // net.ipv4.tcp_min_snd_mss, bytes
+	MTUProbing        int32         // net.ipv4.tcp_mtu_probing: 0 off, 1 when a black hole is found, 2 always
+	BaseMSS           int32         // net.ipv4.tcp_base_mss, bytes
+	MTUProbeFloor     int32         // net.ipv4.tcp_mtu_probe_floor, bytes of MSS
+	ProbeThreshold    int32         // net.ipv4.tcp_probe_threshold, bytes
+	ProbeInterval     time.Duration // net.ipv4.tcp_probe_interval
+	ChallengeAckLimit int32         // net.ipv4.tcp_challenge_ack_limit, a second
+	InvalidRatelimit  time.Duration // net.ipv4.tcp_invalid_ratelimit
+	ISNReseedInterval time.Duration // net.tcpcni.isn_reseed_interval; 0: never
 
 	TwReuse       int32 // net.ipv4.tcp_tw_reuse: 0 off, 1 on, 2 loopback only
 	MaxTwBuckets  int32 // net.ipv4.tcp_max_tw_buckets
 	MaxSynBacklog int32 // net.ipv4.tcp_max_syn_backlog
+	SynCacheBytes int32 // net.tcpcni.syn_cache_bytes: half-open connections of all listeners together
 	SynCookies    int32 // net.ipv4.tcp_syncookies: 0 off, 1 when a listener's half-open connections are too many, 2 always
+
+	Recovery          int32         // net.ipv4.tcp_recovery: 1 RACK, 2 no adaptation of its window to D-SACKs, 4 without the rule of three segments
+	EarlyRetrans      int32         // net.ipv4.tcp_early_retrans: tail loss probes from 3 on
+	FRTO              int32         // net.ipv4.tcp_frto: 0 off, else on
+	FunctionsDefault  string        // net.tcpcni.functions_default: the function block of new sockets
+	FunctionsInherit  bool          // net.tcpcni.functions_inherit_listen_socket_stack: or the listener's
+	FastOpen          int32         // net.ipv4.tcp_fastopen, bits: 1 client, 2 server, 4 client without cookie, 0x200 server without cookie, 0x400 all listeners
+	FastOpenBlackhole time.Duration // net.ipv4.tcp_fastopen_blackhole_timeout_sec; 0: no detection
 
 	CongestionControl string // net.ipv4.tcp_congestion_control
 	NotSentLowat      uint32 // net.ipv4.tcp_notsent_lowat, bytes
@@ -53,6 +83,7 @@ type Tunables struct {
 	PortMin               uint16 // net.ipv4.ip_local_port_range, first value
 	PortMax               uint16 // net.ipv4.ip_local_port_range, second value
 	UnprivilegedPortStart uint16 // net.ipv4.ip_unprivileged_port_start
+	AcceptSourceRoute     bool   // net.ipv4.conf.all.accept_source_route
 	DefaultTTL            uint8  // net.ipv4.ip_default_ttl
 	HopLimit              uint8  // net.ipv6.conf.default.hop_limit
 }
@@ -64,6 +95,7 @@ type tunableRow struct {
 	fields   int   // how many integers the value has
 	min, max int64 // of each
 	def      string
+	bits     int64 // the only ones that a value may have; 0: any
 
 	set func(t *Tunables, v []int64)
 	get func(t *Tunables) []int64
@@ -75,7 +107,7 @@ type tunableRow struct {
 
 // short is the name without its directory, which is accepted as well.
 func (r *tunableRow) short() string {
-	return strings.TrimPrefix(strings.TrimPrefix(r.name, "net.ipv4."), "net.core.")
+	return strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(r.name, "net.ipv4."), "net.core."), "net.tcpcni.")
 }
 
 // Tunable describes a tunable of a profile.
@@ -108,7 +140,8 @@ func (p *Profile) TunableTable() []Tunable {
 }
 
 // NewTunables gives the profile's tunables their defaults and then the values
-// of set, by their Linux names with or without "net.ipv4." or "net.core.". The
+// of set, by their Linux names with or without "net.ipv4.",
+// "net.core." or "net.tcpcni.". The
 // profile uses the result from then on. An error names the tunable, the value
 // and what is accepted, and leaves the profile as it was.
 func NewTunables(p *Profile, set map[string]string) (*Tunables, error) {
@@ -189,7 +222,7 @@ func (r *tunableRow) parse(p *Profile, t *Tunables, value string) error {
 	v := make([]int64, len(words))
 	for i, word := range words {
 		n, err := strconv.ParseInt(word, 10, 64)
-		if err != nil || n < r.min || n > r.max {
+		if err != nil || n < r.min || n > r.max || r.bits != 0 && n&^r.bits != 0 {
 			return refuse()
 		}
 		v[i] = n
@@ -216,6 +249,9 @@ func (r *tunableRow) format(t *Tunables) string {
 func (r *tunableRow) accepted(p *Profile) string {
 	if r.words != nil {
 		return "one of " + strings.Join(r.words(p), ", ")
+	}
+	if r.bits != 0 {
+		return fmt.Sprintf("%d..%d of the bits %#x", r.min, r.max, r.bits)
 	}
 	span := fmt.Sprintf("%d..%d", r.min, r.max)
 	if r.fields > 1 {

@@ -51,7 +51,7 @@ func TestTunableErrors(t *testing.T) {
 		{"net.ipv4.tcp_wmem", "4096 16384", `tunable net.ipv4.tcp_wmem: value "4096 16384"; accepted: 3 ascending numbers of 4096..2147483647`},
 		{"net.ipv4.tcp_wmem", "8192 4096 9000", `tunable net.ipv4.tcp_wmem: value "8192 4096 9000"; accepted: 3 ascending numbers of 4096..2147483647`},
 		{"ip_local_port_range", "5000 4000", `tunable net.ipv4.ip_local_port_range: value "5000 4000"; accepted: 2 ascending numbers of 1..65535`},
-		{"tcp_congestion_control", "vegas", `tunable net.ipv4.tcp_congestion_control: value "vegas"; accepted: one of `},
+		{"tcp_congestion_control", "luck", `tunable net.ipv4.tcp_congestion_control: value "luck"; accepted: one of `},
 		{"tcp_nosuch", "1", `tunable "tcp_nosuch" is unknown; accepted: tcp_rmem, tcp_wmem, rmem_default, `},
 	} {
 		p := linux(t)

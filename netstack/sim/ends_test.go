@@ -30,11 +30,10 @@ func endAtRandom(t *testing.T, seed uint64) error {
 	p.w.After(after, func() {
 		switch what {
 		case 0:
-			for addr := range p.a.links {
-				p.a.links[addr].down = true
-			}
-			for addr := range p.b.links {
-				p.b.links[addr].down = true
+			for _, h := range []*Host{p.a, p.b} {
+				for _, r := range h.routes {
+					r.lines[0].Down(true)
+				}
 			}
 		case 1:
 			p.client.S.Abort()
@@ -57,6 +56,9 @@ func endAtRandom(t *testing.T, seed uint64) error {
 	}
 	// An orphan may try on for a quarter of an hour, TIME-WAIT lasts a minute.
 	p.w.Run(3*time.Hour, nil)
+	if err := p.w.Broken(); err != nil {
+		return err
+	}
 	for i, h := range []*Host{p.a, p.b} {
 		for s := range h.TCP.Sockets {
 			return fmt.Errorf("host %d: %s is left after cause %d", i, s.State(), what)
@@ -281,7 +283,7 @@ func TestPathMTUDrops(t *testing.T) {
 	p := newPair(t, w, Way{Delay: time.Millisecond}, Program{ToSend: 5_000_000}, Program{})
 	w.Run(5*time.Millisecond, nil)
 	p.a.SetMTU("10.0.0.2", 1200)
-	p.a.TooBig = true
+	p.a.Lines("10.0.0.2")[0].TooBig = true
 	if err := p.check(time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"slices"
 	"time"
@@ -20,23 +21,22 @@ type Host struct {
 	// Tap sees every segment that the host sends or receives, before loss.
 	Tap func(out bool, src, dst netip.Addr, h *wire.TCP, payload []byte)
 
-	addrs  []netip.Addr
-	links  map[netip.Addr]*link // by the peer's address
-	secret [32]byte
-	inbox  []packet
-	rx     tcp.Rx
-	edges  map[edgeKey]*edge
-	// Shrunk counts segments that took back window that was offered before.
-	Shrunk int
-	// TooBig has the link answer packets that exceed its MTU by ICMP.
-	TooBig bool
-	gso    int
-}
-
-// packet is a segment under way.
-type packet struct {
-	src, dst netip.Addr
-	segment  []byte
+	addrs   []netip.Addr
+	routes  map[netip.Addr]*route // by the peer's address
+	secret  [32]byte
+	inbox   []packet
+	rx      tcp.Rx
+	watches map[watchKey]*watch
+	// Broken is the first rule that the host was seen to break.
+	Broken error
+	// Profile is that of the host's options.
+	Profile *sockopt.Profile
+	// BadSums counts segments that were dropped for their checksum.
+	BadSums  int
+	gso      int
+	cookies  bool // handshakes leave no record
+	searches bool // for the path's MTU without ICMP
+	coarse   bool // programs make their receive buffers smaller
 }
 
 // Host adds a host with the given addresses and the default options.
@@ -52,7 +52,7 @@ func (w *World) HostWith(set map[string]string, addrs ...string) *Host {
 	if err != nil {
 		panic(err)
 	}
-	h := &Host{W: w, links: make(map[netip.Addr]*link), edges: make(map[edgeKey]*edge), gso: 65000}
+	h := &Host{W: w, routes: make(map[netip.Addr]*route), watches: make(map[watchKey]*watch), gso: 65000, Profile: profile}
 	for _, a := range addrs {
 		h.addrs = append(h.addrs, netip.MustParseAddr(a))
 	}
@@ -69,21 +69,41 @@ func (w *World) Join(a, b *Host, way Way) { w.JoinWays(a, b, way, way) }
 
 // JoinWays connects two hosts by different ways there and back.
 func (w *World) JoinWays(a, b *Host, there, back Way) {
-	l, m := &link{Way: there, to: b}, &link{Way: back, to: a}
-	for _, addr := range b.addrs {
-		a.links[addr] = l
-	}
-	for _, addr := range a.addrs {
-		b.links[addr] = m
-	}
+	w.Route(a, b, w.Line(there))
+	w.Route(b, a, w.Line(back))
 }
+
+// Lines are those that packets to addr take, nearest first.
+func (h *Host) Lines(addr string) []*Line { return h.routes[netip.MustParseAddr(addr)].lines }
 
 // Cut takes the host's line to addr down or up again; it is how a peer falls
 // silent.
-func (h *Host) Cut(addr string, down bool) { h.links[netip.MustParseAddr(addr)].down = down }
+func (h *Host) Cut(addr string, down bool) { h.Lines(addr)[0].Down(down) }
 
-// SetMTU changes what the line to addr carries; larger packets are lost.
-func (h *Host) SetMTU(addr string, mtu int) { h.links[netip.MustParseAddr(addr)].MTU = mtu }
+// SetMTU changes what the host's line to addr carries; larger packets are lost,
+// or answered by ICMP if the line's TooBig says so.
+func (h *Host) SetMTU(addr string, mtu int) { h.Lines(addr)[0].MTU = mtu }
+
+// SetOption sets an option of s by its name, to numbers or to a word.
+func (h *Host) SetOption(s *tcp.Socket, name string, values ...any) error {
+	for _, r := range h.Profile.Rows() {
+		if r.Name != name {
+			continue
+		}
+		var val []byte
+		for _, v := range values {
+			switch v := v.(type) {
+			case int:
+				val = binary.NativeEndian.AppendUint32(val, uint32(v))
+			case string:
+				val = append(val, v...)
+			}
+		}
+		_, err := h.Profile.Set(s, r.Level, r.Number, val, sockopt.Privilege{})
+		return err
+	}
+	return errno.ENOPROTOOPT
+}
 
 // SetGSO bounds the payload of super-segments; 0 switches them off.
 func (h *Host) SetGSO(n int) { h.gso = n }
@@ -119,8 +139,8 @@ func (h *Host) Route(src, dst netip.Addr, _ int) (tcp.Path, error) {
 		}
 		return tcp.Path{Src: src, Dst: dst, MTU: 65535, GSOMax: h.gso, Link: -1, Local: true}, nil
 	}
-	l := h.links[dst]
-	if l == nil {
+	r := h.routes[dst]
+	if r == nil {
 		return tcp.Path{}, errno.ENETUNREACH
 	}
 	for _, a := range h.addrs {
@@ -131,13 +151,12 @@ func (h *Host) Route(src, dst netip.Addr, _ int) (tcp.Path, error) {
 	if !src.IsValid() {
 		return tcp.Path{}, errno.EADDRNOTAVAIL
 	}
-	return tcp.Path{Src: src, Dst: dst, MTU: l.mtu(), GSOMax: h.gso, Link: 1}, nil
+	return tcp.Path{Src: src, Dst: dst, MTU: r.lines[0].mtu(), GSOMax: h.gso, Link: 1}, nil
 }
 
 // Transmit implements tcp.Network: super-segments are cut here.
 func (h *Host) Transmit(p *tcp.Path, t *wire.TCP, payload [][]byte, gso int) {
 	all := slices.Concat(payload...)
-	h.checkEdge(p, t)
 	if gso <= 0 {
 		gso = max(len(all), 1)
 	}
@@ -148,6 +167,9 @@ func (h *Host) Transmit(p *tcp.Path, t *wire.TCP, payload [][]byte, gso int) {
 		seg.Seq += uint32(off)
 		if off+n < len(all) {
 			seg.Flags = flags &^ (wire.TCPFin | wire.TCPPsh)
+		}
+		if off > 0 {
+			seg.Flags &^= wire.TCPCwr // only the first tells (RFC 3168 section 6.1.2)
 		}
 		h.emit(p, &seg, all[off:off+n])
 		if off += n; off >= len(all) {
@@ -160,24 +182,26 @@ func (h *Host) emit(p *tcp.Path, t *wire.TCP, payload []byte) {
 	if h.Tap != nil {
 		h.Tap(true, p.Src, p.Dst, t, payload)
 	}
-	pk := packet{p.Src, p.Dst, append(t.AppendTo(nil), payload...)}
+	if err := h.watchOut(t, p.Src, p.Dst, len(payload)); err != nil {
+		h.breaks(err)
+	}
+	pk := packet{from: h, src: p.Src, dst: p.Dst, segment: append(t.AppendTo(nil), payload...), tos: p.TOS, ttl: p.TTL, mayFragment: p.NoDF && p.Src.Is4()}
+	if pk.ttl == 0 {
+		pk.ttl = 64
+	}
+	sign(&pk)
+	h.W.note(pk.segment[:min(len(pk.segment), 80)])
 	if p.Local {
 		h.W.After(0, func() { h.arrive(pk) })
 		return
 	}
-	headers := 20
-	if p.Src.Is6() {
-		headers = 40
-	}
-	l := h.links[p.Dst]
-	switch {
-	case len(pk.segment)+headers <= l.mtu():
-		l.send(h.W, pk)
-	case h.TooBig:
-		h.W.After(l.Delay, func() {
-			h.TCP.ICMP(pk.src, pk.dst, pk.segment[:8], tcp.ICMPError{MTU: l.mtu()})
-		})
-	}
+	r := h.routes[p.Dst]
+	r.carry(pk, r.lines)
+}
+
+// tooBig is an ICMP error about a packet of this host's.
+func (h *Host) tooBig(src, dst netip.Addr, segment []byte, mtu int) {
+	h.TCP.ICMP(src, dst, segment[:8], tcp.ICMPError{MTU: mtu})
 }
 
 func (h *Host) arrive(p packet) { h.inbox = append(h.inbox, p) }
@@ -194,24 +218,39 @@ func (h *Host) settle() {
 // take gives the first packet of list to TCP, merged with those that continue
 // it, and returns how many that was.
 func (h *Host) take(list []packet) int {
-	h.rx = tcp.Rx{Src: list[0].src, Dst: list[0].dst, Link: 1, TTL: 64}
+	if !wire.TransportChecksumOK(list[0].src, list[0].dst, 6, list[0].segment) {
+		h.BadSums++
+		return 1
+	}
+	h.rx = tcp.Rx{Src: list[0].src, Dst: list[0].dst, Link: 1, TTL: list[0].ttl, TOS: list[0].tos}
 	payload, err := wire.ParseTCP(list[0].segment, &h.rx.Header)
 	if err != nil {
 		return 1
 	}
 	n := 1
-	if l := h.links[h.rx.Src]; l != nil && len(payload) > 0 && h.mergeable() {
+	if h.routes[h.rx.Src] != nil && len(payload) > 0 && h.mergeable() {
 		payload, n = h.merge(list, payload)
 	}
 	h.rx.Payload = payload
 	if h.Tap != nil {
 		h.Tap(false, h.rx.Src, h.rx.Dst, &h.rx.Header, payload)
 	}
+	h.watchIn(&h.rx.Header, h.rx.Src, h.rx.Dst, len(payload))
 	h.TCP.Input(&h.rx)
 	return n
 }
 
-func (h *Host) mergeable() bool { return h.rx.Header.Flags&^(wire.TCPAck|wire.TCPPsh) == 0 }
+// breaks notes that the host broke a rule.
+func (h *Host) breaks(err error) {
+	if h.Broken == nil {
+		h.Broken = err
+		h.W.broken = true
+	}
+}
+
+func (h *Host) mergeable() bool {
+	return h.rx.Header.Raw == nil && h.rx.Header.Flags&^(wire.TCPAck|wire.TCPPsh) == 0
+}
 
 // merge is what GRO does: consecutive segments of one flow with equal headers.
 func (h *Host) merge(list []packet, first []byte) ([]byte, int) {
@@ -221,11 +260,12 @@ func (h *Host) merge(list []packet, first []byte) ([]byte, int) {
 		var t wire.TCP
 		p, err := wire.ParseTCP(list[n].segment, &t)
 		in := &h.rx.Header
-		if err != nil || list[n].src != h.rx.Src || list[n].dst != h.rx.Dst ||
+		if err != nil || t.Raw != nil || list[n].src != h.rx.Src || list[n].dst != h.rx.Dst || list[n].tos != h.rx.TOS ||
 			t.SrcPort != in.SrcPort || t.DstPort != in.DstPort ||
 			t.Seq != in.Seq+uint32(len(all)) || t.Ack != in.Ack || t.Window != in.Window ||
 			t.TSVal != in.TSVal || t.NSACK != in.NSACK || len(p) == 0 || len(p) > size ||
-			t.Flags&^(wire.TCPAck|wire.TCPPsh) != 0 || len(all)+len(p) > 65000 {
+			t.Flags&^(wire.TCPAck|wire.TCPPsh) != 0 || len(all)+len(p) > 65000 ||
+			!wire.TransportChecksumOK(list[n].src, list[n].dst, 6, list[n].segment) {
 			break
 		}
 		in.Flags |= t.Flags
@@ -239,53 +279,4 @@ func (h *Host) merge(list []packet, first []byte) ([]byte, int) {
 		h.rx.GSOSize = size
 	}
 	return all, n
-}
-
-// edgeKey and edge follow the right edge of each window that the host offers.
-type edgeKey struct {
-	src, dst netip.AddrPort
-}
-
-type edge struct {
-	scale int8
-	right uint32
-	valid bool
-}
-
-// checkEdge counts windows that shrink (RFC 9293 section 3.8.6, SHLD-14).
-func (h *Host) checkEdge(p *tcp.Path, t *wire.TCP) {
-	k := edgeKey{netip.AddrPortFrom(p.Src, t.SrcPort), netip.AddrPortFrom(p.Dst, t.DstPort)}
-	if t.Flags&wire.TCPSyn != 0 {
-		h.edges[k] = &edge{scale: t.WScale}
-		return
-	}
-	e := h.edges[k]
-	if e == nil || t.Flags&wire.TCPRst != 0 || t.Flags&wire.TCPAck == 0 {
-		return
-	}
-	peer := h.peerScale(p, t)
-	shift := e.scale
-	if shift < 0 || peer < 0 {
-		shift = 0
-	}
-	right := t.Ack + uint32(t.Window)<<shift
-	if e.valid && int32(right-e.right) < 0 {
-		h.Shrunk++
-	}
-	if !e.valid || int32(right-e.right) > 0 {
-		e.right, e.valid = right, true
-	}
-}
-
-// peerScale is the window scale of the peer's SYN, if the peer is simulated.
-func (h *Host) peerScale(p *tcp.Path, t *wire.TCP) int8 {
-	peer := h
-	if l := h.links[p.Dst]; l != nil {
-		peer = l.to
-	}
-	k := edgeKey{netip.AddrPortFrom(p.Dst, t.DstPort), netip.AddrPortFrom(p.Src, t.SrcPort)}
-	if e := peer.edges[k]; e != nil {
-		return e.scale
-	}
-	return -1
 }

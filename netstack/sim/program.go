@@ -24,7 +24,14 @@ type Program struct {
 	Read         int // bytes taken per turn before pausing, 0: all
 	Pause        time.Duration
 	KeepOpen     bool // do not close after the last byte
-	CloseOnEOF   bool // close fully once the peer has closed (else half-close after sending)
+	UrgentAt     int  // the byte of this number, counted from 1, is sent as urgent; 0: none
+	// Gate bounds how many bytes may have been sent by now; nil: all.
+	Gate func(*Program) int
+	// Quit ends the program by S.Abort or S.Close once it has sent and got so many
+	// bytes together; 0: never.
+	QuitAt     int
+	Quit       func(*tcp.Socket)
+	CloseOnEOF bool // close fully once the peer has closed (else half-close after sending)
 
 	Key, PeerKey uint64 // streams differ by their key
 
@@ -62,6 +69,9 @@ func (p *Program) Deliver(b []byte) int {
 	}
 	p.Got += n
 	p.turn += n
+	if p.Gate != nil || p.QuitAt > 0 {
+		p.H.W.After(0, p.Pump)
+	}
 	if p.Read > 0 && p.turn >= p.Read {
 		p.turn, p.paused = 0, true
 		p.H.W.After(p.Pause, func() {
@@ -106,12 +116,23 @@ func (p *Program) Event(ev tcp.Events) {
 
 // Pump writes what there is room for, and closes when everything is written.
 func (p *Program) Pump() {
-	for p.Sent < p.ToSend {
+	if p.QuitAt > 0 && p.Sent+p.Got >= p.QuitAt && p.Quit != nil {
+		quit := p.Quit
+		p.Quit, p.finished = nil, true
+		quit(p.S)
+		return
+	}
+	for p.Sent < p.ToSend && !p.finished {
 		n := p.S.SendSpace()
 		if n == 0 {
 			return
 		}
 		n = min(n, p.ToSend-p.Sent)
+		if p.Gate != nil {
+			if n = min(n, p.Gate(p)-p.Sent); n <= 0 {
+				return
+			}
+		}
 		if p.Write > 0 {
 			n = min(n, p.Write)
 		}
@@ -119,6 +140,10 @@ func (p *Program) Pump() {
 		p.scratch = p.scratch[:0]
 		for i := range n {
 			p.scratch = append(p.scratch, at(p.Key, p.Sent+i))
+		}
+		if p.Sent < p.UrgentAt && p.UrgentAt <= p.Sent+n {
+			p.Sent += p.S.WriteUrgent(p.scratch[:p.UrgentAt-p.Sent])
+			continue
 		}
 		// Either way of writing must do.
 		if n > 1 && p.Sent&1 == 0 {
@@ -151,6 +176,8 @@ type Server struct {
 	S        *tcp.Socket
 	Accepted []*Program
 	Make     func() *Program
+	Every    time.Duration // one connection is accepted every so often; 0: all at once
+	waiting  bool
 }
 
 // Deliver implements tcp.Owner; a listener receives nothing.
@@ -158,9 +185,12 @@ func (*Server) Deliver([]byte) int { return 0 }
 
 // Event implements tcp.Owner.
 func (v *Server) Event(ev tcp.Events) {
-	if ev&tcp.EventAcceptable == 0 || v.Make == nil {
-		return
+	if ev&tcp.EventAcceptable != 0 && v.Make != nil && !v.waiting {
+		v.accept()
 	}
+}
+
+func (v *Server) accept() {
 	for {
 		s, err := v.S.Accept()
 		if err != nil {
@@ -172,6 +202,14 @@ func (v *Server) Event(ev tcp.Events) {
 		s.SetOwner(p)
 		s.Resume()
 		p.Pump()
+		if v.Every > 0 {
+			v.waiting = true
+			v.H.W.After(v.Every, func() {
+				v.waiting = false
+				v.accept()
+			})
+			return
+		}
 	}
 }
 

@@ -54,7 +54,11 @@ func (p *pair) done() bool {
 // check runs the pair to its end and verifies everything that must hold.
 func (p *pair) check(limit time.Duration) error {
 	start := p.w.Now()
+	p.w.Audit = true
 	if !p.w.Run(limit, p.done) {
+		if err := p.w.Broken(); err != nil {
+			return err
+		}
 		return fmt.Errorf("did not end: client %s got %d sent %d, server %+v", p.client.S.State(), p.client.Got, p.client.Sent, p.peer())
 	}
 	_ = start
@@ -71,12 +75,12 @@ func (p *pair) check(limit time.Duration) error {
 	}
 	p.server.S.Close()
 	p.w.Run(5*time.Minute, nil)
+	if err := p.w.Broken(); err != nil {
+		return err
+	}
 	for i, h := range []*Host{p.a, p.b} {
 		if n := h.Pool.InUse(); n != 0 {
 			return fmt.Errorf("host %d: %d bytes of the pool are still in use", i, n)
-		}
-		if h.Shrunk != 0 {
-			return fmt.Errorf("host %d: %d windows shrank", i, h.Shrunk)
 		}
 		if d, ok := h.TCP.Deadline(); ok {
 			return fmt.Errorf("host %d: a timer is left at %v", i, d)

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"container/heap"
+	"fmt"
 	"time"
 )
 
@@ -12,6 +13,14 @@ type World struct {
 	queue  eventQueue
 	serial uint64
 	hosts  []*Host
+	broken bool // a host has broken a rule
+
+	// Audit has every host examined after every step.
+	Audit bool
+	// MaxSteps ends a world in which there is no end of things to do; 0: none.
+	MaxSteps int
+	steps    int
+	digest   uint64
 }
 
 // New returns an empty world whose every random decision follows from seed.
@@ -54,12 +63,41 @@ func (w *World) After(d time.Duration, f func()) {
 	heap.Push(&w.queue, event{w.now + d, w.serial, f})
 }
 
+// Digest stands for everything that was sent so far, and when: runs of one seed
+// have the same.
+func (w *World) Digest() uint64 { return w.digest }
+
+// note adds a segment to the digest (FNV-1a).
+func (w *World) note(segment []byte) {
+	d := w.digest ^ uint64(w.now)
+	for _, b := range segment {
+		d = (d ^ uint64(b)) * 1099511628211
+	}
+	w.digest = d
+}
+
+// Broken is the first rule that a host was seen to break.
+func (w *World) Broken() error {
+	for i, h := range w.hosts {
+		if h.Broken != nil {
+			return fmt.Errorf("host %d: %w", i, h.Broken)
+		}
+	}
+	if w.MaxSteps > 0 && w.steps > w.MaxSteps {
+		return fmt.Errorf("no end after %d steps", w.steps)
+	}
+	return nil
+}
+
 // Run lets time pass until done reports true, which it returns, or until
-// nothing is left to happen within limit from now.
+// nothing is left to happen within limit from now, or a rule is broken.
 func (w *World) Run(limit time.Duration, done func() bool) bool {
 	end := w.now + limit
 	for {
 		w.settle()
+		if w.steps++; w.broken || w.MaxSteps > 0 && w.steps > w.MaxSteps {
+			return false
+		}
 		if done != nil && done() {
 			return true
 		}
@@ -84,6 +122,11 @@ func (w *World) Run(limit time.Duration, done func() bool) bool {
 func (w *World) settle() {
 	for _, h := range w.hosts {
 		h.settle()
+		if w.Audit && h.Broken == nil {
+			if err := h.TCP.Audit(); err != nil {
+				h.breaks(err)
+			}
+		}
 	}
 }
 

@@ -25,13 +25,17 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	if c.rare != nil {
 		c.rare.keepProbes = 0
 	}
-	sacked, dsack := c.sackInput(h)
+	c.beginSample(h)
+	sacked, dsack := c.sackInput(h, now)
+	c.readMarks(h, sacked)
+	was := c.caState
 	if dsack {
-		c.dsackSeen(h.SACK[0].Right - h.SACK[0].Left)
+		c.dsackSeen(h.SACK[0].Right-h.SACK[0].Left, now)
 	}
 	if seqLT(ack, c.sndUna) {
 		// An old acknowledgement: only its SACK blocks are news.
-		c.lossDetection(0, sacked, false, now)
+		c.lossDetection(ackNews{sacked: sacked, dsack: dsack}, now)
+		c.acknowledged(0, c.endSample(now), was, now)
 		return true
 	}
 	acked := ack - c.sndUna
@@ -40,10 +44,22 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	dup := acked == 0 && payload == 0 && !opened && h.Flags&(wire.TCPSyn|wire.TCPFin) == 0 &&
 		(c.flags&flagSACK == 0 || sacked > 0)
 	if acked > 0 {
+		needless := c.eifelAck(h)
 		c.advanceUna(ack, h, now)
+		if needless {
+			c.l.counters.EifelUndos++
+			if c.caState == caRecovery {
+				c.flags |= flagReordering
+			}
+			c.spurious(acked, now)
+		}
 	}
-	c.lossDetection(acked, sacked, dup, now)
-	c.probeAnswered(dsack, now)
+	news := ackNews{acked, sacked, dup, dsack}
+	c.lossDetection(news, now)
+	c.probeAnswered(h, news, now)
+	c.marksAcked(h)
+	c.acknowledged(acked, c.endSample(now), was, now)
+	c.heedMarks(now)
 	if acked > 0 || sacked > 0 || opened || dup {
 		c.l.markDirty(c)
 	}
@@ -51,8 +67,11 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 }
 
 // windowUpdate is the SND.WL1, SND.WL2 test; it reports whether SND.WND changed.
+// A segment that acknowledges more than any before is newer than they are, also
+// when it repeats older text: leaving its window aside would move the right edge
+// by what it acknowledges.
 func (c *conn) windowUpdate(h *wire.TCP) bool {
-	if !seqLT(c.sndWl1, h.Seq) && !(c.sndWl1 == h.Seq && seqLEQ(c.sndWl2, h.Ack)) {
+	if !seqLT(c.sndUna, h.Ack) && !seqLT(c.sndWl1, h.Seq) && !(c.sndWl1 == h.Seq && seqLEQ(c.sndWl2, h.Ack)) {
 		return false
 	}
 	wnd := uint32(h.Window) << c.sndScale
@@ -70,17 +89,15 @@ func (c *conn) windowUpdate(h *wire.TCP) bool {
 
 // advanceUna takes what ack newly acknowledges off the queue.
 func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
-	c.measure(ack, h, now)
 	c.bytesAcked += uint64(ack - c.sndUna)
 	c.sndUna = ack
+	if m := c.search(); m != nil {
+		m.acked(c)
+	}
 	c.backoff, c.failingSince = 0, 0
 	c.sq.trim(c.l.pool, seqMin(ack, c.sq.end))
-	if c.sb != nil {
-		c.sb.trim(ack)
-		if len(c.sb.ranges) == 0 && c.sndUna == c.sndNxt {
-			c.sb = nil
-		}
-	}
+	c.logAcked(now)
+	c.measure(ack, h, now)
 	if c.rare != nil {
 		c.rare.softErr = 0
 	}
@@ -99,22 +116,45 @@ func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
 	c.wakeWriter()
 }
 
-// measure takes a round-trip sample: of the timed segment, which is exact, or
-// from the echoed timestamp when segments were retransmitted (RFC 7323 section
-// 4; RFC 6298 section 3 forbids the former then).
+// measure takes a round-trip sample, once in a round trip as RFC 6298 section 2
+// assumes: of the first segment that ack newly acknowledges, or from the echoed
+// timestamp when segments were retransmitted (RFC 7323 section 4; RFC 6298
+// section 3 forbids the former then).
 func (c *conn) measure(ack uint32, h *wire.TCP, now time.Duration) {
-	if c.flags&flagRTTBusy != 0 {
-		if seqLEQ(c.rttSeq, ack) {
-			c.flags &^= flagRTTBusy
-			c.rttSample(now - c.rttAt)
-		}
+	if !seqLT(c.rttSeq, ack) {
 		return
 	}
-	if (c.caState != caOpen || c.srtt == 0) && c.flags&flagTS != 0 && h.HasTS && h.TSEcr != 0 {
-		if ms := int32(c.tsNow(now) - h.TSEcr); ms >= 0 && ms < 1<<20 {
-			c.rttSample(time.Duration(ms) * time.Millisecond)
-		}
+	s := &c.l.sample
+	switch {
+	case s.firstAcked != 0 && !s.rexmtAcked:
+		c.rttSample(now - s.firstAcked)
+	case !c.measureEcho(h, now):
+		return
 	}
+	c.rttSeq = c.sndNxt
+}
+
+// measureSYN takes the sample of the handshake.
+func (c *conn) measureSYN(h *wire.TCP, now time.Duration) {
+	if c.flags&flagSynTimed == 0 {
+		c.measureEcho(h, now)
+		return
+	}
+	c.flags &^= flagSynTimed
+	c.rttSample(now - c.lastSend)
+	c.leastRTT(max(now-c.lastSend, 1), now)
+}
+
+func (c *conn) measureEcho(h *wire.TCP, now time.Duration) bool {
+	if c.flags&flagTS == 0 || !h.HasTS || h.TSEcr == 0 {
+		return false
+	}
+	ms := int32(c.tsNow(now) - h.TSEcr)
+	if ms < 0 || ms >= 1<<20 {
+		return false
+	}
+	c.rttSample(time.Duration(ms) * time.Millisecond)
+	return true
 }
 
 // finAckedInput moves the state once our FIN is acknowledged. It returns false

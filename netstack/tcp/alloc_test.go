@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
@@ -26,9 +27,13 @@ func (s *sink) Deliver(p []byte) int { s.n += len(p); return len(p) }
 func (s *sink) Event(Events)         {}
 
 // benchConn is an established connection with timestamps and SACK.
-func benchConn(t testing.TB) (*quietNet, *Layer, *Socket, *Rx) {
+func benchConn(t testing.TB) (*quietNet, *Layer, *Socket, *Rx) { return benchECN(t, ecnOff) }
+
+// benchECN is benchConn with ECN of the given kind.
+func benchECN(t testing.TB, mode ecnMode) (*quietNet, *Layer, *Socket, *Rx) {
 	n := &quietNet{fakeNet: fakeNet{now: time.Hour, mtu: 1500, gso: 65000}}
-	l := testLayer(t, n, &n.pool)
+	p, tun := testTunables(t, map[string]string{"tcp_ecn": [...]string{ecnOff: "5", ecnClassic: "1", ecnAccurate: "3"}[mode]})
+	l := NewLayer(n, &n.pool, p, tun)
 	s := l.NewSocket(afInet, &sink{})
 	if err := s.Connect(netip.AddrPortFrom(testRemote, 80)); err != errno.EINPROGRESS {
 		t.Fatal(err)
@@ -39,9 +44,10 @@ func benchConn(t testing.TB) (*quietNet, *Layer, *Socket, *Rx) {
 		SrcPort: 80, DstPort: n.last.SrcPort, Seq: peerISS, Ack: n.last.Seq + 1, Flags: wire.TCPSyn | wire.TCPAck,
 		Window: 65535, WScale: 7, MSS: 1460, SACKPermitted: true, HasTS: true, TSVal: 1, TSEcr: n.last.TSVal,
 	}
+	rx.Header.Flags |= [...]wire.TCPFlags{ecnOff: 0, ecnClassic: wire.TCPEce, ecnAccurate: handshakeACE[notECT]}[mode]
 	l.Input(rx)
 	l.Flush()
-	if s.State() != StateEstablished {
+	if s.State() != StateEstablished || mode != ecnOff && s.conn.ecn.mode != mode {
 		t.Fatal(s.State())
 	}
 	rx.Header.Flags, rx.Header.WScale, rx.Header.MSS, rx.Header.SACKPermitted = wire.TCPAck, -1, 0, false
@@ -96,6 +102,41 @@ func TestNoAllocationPerSegment(t *testing.T) {
 	}
 	if n.pool.InUse() != 0 {
 		t.Errorf("%d bytes of the pool in use", n.pool.InUse())
+	}
+}
+
+// TestNoAllocationForMarks: marks of every other segment, told of by every
+// other acknowledgement, with text both ways.
+func TestNoAllocationForMarks(t *testing.T) {
+	for mode := ecnClassic; mode <= ecnAccurate; mode++ {
+		n, l, s, rx := benchECN(t, mode)
+		p := make([]byte, 1448)
+		x, cep := 0, uint32(aceFirst)
+		turn := func() {
+			rx.TOS = []uint8{ect0, ecnCE}[x%2]
+			x++
+			rx.Header.TSVal++
+			rx.Header.Flags = wire.TCPAck
+			if mode == ecnAccurate {
+				cep += uint32(x % 2)
+				rx.Header.Flags |= aceFlags[cep&aceMask]
+				rx.Header.AccECN = wire.AccECN{Present: true, N: 2, Fields: [3]uint32{1, (cep - aceFirst) * 1448 & wire.AccECNMask}}
+			} else if x%2 == 0 {
+				rx.Header.Flags |= wire.TCPEce | wire.TCPCwr
+			}
+			received(n, l, rx, p)
+			transferred(n, l, s, rx, p)
+		}
+		for range 100 {
+			turn()
+		}
+		if a := testing.AllocsPerRun(1000, turn); a != 0 {
+			t.Errorf("ECN %d: %v allocations", mode, a)
+		}
+		var i sockopt.TCPInfo
+		if s.Info(&i); i.ReceivedCE < 500 || i.DeliveredCE < 500 || l.counters.ECNReductions < 10 {
+			t.Errorf("ECN %d: %d marks received, %d delivered, %d reductions", mode, i.ReceivedCE, i.DeliveredCE, l.counters.ECNReductions)
+		}
 	}
 }
 

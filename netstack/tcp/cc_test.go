@@ -1,98 +1,123 @@
 package tcp
 
 import (
-	"math"
 	"testing"
 	"time"
 )
 
-// rounds grows the window for n round trips of rtt, each of which acknowledges
-// a whole window, and returns it.
-func rounds(a congestion, w ccWindow, n int, rtt time.Duration, now *time.Duration) ccWindow {
-	for range n {
-		for left := w.cwnd; left > 0; {
-			acked := min(left, 2*w.mss)
-			w.cwnd = a.grow(w, acked, *now, rtt)
-			left -= acked
-		}
-		*now += rtt
-	}
-	return w
+// A ride drives an algorithm as a connection with an ideal path would: every
+// round trip acknowledges one window, in steps of two segments.
+type ride struct {
+	a   congestion
+	w   ccWindow
+	s   ccSignal
+	una uint32
+	now time.Duration
 }
+
+const rideMSS = 1000
+
+// newRide starts the algorithm of that name with a window of segs segments and
+// a threshold of ssthresh segments, 0: none.
+func newRide(name string, segs, ssthresh uint32) *ride {
+	r := &ride{a: newCongestion(name), now: time.Hour}
+	r.w = ccWindow{cwnd: segs * rideMSS, ssthresh: maxCwnd}
+	if ssthresh != 0 {
+		r.w.ssthresh = ssthresh * rideMSS
+	}
+	r.a.start(&r.w, r.signal())
+	return r
+}
+
+// signal is the state of the path with the window full.
+func (r *ride) signal() *ccSignal {
+	r.s = ccSignal{
+		now: r.now, mss: rideMSS, burst: rideMSS, srtt: r.s.srtt, limited: true, sack: true,
+		una: r.una, nxt: r.una + r.w.cwnd, flight: r.w.cwnd,
+	}
+	return &r.s
+}
+
+// rounds lets n round trips of rtt pass.
+func (r *ride) rounds(n int, rtt time.Duration) {
+	for range n {
+		r.s.srtt = rtt
+		for left := r.w.cwnd; left > 0; {
+			acked := min(left, 2*rideMSS)
+			left -= acked
+			r.una += acked
+			s := r.signal()
+			s.acked, s.rate = acked, rateSample{newlyAcked: acked, rtt: rtt}
+			r.a.ack(&r.w, s)
+		}
+		r.now += rtt
+	}
+}
+
+// loss reduces the window, and ends recovery at once.
+func (r *ride) loss() {
+	r.a.loss(&r.w, r.signal())
+	r.a.recovered(&r.w, r.signal())
+}
+
+// segs is the window in segments.
+func (r *ride) segs() float64 { return float64(r.w.cwnd) / rideMSS }
 
 func TestSlowStartDoubles(t *testing.T) {
-	for _, name := range CongestionNames() {
-		now := time.Hour
-		w := ccWindow{cwnd: 10_000, ssthresh: maxCwnd, mss: 1000}
-		if got := rounds(newCongestion(name), w, 3, 100*time.Millisecond, &now); got.cwnd != 80_000 {
-			t.Errorf("%s: %d after three round trips", name, got.cwnd)
+	for _, name := range []string{"cubic", "reno"} {
+		r := newRide(name, 10, 0)
+		if r.rounds(3, 100*time.Millisecond); r.w.cwnd != 80_000 {
+			t.Errorf("%s: %d after three round trips", name, r.w.cwnd)
 		}
 	}
 }
 
-func TestRenoGrowsBySegmentPerRoundTrip(t *testing.T) {
-	now := time.Hour
-	w := rounds(new(newReno), ccWindow{cwnd: 20_000, ssthresh: 10_000, mss: 1000}, 10, time.Second, &now)
-	if w.cwnd < 29_000 || w.cwnd > 30_000 {
-		t.Errorf("%d, want 30,000", w.cwnd)
+// TestSlowStartLimit is RFC 3465 section 2.3 and RFC 9406 section 4.2.
+func TestSlowStartLimit(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		s    ccSignal
+		want uint32
+	}{
+		{"acknowledgements were lost", ccSignal{acked: 20_000, mss: 1000, burst: 1000}, 8000},
+		{"one for what was sent at once", ccSignal{acked: 20_000, mss: 1000, burst: 16_000}, 16_000},
+		{"less than the limit", ccSignal{acked: 2000, mss: 1000, burst: 1000}, 2000},
+		{"after a timeout", ccSignal{acked: 20_000, mss: 1000, burst: 16_000, afterLoss: true}, 1000},
+		{"paced", ccSignal{acked: 20_000, mss: 1000, burst: 1000, paced: true}, 20_000},
+	} {
+		if got := new(ccWindow).growth(&c.s); got != c.want {
+			t.Errorf("%s: %d, want %d", c.what, got, c.want)
+		}
 	}
 }
 
 func TestReduction(t *testing.T) {
-	w := ccWindow{cwnd: 100_000, ssthresh: maxCwnd, mss: 1000, flight: 60_000}
-	if got := new(newReno).reduce(w, 0); got != 30_000 {
-		t.Errorf("reno: %d, want half the flight", got)
-	}
-	if got := new(cubic).reduce(w, 0); got != 70_000 {
-		t.Errorf("cubic: %d, want 0.7 of the window", got)
-	}
-	w.cwnd, w.flight = 2000, 2000
-	for _, name := range CongestionNames() {
-		if got := newCongestion(name).reduce(w, 0); got != 2000 {
-			t.Errorf("%s: %d, want two segments at least", name, got)
+	for _, c := range []struct {
+		name   string
+		reduce func(congestion, *ccWindow, *ccSignal)
+		want   uint32
+		why    string
+	}{
+		{"reno", congestion.loss, 30_000, "half the flight"},
+		{"reno", congestion.ce, 48_000, "RFC 8511"},
+		{"cubic", congestion.loss, 70_000, "0.7 of the window"},
+		{"cubic", congestion.ce, 70_000, "0.7 of the window"},
+	} {
+		w := ccWindow{cwnd: 100_000, ssthresh: maxCwnd}
+		c.reduce(newCongestion(c.name), &w, &ccSignal{mss: 1000, flight: 60_000})
+		if w.ssthresh != c.want || w.cwnd != c.want {
+			t.Errorf("%s: %d, want %d: %s", c.name, w.ssthresh, c.want, c.why)
 		}
 	}
-}
-
-// TestCubicFollowsItsCurve compares the window with W_cubic of RFC 9438 section
-// 4.2, where the Reno-friendly estimate is far below it.
-func TestCubicFollowsItsCurve(t *testing.T) {
-	const mss, rtt = 1000, 100 * time.Millisecond
-	q := new(cubic)
-	now := time.Hour
-	w := ccWindow{cwnd: 1000 * mss, ssthresh: 1000 * mss, mss: mss}
-	w.ssthresh = q.reduce(w, now)
-	w.cwnd = w.ssthresh
-	k := math.Cbrt(1000 * (1 - cubicBeta) / cubicC)
-	for sec := 1; sec <= 14; sec++ {
-		w = rounds(q, w, 10, rtt, &now)
-		want := cubicC*math.Pow(float64(sec)-k, 3) + 1000
-		if got := float64(w.cwnd) / mss; math.Abs(got-want) > 0.03*want {
-			t.Errorf("after %d s: %.0f segments, want %.0f", sec, got, want)
+	for _, i := range congestions {
+		if i.ownWindow {
+			continue
 		}
-	}
-}
-
-// TestCubicIsNoSlowerThanReno on a short path: section 4.3.
-func TestCubicIsNoSlowerThanReno(t *testing.T) {
-	const mss, rtt = 1000, time.Millisecond
-	now := time.Hour
-	q := new(cubic)
-	w := ccWindow{cwnd: 20 * mss, mss: mss}
-	w.ssthresh = q.reduce(w, now)
-	w.cwnd = w.ssthresh
-	w = rounds(q, w, 30, rtt, &now)
-	if w.cwnd < 26*mss || w.cwnd > 40*mss {
-		t.Errorf("%d segments after 30 round trips", w.cwnd/mss)
-	}
-}
-
-func TestCubicConvergesFast(t *testing.T) {
-	q := new(cubic)
-	q.reduce(ccWindow{cwnd: 100_000, mss: 1000}, 0)
-	q.reduce(ccWindow{cwnd: 80_000, mss: 1000}, 0)
-	if q.wMax != 80*(1+cubicBeta)/2 { // section 4.7
-		t.Errorf("W_max is %v", q.wMax)
+		w := ccWindow{cwnd: 2000, ssthresh: maxCwnd}
+		i.make().loss(&w, &ccSignal{mss: 1000, flight: 2000})
+		if w.ssthresh != 2000 {
+			t.Errorf("%s: %d, want two segments at least", i.name, w.ssthresh)
+		}
 	}
 }
 
@@ -154,5 +179,84 @@ func TestRTOEstimator(t *testing.T) {
 	c.backoff = 200
 	if c.currentRTO() != 120*time.Second {
 		t.Errorf("ceiling: %v", c.currentRTO())
+	}
+}
+
+// TestMarksReduceTheConnection: what ECE in an acknowledgement leads to, once for
+// a window; RFC 8511 has reno keep 0.8 of it.
+func TestMarksReduceTheConnection(t *testing.T) {
+	for _, i := range congestions {
+		s := story(t, "from established")
+		c := s.s.conn
+		c.s.opts.Congestion = i.name
+		c.switchCongestion()
+		s.steps("write 14600", "skip")
+		c.reduceForMarks(c.now())
+		switch {
+		case i == &newRenoInfo && (c.cwnd != 11_680 || c.ssthresh != 11_680):
+			t.Errorf("reno: cwnd %d, ssthresh %d", c.cwnd, c.ssthresh)
+		case !i.ownWindow && (c.cwnd > 11_680 || c.cwnd < 7300):
+			t.Errorf("%s: cwnd %d", i.name, c.cwnd)
+		case i == &bbrInfo && !c.cc.(*bbr).fullBWReached:
+			t.Error("bbr: Startup goes on")
+		}
+	}
+}
+
+// TestSignalShowsTheConnection: the view that algorithms have of it.
+func TestSignalShowsTheConnection(t *testing.T) {
+	for from, sack := range map[string]bool{"established": false, "sack": true} {
+		s := story(t, `
+			from `+from+`
+			write 14600
+			skip
+			+10ms
+			< . seq 1 ack 2921
+			skip`)
+		c := s.s.conn
+		now := c.now()
+		got := *c.signal(now)
+		want := ccSignal{
+			now: now, srtt: c.srtt, una: c.sndUna, nxt: c.sndNxt, flight: c.sndNxt - c.sndUna,
+			mss: 1460, burst: c.burst(), sack: sack, delivered: 2920,
+		}
+		if got != want || got.flight == 0 || got.burst < 1460 {
+			t.Errorf("%s: %+v, want %+v", from, got, want)
+		}
+		if c.pacing = 1 << 20; !c.signal(now).paced {
+			t.Error("a paced connection is not told to be")
+		}
+	}
+}
+
+// TestSameAlgorithmGoesOn: naming the algorithm that runs does not start it anew.
+func TestSameAlgorithmGoesOn(t *testing.T) {
+	c := story(t, "from established").s.conn
+	before := c.cc
+	c.switchCongestion()
+	if c.cc != before {
+		t.Error("cubic was started anew")
+	}
+	c.s.opts.Congestion = "luck"
+	if c.switchCongestion(); c.cc != before {
+		t.Error("an unknown name changed the algorithm")
+	}
+}
+
+// TestRecoveryEndsWithoutThreshold: nothing was reduced, as an algorithm took over
+// that never had a loss.
+func TestRecoveryEndsWithoutThreshold(t *testing.T) {
+	w := ccWindow{cwnd: 20_000, ssthresh: maxCwnd}
+	if (ccBase{}).recovered(&w, &ccSignal{mss: 1000}); w.cwnd != 20_000 {
+		t.Error(w.cwnd)
+	}
+	w.ssthresh = 10_000
+	for _, s := range []ccSignal{{afterLoss: true}, {undone: true}} {
+		if (ccBase{}).recovered(&w, &s); w.cwnd != 20_000 {
+			t.Errorf("%+v: %d", s, w.cwnd)
+		}
+	}
+	if (ccBase{}).recovered(&w, &ccSignal{mss: 1000}); w.cwnd != 10_000 {
+		t.Error(w.cwnd)
 	}
 }

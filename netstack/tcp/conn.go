@@ -20,9 +20,11 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 		rcvBuf: l.tun.TCPRmem.Default,
 	}
 	s.conn = c
+	c.auth = s.keys.auth(path.Dst)
 	k := c.key()
 	c.tsOffset = l.tsOffset(&k)
-	c.cc = newCongestion(s.opts.Congestion)
+	c.cc = s.congestionFor(s.opts.Congestion)
+	c.block = s.functionBlock()
 	l.conns[k] = c
 	return c
 }
@@ -50,6 +52,8 @@ func (c *conn) activeOpen() {
 	c.peerMSS = defaultMSS(&c.path)
 	c.setMSS()
 	c.rcvScale = c.wantScale()
+	c.askECN()
+	c.fastStart()
 	l.counters.ActiveOpens++
 	l.markDirty(c)
 }
@@ -59,15 +63,19 @@ func (c *conn) activeOpen() {
 func (c *conn) established() {
 	c.state = StateEstablished
 	c.flags |= flagEstablished
+	c.fastDone()
 	c.enter()
 	c.timers[timerRexmt] = 0
-	c.backoff, c.failingSince = 0, 0
+	c.backoff, c.failingSince, c.lastSend = 0, 0, 0
+	c.rttSeq = c.iss
 	if c.srtt == 0 && c.flags&flagSynTimeout != 0 {
 		c.rto = synFallbackRTO // RFC 6298 section 5.7
 	}
 	c.startCongestion()
+	c.beginECN()
 	c.rcvSpaceAt, c.rcvSpaceSeq = c.now(), c.rcvNxt
 	c.armKeepAlive()
+	c.startMTUProbing()
 	if c.flags&flagFinQueued != 0 {
 		c.state = StateFinWait1
 	}
@@ -75,6 +83,9 @@ func (c *conn) established() {
 		c.hatched()
 		c.l.open.note(c.path.Src, c.lport, c.now())
 		c.l.counters.PassiveOpens++
+	}
+	if c.flags&flagActive != 0 {
+		c.flags |= flagUTODue
 	}
 	if c.flags&(flagActive|flagOffered) != 0 {
 		c.s.raise(EventConnected | EventWritable)
@@ -122,7 +133,7 @@ func (c *conn) orphaned() {
 		// RFC 9293 section 3.6.1, SHLD-3: unread data is lost, say so.
 		c.abort()
 		return
-	case c.l.orphans >= maxOrphans:
+	case c.l.orphans >= int(c.l.tun.MaxOrphans):
 		c.abort()
 		return
 	}
@@ -135,13 +146,13 @@ func (c *conn) orphaned() {
 	}
 }
 
-// maxOrphans bounds the connections that finish without a program.
-const maxOrphans = 16384
-
 // abort sends a RST if the peer knows of the connection, and forgets it: RFC
-// 9293 section 3.10.5.
+// 9293 section 3.10.5. When both sides have closed a RST would only end the
+// peer's TIME-WAIT before its time, unless there is something that it lacks.
 func (c *conn) abort() {
-	if c.state.rule().synced || c.state == StateSynReceived {
+	r := c.state.rule()
+	over := r.finSent && r.peerDone && c.flags&flagFinSent != 0
+	if (r.synced || c.state == StateSynReceived) && !over {
 		c.sendReset()
 	}
 	c.destroy()
@@ -167,6 +178,8 @@ func (c *conn) destroy() {
 	delete(l.conns, k)
 	c.strike()
 	c.hatched()
+	c.fastDone()
+	c.fastOver()
 	if l.last == c {
 		l.last = nil
 	}
@@ -175,7 +188,7 @@ func (c *conn) destroy() {
 	c.state = StateClosed
 	c.sq.trim(l.pool, c.sq.end)
 	c.dropReassembly()
-	c.sb = nil
+	c.dropLog()
 	if c.flags&flagOrphan != 0 {
 		l.orphans--
 	}
@@ -217,6 +230,7 @@ var timerActions = [numTimers]func(*conn, time.Duration){
 	timerDelack: (*conn).delackTimeout,
 	timerKeep:   (*conn).keepTimeout,
 	timerLinger: (*conn).lingerTimeout,
+	timerPace:   (*conn).paceTimeout,
 }
 
 func (c *conn) runTimers(now time.Duration) time.Duration {

@@ -9,8 +9,10 @@ import (
 )
 
 // Connect starts a connection to a. A start is EINPROGRESS and the outcome
-// comes as EventConnected or EventError. Other errors: EALREADY, EISCONN,
-// EAFNOSUPPORT, EADDRNOTAVAIL (no port left), EADDRINUSE (the pair of addresses
+// comes as EventConnected or EventError; nil is a start that waits for the first
+// bytes, see SetFastOpenConnect. Other errors: EALREADY, EISCONN,
+// EAFNOSUPPORT, the profile's for
+// broadcast and multicast, EADDRNOTAVAIL (no port left), EADDRINUSE (the pair of addresses
 // is taken), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a
 // failure the socket may connect again.
 func (s *Socket) Connect(a netip.AddrPort) error {
@@ -23,7 +25,7 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	}
 	dst = s.loopbackIfUnspecified(dst)
 	if dst.IsMulticast() {
-		return errno.ENETUNREACH
+		return s.l.profile.ConnectMulticast
 	}
 	src := s.bound
 	if src.IsValid() && !src.IsUnspecified() && src.Is4() != dst.Is4() {
@@ -65,7 +67,12 @@ func (s *Socket) open(path Path, lport, rport uint16) error {
 		s.conn.discardInput()
 	}
 	s.err, s.lastErr, s.events = 0, 0, 0
-	s.l.newConn(s, path, lport, rport).activeOpen()
+	c := s.l.newConn(s, path, lport, rport)
+	c.activeOpen()
+	if c.fastWaits() {
+		s.raise(EventWritable)
+		return nil
+	}
 	return errno.EINPROGRESS
 }
 

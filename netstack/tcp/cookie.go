@@ -5,7 +5,8 @@ package tcp
 // that the record would hold, so that a flood of SYNs keeps nobody out. The
 // options that a sequence number has no room for ride in the timestamp, which
 // the peer echoes; a peer without timestamps gets neither window scaling nor
-// SACK.
+// SACK. The counter is an input of the MAC, whose key has 256 bits: what cookies
+// of one period tell says nothing of the next, so the key needs no rotation.
 
 import (
 	"time"
@@ -34,7 +35,8 @@ const (
 	cookieScale   = 1<<4 - 1 // the peer's window scale
 	cookieNoScale = cookieScale
 	cookieSACK    = 1 << 4
-	cookieStamp   = 1<<5 - 1
+	cookieECN     = 1 << 5
+	cookieStamp   = 1<<6 - 1
 )
 
 func cookieCount(now time.Duration) uint32 { return uint32(now / cookiePeriod) }
@@ -78,9 +80,10 @@ func (l *Layer) cookieAhead(k *tuple, iss, seq uint32) bool {
 	return false
 }
 
-// mayCookie reports whether a SYN to lst is to be answered by a cookie.
-func (l *Layer) mayCookie(lst *listener) bool {
-	return l.tun.SynCookies == 2 || l.tun.SynCookies == 1 && lst.halfFull()
+// mayCookie reports whether a SYN is to be answered by a cookie, given that
+// there is no room for its record.
+func (l *Layer) mayCookie(full bool) bool {
+	return l.tun.SynCookies == 2 || l.tun.SynCookies == 1 && full
 }
 
 // sendCookie answers a SYN without remembering it.
@@ -98,7 +101,7 @@ func (l *Layer) sendCookie(lst *listener, k tuple, path Path, in *wire.TCP) {
 	now := l.net.Now()
 	h.iss = l.cookie(&k, in.Seq, cookieCount(now), mss)
 	if !h.opts.ts {
-		h.opts.wscale, h.opts.sack = -1, false
+		h.opts.wscale, h.opts.sack, h.opts.ecn = -1, false, ecnOff
 	}
 	lst.cookies, lst.cookieAt = true, now
 	l.counters.SyncookiesSent++
@@ -113,6 +116,9 @@ func (o *synOptions) stamp(now uint32) uint32 {
 	}
 	if o.sack {
 		bits |= cookieSACK
+	}
+	if o.ecn != ecnOff {
+		bits |= cookieECN
 	}
 	ts := now&^cookieStamp | bits
 	if ts > now {
@@ -129,8 +135,7 @@ func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
 		return settled
 	}
 	h.openedAt -= lst.s.opts.DeferAccept // how long it has waited, nobody knows
-	lst.half++
-	l.half[k] = h
+	l.enterHalf(h)
 	h.complete(rx)
 	if l.half[k] == h {
 		l.dropHalf(h) // no room to accept it: the peer will send again
@@ -151,7 +156,7 @@ func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled
 		l.counters.SyncookiesFailed++
 		return nil, len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack-1, in.Seq-1)
 	}
-	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	path, err := l.wayBack(rx)
 	if err != nil {
 		return nil, true
 	}
@@ -163,9 +168,13 @@ func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled
 		if shift := int8(bits & cookieScale); shift != cookieNoScale {
 			syn.WScale = shift
 		}
+		if bits&cookieECN != 0 {
+			syn.Flags = ecnOfCookie(in.Flags)
+		}
 	}
 	h = l.newHalf(lst, k, path, &syn)
 	h.cookie, h.iss = true, in.Ack-1
+	h.auth.choose(in)
 	l.counters.SyncookiesRecv++
 	return h, true
 }

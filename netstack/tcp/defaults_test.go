@@ -44,8 +44,8 @@ func TestDefaultsOfIncomingConnections(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if o := child.Options(); o.MaxSeg != 1000 || o.Congestion != "reno" || child.conn.cc.name() != "reno" || child.conn.path.TTL != 7 {
-				t.Errorf("accepted with %+v, %s, TTL %d", o, child.conn.cc.name(), child.conn.path.TTL)
+			if o := child.Options(); o.MaxSeg != 1000 || o.Congestion != "reno" || child.conn.cc.info().name != "reno" || child.conn.path.TTL != 7 {
+				t.Errorf("accepted with %+v, %s, TTL %d", o, child.conn.cc.info().name, child.conn.path.TTL)
 			}
 			// Another peer has what the listener has, which is as it was.
 			s.known, s.tsOK = false, false

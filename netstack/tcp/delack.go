@@ -65,8 +65,14 @@ func (c *conn) ackSent() {
 func (c *conn) sendAck() {
 	h := c.header(c.sndNxt, wire.TCPAck)
 	c.stamp(h)
+	if c.flags&flagUTODue != 0 {
+		c.flags &^= flagUTODue
+		c.advertiseUTO(h)
+	}
 	c.stampSACK(h)
+	c.stampThird(h)
+	c.stampCounts(h, 0)
 	c.l.counters.PureACKs++
 	c.l.counters.OutSegs++
-	c.l.net.Transmit(&c.path, h, nil, 0)
+	c.send(h, nil, 0)
 }

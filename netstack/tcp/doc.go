@@ -14,9 +14,14 @@
 //	input.go       a segment for a connection, step by step   RFC 9293 §3.10.7.4
 //	handshake.go   SYNs and their options                     RFC 9293 §3.5, 7323, 2018
 //	listen.go      listeners and their queues                 RFC 9293 §3.10.7.2
+//	ecn.go         congestion marks; accecn.go counts them    RFC 3168, 9768, 8257
 //	halfopen.go    SYN-RECEIVED after a passive open          RFC 4987
 //	cookie.go      SYN cookies                                RFC 4987 §3.6
 //	connect.go     active open                                RFC 9293 §3.10.1
+//	syncache.go    half-open connections of all listeners     RFC 4987 §3.5
+//	tfo.go         Fast Open; tfoclient.go tfoserver.go       RFC 7413
+//	auth.go        signed segments                            RFC 2385, 5925
+//	md5.go         one way to sign; ao.go aokeys.go another   RFC 2385, 5925, 5926
 //	tcb.go         the transmission control block             RFC 9293 §3.3.1
 //	conn.go        its life from open to close, its timers    RFC 9293 §3.10
 //	state.go       what each state permits                    RFC 9293 §3.3.2
@@ -25,10 +30,26 @@
 //	window.go      windows and their probes                   RFC 9293 §3.8.6, 7323 §2
 //	delack.go      when to acknowledge                        RFC 5681 §4.2
 //	memory.go      what all connections may take
-//	recovery.go    loss detection and recovery                RFC 5681, 6582, 6675, 3042
-//	sack.go        the sender's scoreboard                    RFC 2018, 6675
+//	audit.go       what must hold between calls
+//	recovery.go    recovery from loss                         RFC 5681, 6582, 6675
+//	rack.go        what is lost, by time                      RFC 8985 §6
+//	classic.go     what is lost, by counting                  RFC 6675, 6582, 3042
+//	prr.go         the window during recovery                 RFC 9937
+//	frto.go        timeouts that were none                    RFC 5682
+//	eifel.go       retransmissions that were needless         RFC 3522
+//	blocks.go      function blocks                            tcp_functions(9)
+//	pacing.go      when the next segment may leave            draft-ietf-ccwg-bbr §5.6.2
+//	sendlog.go     what is in flight, by transmission         RFC 8985 §5.2, 6675
+//	sack.go        selective acknowledgements that arrive     RFC 2018, 2883
+//	ratesample.go  the rate of delivery                       draft-ietf-ccwg-bbr §4.1
 //	reassembly.go  segments ahead of their turn               RFC 2018 §4
-//	cc.go          the congestion window; newreno.go cubic.go RFC 5681, 6928, 9438
+//	cc.go          what congestion control is told and decides; the algorithms
+//	ccconn.go      what the connection tells it               RFC 6928, 2861
+//	ccparam.go     parameters of algorithms by name
+//	newreno.go     one algorithm                              RFC 5681, 3465, 8511
+//	cubic.go       another; hystart.go is its slow start      RFC 9438, 9406
+//	bbr.go         another; bbrmodel.go bbrstate.go bbrloss.go  draft-ietf-ccwg-bbr
+//	dctcp.go       another; htcp.go vegas.go cdg.go more      RFC 8257
 //	tlp.go         tail loss probes                           RFC 8985 §7
 //	undo.go        reductions taken back                      RFC 3708, 4015
 //	rto.go         the retransmission timer, giving up        RFC 6298

@@ -31,7 +31,7 @@ const MaxEmbryos = 4096
 // says. With EINVAL and an error of routing p goes on waiting.
 func (p *Pending) Accept(s *Socket) error {
 	l := p.l
-	if s.l != l || int(s.domain) != p.Domain() || s.orphan || s.conn != nil || s.lst != nil || s.claim != nil || s.bound.IsValid() {
+	if s.l != l || int(s.domain) != p.Domain() || s.orphan || s.conn != nil || s.lst != nil || s.claim != nil || s.bound.IsValid() || s.keys != nil {
 		return errno.EINVAL
 	}
 	if !p.waiting {
@@ -57,12 +57,12 @@ func (p *Pending) Accept(s *Socket) error {
 		l.counters.EmbryoDrops++
 		l.embryos[l.net.Rand32()%uint32(len(l.embryos))].fail(errno.ETIMEDOUT)
 	}
-	l.newConn(s, path, p.key.lport, p.key.rport).answerSYN(&p.syn, p.floor)
+	l.newConn(s, path, p.key.lport, p.key.rport).answerSYN(&p.syn, p.floor, p.tos)
 	return nil
 }
 
 // answerSYN starts a connection with the peer's SYN; the next Flush answers it.
-func (c *conn) answerSYN(syn *wire.TCP, floor uint32) {
+func (c *conn) answerSYN(syn *wire.TCP, floor uint32, tos uint8) {
 	l := c.l
 	k := c.key()
 	c.iss = l.isn(&k)
@@ -75,6 +75,7 @@ func (c *conn) answerSYN(syn *wire.TCP, floor uint32) {
 	c.advMSS = c.ourMSS()
 	c.rcvScale = c.wantScale()
 	c.peerSYN(syn, c.now())
+	c.agreeECN(ecnAgree(syn.Flags, l.ecnAccepts(c.cc.info())), tos&ecnMask)
 	l.embryos = append(l.embryos, c)
 	c.embryo = int32(len(l.embryos))
 	l.markDirty(c)
@@ -82,7 +83,7 @@ func (c *conn) answerSYN(syn *wire.TCP, floor uint32) {
 
 // startAt begins the sending sequence space at iss.
 func (c *conn) startAt(iss uint32) {
-	c.sndUna, c.sndNxt, c.recover, c.highRxt = iss, iss, iss, iss
+	c.sndUna, c.sndNxt, c.recover = iss, iss, iss
 	c.sq.reset(iss + 1)
 }
 

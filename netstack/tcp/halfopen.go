@@ -24,15 +24,23 @@ type halfOpen struct {
 	tries                        uint8 // retransmissions so far
 	rcvScale                     uint8 // shift of our windows, as the SYN-ACK says
 	cookie                       bool  // made for one segment; see cookie.go
+	challenged                   bool  // an acknowledgement has offered a scaled window
 	acked                        bool  // the last step of the handshake came, but could not be taken
+	give                         bool  // the SYN-ACK carries a Fast Open cookie
+	source, listed               uint8 // of the SYN cache: counter and list
+	ecn                          halfECN
+	older, newer                 *halfOpen
+	auth                         *auth
 }
 
 // synOptions is what the peer's SYN offered.
 type synOptions struct {
 	mss    uint16
+	uto    uint16
 	wscale int8
 	sack   bool
 	ts     bool
+	ecn    ecnMode
 }
 
 // newHalf makes the record of a SYN to a listener, in no table and with no
@@ -45,9 +53,16 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 			mss: in.MSS, wscale: in.WScale,
 			sack: in.SACKPermitted && l.tun.SACK,
 			ts:   in.HasTS && l.tun.Timestamps,
+			uto:  in.UTO,
 		},
 	}
+	if h.auth = lst.s.keys.auth(path.Dst); h.auth != nil {
+		h.auth.choose(in)
+		h.opts.ts = h.opts.ts && h.auth.fitsTS(h.opts.sack)
+	}
 	o := h.options()
+	h.opts.ecn = h.agreesECN(in.Flags, o)
+	h.ecn.synMark = l.rxTOS & ecnMask
 	h.path.TTL, h.path.TOS = pathMarks(o, &path)
 	h.rcvScale = scaleFor(l, o)
 	if !l.tun.WindowScaling {
@@ -59,24 +74,20 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 }
 
 // openHalf answers a SYN to a listener and remembers it.
-func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32) {
+func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32, give bool) {
 	h := l.newHalf(lst, k, path, in)
+	h.give = give
 	h.iss = l.isn(&k)
 	if floor != 0 && seqLEQ(h.iss, floor) {
 		h.iss = floor
 	}
 	h.at = h.sentAt + initialRTO
-	lst.half++
-	l.half[k] = h
+	for l.syns.len >= l.synRoom() {
+		l.evictHalf()
+	}
+	l.enterHalf(h)
 	l.timers.arm(h, h.at)
 	h.sendSynAck()
-}
-
-// dropHalf forgets a half-open connection.
-func (l *Layer) dropHalf(h *halfOpen) {
-	delete(l.half, h.key)
-	h.lst.half--
-	l.timers.remove(h)
 }
 
 func (h *halfOpen) heapPos() *int32 { return &h.heapIndex }
@@ -92,6 +103,7 @@ func (h *halfOpen) runTimers(now time.Duration) time.Duration {
 		return never
 	}
 	h.tries++
+	l.moveHalf(h)
 	h.at = now + min(initialRTO<<min(h.tries, 16), l.tun.RTOMax)
 	// The peer has completed the handshake and waits for us to have room, or
 	// for its own data (TCP_DEFER_ACCEPT): no need to ask again, except that
@@ -150,8 +162,17 @@ func (h *halfOpen) sendSynAck() {
 	if h.opts.wscale >= 0 {
 		t.WScale = int8(h.rcvScale)
 	}
+	if h.l.tun.UserTimeoutOption {
+		t.UTO = utoOption(h.options().UserTimeout)
+	}
+	if h.give {
+		h.l.fastReply(t, &h.key)
+	}
+	if h.l.stampSYN(t, h.opts.ecn, h.ecn.synMark, int(h.tries), h.ecn.again) {
+		h.ecn.noECT = true
+	}
 	h.l.counters.OutSegs++
-	h.l.net.Transmit(&h.path, t, nil, 0)
+	h.send(t)
 }
 
 // sendAck answers a segment that does not fit, as RFC 5961 has it.
@@ -160,24 +181,25 @@ func (h *halfOpen) sendAck() {
 		return
 	}
 	h.l.counters.ChallengeACKs++
+	h.challenged = true
 	t := h.header(h.iss+1, wire.TCPAck)
 	t.Window = h.scaledWindow()
-	h.l.net.Transmit(&h.path, t, nil, 0)
+	h.send(t)
 }
 
 func (h *halfOpen) scaledWindow() uint16 {
 	if h.opts.wscale < 0 {
 		return uint16(h.window())
 	}
-	return uint16(h.window() >> h.rcvScale)
+	unit := uint32(1)<<h.rcvScale - 1 // rounded up: the SYN-ACK has promised as much
+	return uint16((h.window() + unit) >> h.rcvScale)
 }
 
 // refuse resets the peer.
 func (h *halfOpen) refuse() {
 	t := h.header(h.iss+1, wire.TCPRst|wire.TCPAck)
-	t.HasTS = false
 	h.l.counters.OutRsts++
-	h.l.net.Transmit(&h.path, t, nil, 0)
+	h.send(t)
 }
 
 // input is RFC 9293 section 3.10.7.4 in the state SYN-RECEIVED.
@@ -196,6 +218,11 @@ func (h *halfOpen) input(rx *Rx) {
 	}
 	if syn && !rst && !ack && in.Seq == h.irs {
 		h.tsRecent = in.TSVal
+		if !h.repeatedECN(in.Flags, rx.TOS&ecnMask) {
+			h.refuse()
+			l.dropHalf(h)
+			return
+		}
 		h.sendSynAck() // the peer did not get it
 		return
 	}
@@ -216,7 +243,8 @@ func (h *halfOpen) input(rx *Rx) {
 	case !ack:
 		return
 	case in.Ack != h.iss+1:
-		l.refuse(rx)
+		h.auth.numbers(h.iss, h.irs)
+		l.refuse(rx, h.auth)
 		return
 	}
 	h.complete(rx)
@@ -226,8 +254,9 @@ func (h *halfOpen) input(rx *Rx) {
 func (h *halfOpen) complete(rx *Rx) {
 	l := h.l
 	now := l.net.Now()
-	if d := h.lst.s.opts.DeferAccept; d > 0 && len(rx.Payload) == 0 && now-h.openedAt < d {
-		h.acked = true
+	// TCP_DEFER_ACCEPT waits for text. After a FIN there will be none.
+	if d := h.lst.s.opts.DeferAccept; d > 0 && segLen(rx) == 0 && rx.Header.Seq == h.irs+1 && now-h.openedAt < d {
+		h.wait()
 		return
 	}
 	if h.lst.acceptFull() {
@@ -237,7 +266,7 @@ func (h *halfOpen) complete(rx *Rx) {
 			l.dropHalf(h)
 			return
 		}
-		h.acked = true // the peer will send again, or answer our SYN-ACK
+		h.wait() // the peer will send again, or answer our SYN-ACK
 		return
 	}
 	c := l.promote(h)
@@ -248,23 +277,38 @@ func (h *halfOpen) complete(rx *Rx) {
 	case h.cookie: // when the SYN-ACK went, nobody remembers
 	case h.tries == 0:
 		c.rttSample(now - h.sentAt) // RFC 6298 section 3: not when it was sent twice
+		c.leastRTT(max(now-h.sentAt, 1), now)
 	default:
 		c.flags |= flagSynTimeout
 	}
 	c.sndUna = in.Ack
+	c.thirdStep(in, len(rx.Payload))
 	c.established()
 	c.input(rx)
+}
+
+// wait keeps the record of a handshake that is complete but for us.
+func (h *halfOpen) wait() {
+	h.acked = true
+	h.l.moveHalf(h)
 }
 
 // fill carries what the handshake agreed on over to the connection.
 func (h *halfOpen) fill(c *conn) {
 	c.iss, c.sndUna, c.sndNxt = h.iss, h.iss+1, h.iss+1
-	c.recover, c.highRxt = h.iss, h.iss+1
+	c.recover = h.iss
 	c.sq.reset(h.iss + 1)
 	c.state = StateSynReceived
 	c.advMSS = h.advMSS()
 	c.rcvScale = h.rcvScale
+	c.auth = h.auth
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
-		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack}
+		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack, UTO: h.opts.uto}
 	c.peerSYN(&in, c.now())
+	if h.challenged && h.opts.wscale >= 0 {
+		c.rcvAdv = c.rcvNxt + uint32(h.scaledWindow())<<h.rcvScale
+	}
+	if c.agreeECN(h.opts.ecn, h.ecn.synMark); c.ecn != nil {
+		c.ecn.noECT = h.ecn.noECT
+	}
 }

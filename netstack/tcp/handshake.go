@@ -26,13 +26,15 @@ func (c *conn) peerSYN(h *wire.TCP, now time.Duration) {
 	} else {
 		c.sndScale, c.rcvScale = 0, 0
 	}
-	if h.HasTS && c.l.tun.Timestamps {
+	sack := h.SACKPermitted && c.l.tun.SACK
+	if h.HasTS && c.l.tun.Timestamps && c.auth.fitsTS(sack || c.flags&flagActive != 0) {
 		c.flags |= flagTS
 		c.tsRecent, c.tsRecentAt = h.TSVal, now
 	}
-	if h.SACKPermitted && c.l.tun.SACK {
+	if sack {
 		c.flags |= flagSACK
 	}
+	c.heedUTO(h.UTO)
 	c.setMSS()
 }
 
@@ -49,11 +51,27 @@ func (c *conn) flushHandshake() {
 	first := c.sndNxt == c.iss && c.backoff == 0
 	h := c.header(c.iss, flags)
 	c.synOptions(h)
-	if first {
-		c.rttAt, c.rttSeq = c.now(), c.iss+1
-		c.flags |= flagRTTBusy
+	payload := [][]byte(nil)
+	if c.flags&flagFastOpen != 0 {
+		f := c.rare.fast
+		switch {
+		case c.flags&flagActive == 0:
+			first = !f.sent
+			f.sent = true
+			h.Window = uint16(min(c.rcvAdv-c.rcvNxt, 65535))
+			if f.give {
+				k := c.key()
+				c.l.fastReply(h, &k)
+			}
+		case first && c.state == StateSynSent:
+			payload = c.fastText(h)
+		}
 	}
-	c.sndNxt = c.iss + 1
+	if first {
+		c.lastSend = c.now()
+		c.flags |= flagSynTimed
+	}
+	c.sndNxt = seqMax(c.sndNxt, c.iss+1)
 	c.flags &^= flagAckNow | flagSynDue
 	if c.timers[timerRexmt] == 0 {
 		c.armRexmt()
@@ -62,7 +80,7 @@ func (c *conn) flushHandshake() {
 		c.l.counters.RetransSegs++
 	}
 	c.l.counters.OutSegs++
-	c.l.net.Transmit(&c.path, h, nil, 0)
+	c.send(h, payload, 0)
 }
 
 // synOptions fills in the options: all of ours in a SYN, those that the peer
@@ -75,13 +93,15 @@ func (c *conn) synOptions(h *wire.TCP) {
 		h.WScale = int8(c.rcvScale)
 	}
 	h.SACKPermitted = c.l.tun.SACK && (!reply || c.flags&flagSACK != 0)
-	if c.l.tun.Timestamps && (!reply || c.flags&flagTS != 0) {
+	if c.l.tun.Timestamps && (!reply && c.auth.fitsTS(true) || c.flags&flagTS != 0) {
 		h.HasTS = true
 		h.TSVal, h.TSEcr = c.tsNow(c.now()), 0
 		if reply {
 			h.TSEcr = c.tsRecent
 		}
 	}
+	c.advertiseUTO(h)
+	c.synECN(h)
 }
 
 // crossedSynInput is a SYN or SYN-ACK in SYN-RECEIVED after a simultaneous
@@ -91,14 +111,22 @@ func (c *conn) crossedSynInput(h *wire.TCP) {
 		c.challenge()
 		return
 	}
-	if h.Flags&wire.TCPAck != 0 && h.Ack == c.iss+1 {
+	if h.Flags&wire.TCPAck != 0 && h.Ack == c.iss+1 && c.flags&flagFastOpen == 0 {
 		now := c.now()
 		c.sndWnd = uint32(h.Window)
 		c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
-		c.measure(h.Ack, h, now)
+		c.measureSYN(h, now)
 		c.sndUna = h.Ack
 		c.lastRecv = now
+		if c.flags&flagActive != 0 {
+			c.ecnConfirmed(h.Flags)
+		}
 		c.established()
+	} else if h.Flags&wire.TCPAck == 0 {
+		c.ecnRepeated(h.Flags, c.l.rxTOS&ecnMask)
+		if c.state == StateClosed {
+			return
+		}
 	}
 	c.ackNow()
 }

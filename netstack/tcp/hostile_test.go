@@ -9,49 +9,6 @@ import (
 
 // What a peer, or somebody who pretends to be one, must not be able to do.
 
-func TestHostilePeer(t *testing.T) {
-	probed := ""
-	for range 40 {
-		probed += "+60s\nskip\n< . seq 1 ack 1 win 0\n"
-	}
-	stories(t, map[string]string{
-		"a segment with a wrong acknowledgement leaves no timestamp behind": `
-			from timestamps
-			< . seq 1 ack 90000 len 5 ts 2000000000 0
-			> . seq 1 ack 1
-			< . seq 1 ack 1 len 5 ts 101 0
-			skip
-			got 5`,
-		"an orphan does not wait for a shut window for ever": `
-			from established
-			< . seq 1 ack 1 win 0
-			write 10
-			close
-			` + probed + `
-			state CLOSED
-			skip`,
-		"the window scale of the SYN-ACK holds, whatever the listener becomes": `
-			listen 5
-			< S seq 0 mss 1460 ws 7
-			> S. seq 0 ack 1 ws 7
-			rcvbuf 32000
-			< . seq 1 ack 1
-			accept
-			< . seq 1 ack 1 len 2920 gso 1460
-			> . seq 1 ack 2921 win 250`, // 32,000 bytes in units of 128
-		"a SYN for nobody does not end TIME-WAIT": `
-			from established
-			closew
-			> F. seq 1
-			< F. seq 1 ack 2
-			> . seq 2 ack 2
-			waits 1
-			< S seq 50000
-			> . seq 2 ack 2
-			waits 1`,
-	})
-}
-
 // TestCrumbsDoNotFillMemory: bytes that arrive one by one, every second of them
 // ahead of its turn, take the memory of bytes and not of chunks.
 func TestCrumbsDoNotFillMemory(t *testing.T) {

@@ -58,7 +58,7 @@ func (c *conn) icmp(seq uint32, e ICMPError) bool {
 		c.newPathMTU(e.MTU)
 		return true
 	}
-	if c.state == StateSynReceived && c.flags&flagOffered != 0 && !e.Hard {
+	if c.state == StateSynReceived && c.flags&(flagOffered|flagFastOpen) != 0 && c.flags&flagActive == 0 && !e.Hard {
 		return true // as for a half-open connection
 	}
 	if c.state == StateSynSent || c.state == StateSynReceived {

@@ -34,10 +34,17 @@ func (c *conn) input(rx *Rx) {
 		return
 	}
 	// Fourth: check the SYN bit. RFC 5961 section 4.2: whatever its sequence
-	// number, it is answered by a challenge.
+	// number, it is answered by a challenge, unless the tunable insecure_syn asks
+	// for the rule of RFC 793: one in the window is an error.
 	if h.Flags&wire.TCPSyn != 0 {
 		if c.state == StateSynReceived {
 			c.crossedSynInput(h)
+			return
+		}
+		c.answerAgain(rx)
+		if c.l.tun.InsecureSYN {
+			c.sendReset()
+			c.reset()
 			return
 		}
 		c.challenge()
@@ -48,12 +55,16 @@ func (c *conn) input(rx *Rx) {
 		return
 	}
 	c.lastRecv = now
-	if c.state == StateSynReceived && !c.synReceivedAck(h, now) {
+	if h.UTO != 0 {
+		c.heedUTO(h.UTO)
+	}
+	if c.state == StateSynReceived && !c.synReceivedAck(h, len(rx.Payload), now) {
 		return
 	}
 	if !c.ackInput(h, len(rx.Payload), now) || !c.finAckedInput() {
 		return
 	}
+	c.countMarks(rx)
 	// Sixth: check the URG bit.
 	if h.Flags&wire.TCPUrg != 0 && c.state.rule().mayRecv {
 		c.urgentInput(h)
@@ -83,13 +94,15 @@ func (c *conn) unacceptable(rx *Rx) {
 	case h.Flags&wire.TCPSyn != 0 && c.state == StateSynReceived:
 		c.crossedSynInput(h)
 	case h.Flags&wire.TCPSyn != 0:
+		c.answerAgain(rx)
 		c.challenge()
-	case len(rx.Payload) > 0 || h.Flags&wire.TCPFin != 0 || c.mayAnswer():
+	case len(rx.Payload) > 0 || h.Flags&wire.TCPFin != 0 || c.mayAnswer(c.answerGap(h)):
 		// Text or FIN that was received before: the acknowledgement was lost. An
 		// old segment may still acknowledge and carry SACK blocks, which the next
 		// one repeats.
 		if n := uint32(len(rx.Payload)); seqLEQ(h.Seq+n, c.rcvNxt) && c.rcvNxt-h.Seq <= c.rcvLimit() {
 			c.noteTwice(h.Seq, h.Seq+n)
+			c.arrivedTwice()
 		}
 		c.ackNow()
 	}
@@ -119,6 +132,7 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 	if len(p) == 0 && !fin {
 		return
 	}
+	c.textMarks(rx)
 	if seq != c.rcvNxt {
 		c.ackNow() // RFC 5681 section 4.2: at once, with what is missing
 		c.keepAhead(p, seq, fin)
@@ -127,9 +141,11 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 	c.observeMSS(len(p), rx.GSOSize)
 	if len(p) > 0 {
 		if !c.direct() && c.flags&flagReadShut == 0 && c.l.exhausted() {
-			c.l.counters.MemoryDrops++
-			c.ackNow()
-			return
+			if c.l.prune(); c.l.exhausted() {
+				c.l.counters.MemoryDrops++
+				c.ackNow()
+				return
+			}
 		}
 		c.take(p)
 		if c.state == StateClosed {
@@ -140,8 +156,11 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 			segs = (len(p) + rx.GSOSize - 1) / rx.GSOSize
 		}
 		c.textAcked(uint32(len(p)), segs, now)
-		if c.ooo != nil && !c.fillGap() {
-			return
+		if c.ooo != nil && len(c.ooo.pieces) > 0 {
+			c.ackNow() // RFC 5681 section 4.2: a gap is filled, or part of it
+			if !c.fillGap() {
+				return
+			}
 		}
 		c.tuneRcvBuf(now)
 	}
@@ -196,15 +215,19 @@ func (c *conn) finInput() {
 }
 
 // synReceivedAck completes a simultaneous open: section 3.10.7.4, fifth step.
-func (c *conn) synReceivedAck(h *wire.TCP, now time.Duration) bool {
-	if h.Ack != c.iss+1 {
+func (c *conn) synReceivedAck(h *wire.TCP, payload int, now time.Duration) bool {
+	fast := c.flags&(flagFastOpen|flagActive) == flagFastOpen
+	if h.Ack != c.iss+1 && !(fast && seqLT(c.iss, h.Ack) && seqLEQ(h.Ack, c.sndNxt)) {
 		c.refuseAck(h)
 		return false
 	}
 	c.sndWnd = uint32(h.Window) << c.sndScale
 	c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
-	c.measure(h.Ack, h, now)
-	c.sndUna = h.Ack
+	c.measureSYN(h, now)
+	if !fast {
+		c.sndUna = h.Ack // else it counts what came behind our SYN, see openFast
+	}
+	c.thirdStep(h, payload)
 	c.established()
 	return true
 }
@@ -213,7 +236,7 @@ func (c *conn) synReceivedAck(h *wire.TCP, now time.Duration) bool {
 func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 	h := &rx.Header
 	ack := h.Flags&wire.TCPAck != 0
-	if ack && h.Ack != c.iss+1 || ack && c.sndNxt == c.iss {
+	if ack && (seqLEQ(h.Ack, c.iss) || seqLT(c.fastSent(), h.Ack) || c.sndNxt == c.iss) {
 		c.refuseAck(h)
 		return
 	}
@@ -233,17 +256,23 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 		c.state = StateSynReceived
 		c.flags |= flagSynDue // again, with an acknowledgement
 		c.backoff = 0
-		c.flags &^= flagRTTBusy
+		c.flags &^= flagSynTimed
+		c.ecnCrossed(rx)
 		c.l.markDirty(c)
 		return
 	}
-	c.measure(h.Ack, h, now)
+	c.ecnAnswered(rx)
+	c.measureSYN(h, now)
 	c.sndUna = h.Ack
+	c.fastSynAck(h)
 	c.sndWl1, c.sndWl2 = h.Seq, h.Ack
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN: RFC 7323 section 2.2
 	c.maxSndWnd = c.sndWnd
 	c.established()
 	c.ackNow()
+	if h.Flags&wire.TCPUrg != 0 {
+		c.urgentInput(h)
+	}
 	// Text and FIN that come with the SYN.
 	if len(rx.Payload) > 0 || h.Flags&wire.TCPFin != 0 {
 		h.Seq++

@@ -21,6 +21,8 @@ const (
 	hashCookie    = 4
 
 	hashCookieBase = 5
+	hashSource     = 6
+	hashFastOpen   = 7
 )
 
 // keyed is the first 8 bytes of a hash over the stack's secret, the use and the
@@ -41,9 +43,15 @@ func (l *Layer) keyedWith(use byte, k *tuple, with uint64) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// isn is M + F(tuple, secret) of RFC 6528 section 3.
+// isn is M + F(tuple, secret) of RFC 6528 section 3. With the tunable
+// isn_reseed_interval the secret is another one after each interval, so that
+// what an observer has learnt grows old.
 func (l *Layer) isn(k *tuple) uint32 {
-	return uint32(l.net.Now()/isnTick) + uint32(l.keyed(hashISN, k))
+	now, epoch := l.net.Now(), uint64(0)
+	if every := l.tun.ISNReseedInterval; every > 0 {
+		epoch = uint64(now / every)
+	}
+	return uint32(now/isnTick) + uint32(l.keyedWith(hashISN, k, epoch))
 }
 
 // tsOffset is what the connection adds to the clock in TSval. It depends on the

@@ -32,8 +32,8 @@ func (c *conn) keepTimeout(now time.Duration) {
 	}
 	r := c.cold()
 	dead := int32(r.keepProbes) >= o.KeepCnt
-	if o.UserTimeout > 0 {
-		dead = r.keepProbes > 0 && now-c.lastRecv >= o.UserTimeout
+	if u := c.userTimeout(); u > 0 {
+		dead = r.keepProbes > 0 && now-c.lastRecv >= u
 	}
 	if dead {
 		c.giveUp()

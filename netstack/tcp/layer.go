@@ -30,6 +30,7 @@ type Layer struct {
 
 	conns     map[tuple]*conn
 	half      map[tuple]*halfOpen
+	syns      synCache
 	waits     waitTable
 	listeners map[uint16][]*listener
 	ports     *ports.Table
@@ -57,12 +58,27 @@ type Layer struct {
 	last    *conn
 
 	memory     memoryLimits
-	oooBytes   int // memory of all reassembly queues
-	orphans    int // connections whose program is gone
+	ooo        oooList // what arrived ahead of its turn
+	orphans    int     // connections whose program is gone
 	challenges challengeLimit
 
-	tx  wire.TCP // the segment being sent
-	iov [][]byte // and its payload
+	spareLogs    []*sendLog
+	spareRecords int      // in all of them
+	sample       sampling // of the acknowledgement being looked at
+
+	ecnBroken ecnPaths // destinations that do not answer SYNs with ECN
+
+	sig ccSignal // what congestion control is told; see conn.signal
+
+	fast fastState
+
+	rxTOS uint8 // of the segment being looked at
+
+	tx      wire.TCP                                    // the segment being sent
+	extra   [wire.TCPMaxHeader - wire.TCPMinHeader]byte // memory for its rare options
+	header  [wire.TCPMaxHeader]byte                     // memory for what is signed
+	message []byte                                      // and for what TCP-AO signs besides the text
+	iov     [][]byte                                    // and its payload
 
 	counters Counters
 	ledger   Ledger // nil: nobody asks
@@ -71,18 +87,37 @@ type Layer struct {
 // Counters count what a layer has seen, by the names of RFC 4022 and of Linux's
 // TcpExt.
 type Counters struct {
-	ActiveOpens, PassiveOpens, AttemptFails, EstabResets uint64
-	InSegs, OutSegs, RetransSegs, InErrs, OutRsts        uint64
-	ListenDrops, ListenOverflows                         uint64
-	SyncookiesSent, SyncookiesRecv, SyncookiesFailed     uint64
-	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops    uint64
-	Timeouts, FastRetrans, LostRetransmits               uint64
-	DelayedACKs, PureACKs, TailProbes, Undos             uint64
+	ActiveOpens, PassiveOpens, AttemptFails, EstabResets                uint64
+	InSegs, OutSegs, RetransSegs, InErrs, OutRsts                       uint64
+	ListenDrops, ListenOverflows                                        uint64
+	SyncookiesSent, SyncookiesRecv, SyncookiesFailed                    uint64
+	SynCacheEvictions                                                   uint64 // half-open connections given up for want of room
+	PAWSDrops, ChallengeACKs, ReasmDrops, MemoryDrops                   uint64
+	MTUProbes, MTUProbeSuccess, MTUProbeFail                            uint64 // segments larger than any that passed, and what became of them
+	PMTUDBlackholeActivated, PMTUDBlackholeMinMSS, PMTUDBlackholeFailed uint64 // as FreeBSD counts: smaller MTU tried, smallest tried, it was not the MTU
+	OOOPruned                                                           uint64 // reassembly queues given up for want of memory
+	Timeouts, FastRetrans, LostRetransmits                              uint64
+	DelayedACKs, PureACKs, TailProbes, Undos                            uint64
+	EifelUndos, SpuriousRTOs                                            uint64 // of Undos: by timestamps, by F-RTO
+
+	// RFC 7413, by Linux's names.
+	FastOpenActive, FastOpenActiveFail, FastOpenPassive, FastOpenPassiveFail uint64
+	FastOpenListenOverflow, FastOpenCookieReqd, FastOpenBlackhole            uint64
+
+	// Signed segments that were dropped: the signature was wrong, there was none,
+	// there was no key, or the link had merged some.
+	AuthFailures, AuthMissing, AuthUnexpected, AuthMerged uint64
 
 	// SYNs without a listener; see Pending.
 	Offers, OfferAccepts          uint64
 	OfferOverflows, OfferTimeouts uint64 // forgotten for want of room, of an answer
 	EmbryoDrops                   uint64 // accepted ones that made room in SYN-RECEIVED
+
+	ECNConns, AccECNConns uint64 // that agreed on RFC 3168, RFC 9768
+	ECNFallbacks          uint64 // that sent a SYN without ECN as those with were not answered
+	ECNReductions         uint64 // of the window, for marks
+	AccECNBroken          uint64 // connections whose counts of marks were not to be believed
+	CESegs, DeliveredCE   uint64 // segments marked that arrived, that we sent
 }
 
 // NewLayer returns a TCP layer on net whose sockets start with the profile's
@@ -92,7 +127,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 	if err != nil {
 		rule = ports.Linux
 	}
-	profile.Congestion = CongestionNames()
+	profile.Congestion = congestionNames(profile.Congestion)
 	return &Layer{
 		net: net, pool: pool, profile: profile, tun: tun,
 		conns:     make(map[tuple]*conn),
@@ -102,7 +137,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 		shared:    make(map[sharedKey]*sharedClaim),
 		ports:     ports.NewTable(rule),
 		pending:   pendingTable{byTuple: make(map[tuple]*Pending)},
-		memory:    memoryLimits{softMemory, hardMemory},
+		memory:    limitsOf(tun),
 	}
 }
 
@@ -112,6 +147,7 @@ func (l *Layer) Counters() *Counters { return &l.counters }
 // Input takes one segment or super-segment whose checksum is good.
 func (l *Layer) Input(rx *Rx) {
 	l.counters.InSegs++
+	l.rxTOS = rx.TOS
 	h := &rx.Header
 	if !rx.Src.IsValid() || rx.Src.IsMulticast() || rx.Dst.IsMulticast() || rx.Src.IsUnspecified() {
 		l.counters.InErrs++ // RFC 9293 section 3.9.2.3, MUST-57 and MUST-63
@@ -127,15 +163,23 @@ func (l *Layer) Input(rx *Rx) {
 	}
 	switch {
 	case c != nil:
-		if !c.s.tooFar(rx) {
+		if (c.auth == nil && h.Raw == nil || c.authentic(rx)) && !c.s.tooFar(rx) {
 			c.input(rx)
 		}
 	case l.half[k] != nil:
-		l.half[k].input(rx)
+		if x := l.half[k]; x.auth == nil && h.Raw == nil || x.authentic(rx) {
+			x.input(rx)
+		}
 	case l.pending.byTuple[k] != nil:
-		l.pending.byTuple[k].input(rx)
+		if h.Raw == nil || l.authentic(nil, rx) {
+			l.pending.byTuple[k].input(rx)
+		}
 	case l.waits.byTuple[k] != nil:
-		l.timeWaitInput(l.waits.byTuple[k], rx)
+		if w := l.waits.byTuple[k]; w.auth == nil && h.Raw == nil || l.authentic(w.auth, rx) {
+			l.timeWaitInput(w, rx)
+		}
+	case h.SrcPort == 0 || h.DstPort == 0:
+		l.counters.InErrs++ // no program has that port: not worth an answer
 	default:
 		l.listenInput(k, rx, 0)
 	}

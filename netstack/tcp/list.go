@@ -23,7 +23,8 @@ func (l *Layer) Sockets(yield func(*Socket) bool) {
 		}
 	}
 	for w := l.waits.oldest; w != nil; w = w.newer {
-		if !yield(l.standIn(w.domain, StateTimeWait, &w.path, &w.key)) {
+		p := Path{Src: w.key.self(), Dst: w.key.peer()}
+		if !yield(l.standIn(w.domain, StateTimeWait, &p, &w.key)) {
 			return
 		}
 	}
@@ -31,6 +32,6 @@ func (l *Layer) Sockets(yield func(*Socket) bool) {
 
 func (l *Layer) standIn(domain uint8, state State, p *Path, k *tuple) *Socket {
 	s := &Socket{l: l, domain: domain}
-	s.conn = &conn{l: l, s: s, state: state, path: *p, lport: k.lport, rport: k.rport}
+	s.conn = &conn{l: l, s: s, state: state, block: &stackBlocks[0], path: *p, lport: k.lport, rport: k.rport}
 	return s
 }

@@ -19,11 +19,14 @@ type listener struct {
 	half    int       // half-open connections
 	queue   []*Socket // established, waiting for Accept
 
+	fast     fastQueue
 	cookies  bool          // one was sent
 	cookieAt time.Duration // the last one
 }
 
-// Linux lets both queues hold one more than the backlog.
+// Both queues are bounded by the backlog, and the half-open connections by the
+// tunable tcp_max_syn_backlog besides; Linux lets them hold one more. What all
+// listeners may hold together is in syncache.go.
 func (lst *listener) acceptFull() bool { return len(lst.queue) > lst.backlog }
 
 func (lst *listener) halfFull() bool {
@@ -108,12 +111,10 @@ func (s *Socket) closeListener() {
 	if len(l.listeners[p]) == 0 {
 		delete(l.listeners, p)
 	}
-	for _, h := range l.half {
-		if h.lst == lst {
-			h.refuse()
-			l.dropHalf(h)
-		}
-	}
+	l.halfOf(lst, func(h *halfOpen) {
+		h.refuse()
+		l.dropHalf(h)
+	})
 	for _, child := range lst.queue {
 		child.orphan = true
 		child.Abort()
@@ -188,18 +189,22 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 	h := &rx.Header
 	lst := l.findListener(&k, rx.Dst, rx.Link)
 	switch {
+	case lst == nil && h.Raw != nil && !l.authentic(nil, rx):
+		return
 	case lst == nil:
-		if !l.offered(k, rx, floor) && !l.offerCookie(k, rx) {
-			l.refuse(rx)
+		if rx.IPOptions != nil || !l.offered(k, rx, floor) && !l.offerCookie(k, rx) {
+			l.refuse(rx, nil)
 		}
 		return
 	case lst.s.tooFar(rx):
+		return
+	case (lst.s.keys != nil || h.Raw != nil) && !l.authentic(lst.auth(rx), rx):
 		return
 	case h.Flags&wire.TCPRst != 0:
 		return
 	case h.Flags&wire.TCPAck != 0:
 		if !l.cookieInput(lst, k, rx) {
-			l.refuse(rx)
+			l.refuseStranger(lst, rx)
 		}
 		return
 	case h.Flags&(wire.TCPSyn|wire.TCPFin) != wire.TCPSyn:
@@ -210,13 +215,16 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.counters.ListenDrops++
 		return
 	}
-	// A SYN that takes over from TIME-WAIT needs a number of its own choosing.
-	cookie := floor == 0 && l.mayCookie(lst)
-	if lst.halfFull() && !cookie {
+	// A SYN that takes over from TIME-WAIT needs a number of our own choosing, and
+	// comes from somebody who is there: no cookie, and no bound by count, as on
+	// Linux.
+	full := floor == 0 && (lst.halfFull() || l.synsFull(rx.Src))
+	cookie := floor == 0 && l.mayCookie(full)
+	if full && !cookie && !l.recycles(lst, rx.Src) {
 		l.counters.ListenDrops++
 		return
 	}
-	path, err := l.net.Route(rx.Dst, rx.Src, rx.Link)
+	path, err := l.wayBack(rx)
 	if err != nil || path.Gateway && lst.s.opts.DontRoute {
 		l.counters.ListenDrops++
 		return
@@ -225,7 +233,15 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.sendCookie(lst, k, path, h)
 		return
 	}
-	l.openHalf(lst, k, path, h, floor)
+	give := false
+	if floor == 0 {
+		var take bool
+		if take, give = l.fastSYN(lst, &k, rx); take {
+			l.openFast(lst, k, path, rx, give)
+			return
+		}
+	}
+	l.openHalf(lst, k, path, h, floor, give)
 }
 
 // promote turns a half-open connection into an established one in the accept
@@ -234,7 +250,11 @@ func (l *Layer) promote(h *halfOpen) *conn {
 	lst := h.lst
 	s := &Socket{l: l, domain: lst.s.domain, bound: h.path.Src}
 	l.profile.Inherit(&s.opts, &lst.s.opts)
+	if l.tun.FunctionsInherit {
+		s.block = lst.s.block
+	}
 	l.passive(&s.opts, int(s.domain), &h.path, &h.key)
+	s.keys = lst.s.keys.only(h.path.Dst)
 	l.dropHalf(h)
 	l.sharePort(s, lst.s, h.path.Src)
 	c := l.newConn(s, h.path, h.key.lport, h.key.rport)

@@ -4,20 +4,23 @@ package tcp
 // tcp_mem has it: programs that do not read and peers that do not acknowledge
 // must not take the machine's. Connections that are read at once go on as ever.
 
-// Bounds of the pool's bytes in use.
-const (
-	// softMemory is from when on buffers are not tuned beyond their defaults.
-	softMemory = 256 << 20
-	// hardMemory is from when on queues take next to nothing: a peer's text that
-	// would have to be queued is dropped, and sent again later.
-	hardMemory = 512 << 20
-	// exhaustedQueue is what a writer may queue even then, so that everybody
-	// gets on.
-	exhaustedQueue = 4096
-)
+import "github.com/tcpcni/tcpcni/sockopt"
 
-// memoryLimits are the two bounds of a layer, in bytes.
+// exhaustedQueue is what a writer may queue even without memory, in bytes, so
+// that everybody gets on.
+const exhaustedQueue = 4096
+
+// memoryLimits are the bounds of the pool's bytes in use: from soft on buffers
+// are not tuned beyond their defaults, from hard on queues take next to nothing:
+// a peer's text that would have to be queued is dropped, and sent again later.
 type memoryLimits struct{ soft, hard int }
+
+// memoryPage is the unit of the tunable tcp_mem, in bytes.
+const memoryPage = 4096
+
+func limitsOf(t *sockopt.Tunables) memoryLimits {
+	return memoryLimits{int(t.TCPMem.Default) * memoryPage, int(t.TCPMem.Max) * memoryPage}
+}
 
 // pressed reports whether buffers may not grow.
 func (l *Layer) pressed() bool { return l.pool.InUse() >= l.memory.soft }

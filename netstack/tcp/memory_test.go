@@ -1,7 +1,9 @@
 package tcp
 
 import (
+	"fmt"
 	"testing"
+	"unsafe"
 
 	"github.com/tcpcni/tcpcni/netstack/buf"
 )
@@ -87,5 +89,59 @@ func TestBuffersDoNotGrowUnderPressure(t *testing.T) {
 		if grown := s.s.SendSpace() > minSendQueue; grown == pressure {
 			t.Errorf("pressure %v: send queue of %d bytes", pressure, s.s.SendSpace())
 		}
+	}
+}
+
+// TestOutOfOrderTextGoesFirst: RFC 2018 section 8 lets a receiver forget what it
+// has not acknowledged in order; text that is next is kept instead.
+func TestOutOfOrderTextGoesFirst(t *testing.T) {
+	s := story(t, "from sack\ntake 0\n< . seq 1 ack 1 len 1000\n< . seq 3001 ack 1 len 1000\nskip\nooo 2048\nunread 1000")
+	s.l.memory = memoryLimits{soft: 1, hard: s.n.pool.InUse()}
+	s.steps("< . seq 1001 ack 1 len 1000", "> . seq 1 ack 2001 nosack", "unread 2000", "ooo 0", "counter OOOPruned 1", "counter MemoryDrops 0")
+	if s.s.conn.ooo != nil || s.l.ooo.oldest != nil {
+		t.Error("the queue is still there")
+	}
+	// Nothing is stored ahead while there is no memory, and everything is later.
+	s.l.memory.hard = 1
+	s.steps("< . seq 3001 ack 1 len 1000", "> . seq 1 ack 2001 nosack", "ooo 0", "counter ReasmDrops 1")
+	s.l.memory = limitsOf(s.l.tun)
+	s.steps("< . seq 3001 ack 1 len 1000", "> . seq 1 ack 2001 sack 3001-4001", "< . seq 2001 ack 1 len 1000", "> . seq 1 ack 4001", "unread 4000", "ooo 0")
+}
+
+// TestWindowShrinksToWhatIsOwed: under pressure a reader that is behind is
+// promised next to nothing more, and no promise is taken back.
+func TestWindowShrinksToWhatIsOwed(t *testing.T) {
+	s := story(t, "from established\ntake 0")
+	right := s.s.conn.rcvAdv
+	s.l.memory = memoryLimits{soft: 1, hard: 1 << 30}
+	seq := uint32(1)
+	for range 40 {
+		s.steps(fmt.Sprintf("< . seq %d ack 1 len 1000", seq))
+		seq += 1000
+	}
+	s.steps("+1s", "skip")
+	if got := s.s.conn.rcvAdv; got != right {
+		t.Errorf("the right edge moved by %d", int32(got-right))
+	}
+	s.steps("take -1", "resume", "got 40000", "skip")
+	if got := s.s.conn.rcvAdv; !seqLT(right, got) {
+		t.Errorf("the window did not open for a reader that has caught up: %d", int32(got-right))
+	}
+}
+
+// TestRecordsAreSmall: what anybody can bring about in numbers has a small
+// record, in bytes.
+func TestRecordsAreSmall(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		n, most uintptr
+	}{
+		{"TIME-WAIT", unsafe.Sizeof(timeWait{}), 144},
+		{"SYN-RECEIVED", unsafe.Sizeof(halfOpen{}), 320},
+	} {
+		if c.n > c.most {
+			t.Errorf("%s: %d bytes, want at most %d", c.name, c.n, c.most)
+		}
+		t.Logf("%s: %d bytes", c.name, c.n)
 	}
 }

@@ -7,7 +7,7 @@ const (
 	ipv4TCPHeaders = 20 + 20
 	ipv6TCPHeaders = 40 + 20
 	tsOptionLen    = 12
-	leastMSS       = 48 // below it a peer only wastes our work: Linux's tcp_min_snd_mss
+	leastMSS       = 48 // the least path and cookie
 	leastMTU4      = 552
 	leastMTU6      = 1280
 )
@@ -44,13 +44,17 @@ func (c *conn) ourMSS() uint16 {
 
 // setMSS computes Eff.snd.MSS of section 3.7.1 (MUST-16).
 func (c *conn) setMSS() {
-	m := min(max(c.peerMSS, leastMSS), mssOf(&c.path))
+	m := min(max(c.peerMSS, uint16(c.l.tun.MinSndMSS)), mssOf(&c.path))
+	if r := c.path.Route; r != nil {
+		m = max(m-uint16(len(r.Options)), leastMSS) // RFC 9293 section 3.7.1, MUST-16
+	}
 	if s := c.s.opts.MaxSeg; s > 0 {
 		m = min(m, uint16(s))
 	}
 	if c.flags&flagTS != 0 {
 		m -= tsOptionLen
 	}
+	m -= uint16(c.auth.room())
 	c.mss = m
 	if c.cwnd != 0 {
 		c.cwnd = max(c.cwnd, uint32(m)) // less would never send anything
@@ -69,6 +73,9 @@ func (c *conn) newPathMTU(mtu int) {
 		least = leastMTU6
 	}
 	mtu = max(mtu, least)
+	if m := c.search(); m != nil {
+		m.told(mtu)
+	}
 	if mtu >= c.path.MTU {
 		return
 	}
@@ -81,6 +88,7 @@ func (c *conn) newPathMTU(mtu int) {
 		return // the SYN fits any path
 	}
 	c.caState = caLoss
-	c.recover, c.highRxt, c.dupBytes = c.sndNxt, c.sndUna, 0
+	c.recover, c.log.dups = c.sndNxt, 0
+	c.markBelow(c.sndNxt, true)
 	c.l.markDirty(c)
 }

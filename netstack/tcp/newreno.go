@@ -1,34 +1,68 @@
 package tcp
 
-import "time"
-
-// newReno is the window arithmetic of RFC 5681; RFC 6582's recovery is in
-// recovery.go.
+// newReno is the window arithmetic of RFC 5681 with RFC 3465 (bytes, not
+// acknowledgements, are counted) and RFC 8511 (a mark costs less than a loss);
+// RFC 6582's recovery is in recovery.go.
 type newReno struct {
-	acked uint32 // bytes acknowledged towards the next segment of growth
+	ccBase
+	acked   uint32 // bytes acknowledged towards the next segment of growth
+	beta    uint8  // percent of the window that a loss leaves
+	betaECN uint8  // and a congestion mark
 }
 
-func (*newReno) name() string { return "reno" }
+var newRenoInfo = ccInfo{
+	name: "reno", alias: "newreno",
+	make: func() congestion { return &newReno{beta: 50, betaECN: 80} },
+	params: []ccParam{
+		{
+			CongestionParam: CongestionParam{Name: "beta", Unit: "percent", Min: 1, Max: 100, Default: 50,
+				Doc: "of the window that a loss leaves"},
+			field: func(a congestion) any { return &a.(*newReno).beta },
+		},
+		{
+			CongestionParam: CongestionParam{Name: "beta_ecn", Unit: "percent", Min: 1, Max: 100, Default: 80,
+				Doc: "of the window that a congestion mark leaves"},
+			field: func(a congestion) any { return &a.(*newReno).betaECN },
+		},
+	},
+}
 
-func (r *newReno) grow(w ccWindow, acked uint32, _, _ time.Duration) uint32 {
-	if w.slowStart() {
-		w.cwnd, acked = slowStart(w, acked)
+func (*newReno) info() *ccInfo { return &newRenoInfo }
+
+func (r *newReno) ack(w *ccWindow, s *ccSignal) {
+	if s.grows() {
+		r.avoid(w, s, w.climb(s))
 	}
-	// RFC 5681 section 3.1: one segment per window acknowledged.
+}
+
+// avoid is congestion avoidance: RFC 5681 section 3.1 and RFC 3465 section 2.1,
+// one segment for each window that is acknowledged.
+func (r *newReno) avoid(w *ccWindow, s *ccSignal, acked uint32) {
+	if acked == 0 {
+		return
+	}
 	r.acked += acked
 	for r.acked >= w.cwnd && w.cwnd < maxCwnd {
 		r.acked -= w.cwnd
-		w.cwnd += w.mss
+		w.cwnd += s.mss
 	}
-	return w.cwnd
 }
 
-// reduce is equation 4 of RFC 5681.
-func (r *newReno) reduce(w ccWindow, _ time.Duration) uint32 {
+func (r *newReno) loss(w *ccWindow, s *ccSignal) {
 	r.acked = 0
-	return max(min(w.flight, w.cwnd)/2, 2*w.mss)
+	w.backOff(s, min(s.flight, w.cwnd), float64(r.beta)/100)
 }
 
-func (r *newReno) timeout() { r.acked = 0 }
+// ce is RFC 8511 section 3.1.
+func (r *newReno) ce(w *ccWindow, s *ccSignal) {
+	r.acked = 0
+	w.backOff(s, min(s.flight, w.cwnd), float64(r.betaECN)/100)
+}
 
-func (*newReno) idle(time.Duration) {}
+func (r *newReno) timeout(w *ccWindow, s *ccSignal) {
+	if !s.again {
+		w.backOff(s, min(s.flight, w.cwnd), 0.5)
+	}
+	r.acked = 0
+	w.collapse(s)
+}

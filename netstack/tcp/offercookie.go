@@ -112,6 +112,7 @@ func (l *Layer) offerCookie(k tuple, rx *Rx) bool {
 	}
 	p := l.newPending(k, rx, 0)
 	p.half, p.third = h, rx.Header
+	p.third.Raw = nil
 	p.syn = wire.TCP{
 		SrcPort: k.rport, DstPort: k.lport, Seq: h.irs, Flags: wire.TCPSyn, Window: rx.Header.Window,
 		MSS: h.opts.mss, WScale: h.opts.wscale, SACKPermitted: h.opts.sack, HasTS: h.opts.ts, TSVal: h.tsRecent,
@@ -126,5 +127,9 @@ func (c *conn) completed(h *halfOpen, third *wire.TCP) {
 	c.flags |= flagOffered
 	c.sndWnd = uint32(third.Window) << c.sndScale
 	c.sndWl1, c.sndWl2, c.maxSndWnd = third.Seq, third.Ack, c.sndWnd
+	c.thirdStep(third, 0)
+	if a := c.accurate(); a != nil {
+		a.skip = false // it is not looked at again
+	}
 	c.established()
 }

@@ -56,7 +56,11 @@ func (s *Socket) PathMTU() int {
 var changes = map[sockopt.ID]func(*conn){
 	sockopt.KeepAlive: (*conn).armKeepAlive,
 	sockopt.KeepIdle:  (*conn).armKeepAlive,
-	sockopt.NoDelay:   (*conn).pushNow,
+	sockopt.NoDelay: func(c *conn) {
+		if c.s.opts.NoDelay {
+			c.pushNow()
+		}
+	},
 	sockopt.Cork: func(c *conn) {
 		if !c.s.opts.Cork {
 			c.pushNow()
@@ -64,6 +68,7 @@ var changes = map[sockopt.ID]func(*conn){
 	},
 	sockopt.QuickAck:    (*conn).quickAckChanged,
 	sockopt.MaxSeg:      (*conn).setMSS,
+	sockopt.UserTimeout: (*conn).utoChanged,
 	sockopt.Congestion:  (*conn).switchCongestion,
 	sockopt.TOS:         (*conn).remark,
 	sockopt.TClass:      (*conn).remark,
@@ -89,8 +94,12 @@ func (s *Socket) Changed(id sockopt.ID) {
 	}
 }
 
-// pushNow sends what Nagle's algorithm or cork held back.
+// pushNow sends what Nagle's algorithm or cork held back. What is written later
+// is not meant.
 func (c *conn) pushNow() {
+	if c.unsent() == 0 {
+		return
+	}
 	c.flags |= flagForcePush
 	c.l.markDirty(c)
 }
@@ -109,12 +118,6 @@ func (c *conn) quickAckChanged() {
 	}
 }
 
-func (c *conn) switchCongestion() {
-	if c.cc.name() != c.s.opts.Congestion {
-		c.cc = newCongestion(c.s.opts.Congestion)
-	}
-}
-
 func (c *conn) remark() {
 	c.path.TTL, c.path.TOS = pathMarks(&c.s.opts, &c.path)
 	c.path.NoDF = c.path.NoDF || c.s.noDF()
@@ -127,6 +130,7 @@ func pathMarks(o *sockopt.Options, p *Path) (ttl, tos uint8) {
 	if p.Dst.Is4() {
 		hops, tos = o.TTL, o.TOS
 	}
+	tos &^= ecnMask
 	if hops > 0 {
 		ttl = uint8(hops)
 	}
@@ -185,14 +189,14 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 			i.Options |= o.bit
 		}
 	}
+	c.infoECN(i)
 	i.SndWScale, i.RcvWScale = c.sndScale, c.rcvScale
 	i.RTO, i.ATO = micros(c.currentRTO()), micros(delackTime)
 	i.SndMSS, i.RcvMSS, i.AdvMSS = uint32(c.mss), uint32(c.rcvMSS), uint32(c.advMSS)
 	i.Unacked = segs(c.sndNxt - c.sndUna)
 	i.Sacked = segs(c.sackedBytes())
-	if c.caState != caOpen {
-		edge := c.lostEdge()
-		i.Lost = segs(edge - c.sndUna - c.sackedBelow(edge))
+	if c.log != nil {
+		i.Lost = segs(c.log.lost)
 	}
 	i.LastDataSent, i.LastDataRecv = millis(now-c.lastSend), millis(now-c.lastRecv)
 	i.LastAckRecv = i.LastDataRecv
@@ -201,6 +205,11 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	i.SndCwnd, i.SndSsthresh = c.cwnd/mss, c.ssthresh/mss
 	if c.ssthresh >= maxCwnd {
 		i.SndSsthresh = 1<<31 - 1 // as Linux shows "none yet"
+	}
+	i.MinRTT, i.Delivered = micros(c.minRTT), uint32(c.delivered/uint64(mss))
+	// As Linux: what pacing would be also when nothing is paced.
+	if i.PacingRate, i.MaxPacingRate = c.paceRate(), 1<<64-1; i.PacingRate == 0 {
+		i.PacingRate = c.windowRate()
 	}
 	i.Reordering = dupThresh
 	i.RcvSpace = uint32(c.rcvBuf)

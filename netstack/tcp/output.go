@@ -19,11 +19,15 @@ func (c *conn) flush() {
 	case StateClosed:
 		return
 	case StateSynSent, StateSynReceived:
-		c.flushHandshake()
+		if c.flags&(flagFastOpen|flagActive) == flagFastOpen {
+			c.fastFlush()
+		} else {
+			c.flushHandshake()
+		}
 		return
 	}
-	if c.flags&flagAckNow != 0 && c.reportsSACK() {
-		c.sendAck() // the SACK blocks want the option space to themselves
+	if c.flags&flagAckNow != 0 && (c.reportsSACK() || c.ackFirst()) {
+		c.sendAck() // some options want the room to themselves
 	}
 	c.output()
 	if c.flags&flagAckNow != 0 {
@@ -36,31 +40,31 @@ func (c *conn) flush() {
 func (c *conn) output() {
 	now := c.now()
 	c.restartAfterIdle(now)
-	c.retransmit()
-	c.sendNew(now)
+	if c.log != nil && c.log.frto == frtoNew {
+		c.frtoSend(now)
+	}
+	if c.log == nil || c.log.frto != frtoJudge { // then the next acknowledgement decides
+		c.retransmit()
+		c.sendNew(now)
+	}
+	c.noteAppLimited()
 	c.wakeWriter()
 	c.superviseOutput(now)
 }
 
 // retransmit sends lost segments while the pipe has room.
 func (c *conn) retransmit() {
-	if c.flags&flagHeadAgain != 0 {
-		c.flags &^= flagHeadAgain
-		if n := c.firstHole(); n > 0 {
-			c.resend(c.sndUna, n)
-		}
-	}
 	mss := uint32(c.mss)
-	for c.caState != caOpen {
-		left, right, ok := c.hole()
-		if !ok {
+	for c.log != nil {
+		left, right, ok := c.log.firstLost()
+		if !ok || !c.mayDepart(c.now()) {
 			return
 		}
 		// The first one goes whatever the pipe: RFC 6582 section 3.2 step 2, RFC
 		// 6675 section 5 step 4.3.
 		room := c.cwnd - min(c.pipe(), c.cwnd)
 		if room < mss {
-			if c.caState != caRecovery || left != c.sndUna {
+			if left != c.sndUna {
 				return
 			}
 			room = mss
@@ -73,39 +77,37 @@ func (c *conn) retransmit() {
 			}
 		}
 		c.resend(left, n)
-		c.highRxt = left + n
 	}
-}
-
-// firstHole is how much of the segment at SND.UNA is missing.
-func (c *conn) firstHole() uint32 {
-	n := min(uint32(c.mss), c.sndNxt-c.sndUna)
-	if c.sb != nil {
-		left, right, ok := c.sb.hole(c.sndUna, c.sndUna+n)
-		if !ok || left != c.sndUna {
-			return 0
-		}
-		n = right - left
-	}
-	return n
 }
 
 // burst is the largest payload for one Transmit.
 func (c *conn) burst() uint32 {
 	mss := uint32(c.mss)
-	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 {
+	if c.path.GSOMax < 2*int(mss) || c.flags&flagUrgSnd != 0 || c.oneByOne() || c.auth != nil {
 		return mss
 	}
-	return uint32(c.path.GSOMax) / mss * mss
+	n := uint32(c.path.GSOMax)
+	if rate := c.paceRate(); rate != 0 {
+		n = min(n, max(c.paceBurst(rate), mss))
+	}
+	return n / mss * mss
 }
 
 // resend transmits [seq, seq+n) again; the last number may be the FIN's.
 func (c *conn) resend(seq, n uint32) {
-	fin := false
-	if seqLT(c.sq.end, seq+n) {
+	fin, end := false, seq+n
+	if seqLT(c.sq.end, end) {
 		fin, n = true, c.sq.end-seq
 	}
 	segs := (n + uint32(c.mss) - 1) / uint32(c.mss)
+	now := c.now()
+	c.logResent(seq, end, now)
+	c.eifelMark(seq, now)
+	c.prrSent(n)
+	c.departed(n, now)
+	if seq == c.sndUna && c.caState == caRecovery {
+		c.armRexmt() // RFC 6582 section 4: the timer is that of the retransmission
+	}
 	c.l.counters.RetransSegs += uint64(max(segs, 1))
 	c.cold().retrans += max(segs, 1)
 	c.retransmitted(n)
@@ -115,9 +117,12 @@ func (c *conn) resend(seq, n uint32) {
 // sendNew sends what was never sent.
 func (c *conn) sendNew(now time.Duration) {
 	c.flags &^= flagCwndLimited
+	if c.rare != nil && c.rare.mtu != nil {
+		c.sendMTUProbe(now)
+	}
 	for {
 		n, fin := c.sendable()
-		if n == 0 && !fin {
+		if n == 0 && !fin || n > 0 && !c.mayDepart(now) {
 			break
 		}
 		c.sendPiece(n, fin, now)
@@ -131,10 +136,6 @@ func (c *conn) sendNew(now time.Duration) {
 // sendPiece sends the next n bytes that were never sent, and the FIN if fin.
 func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 	seq := c.sndNxt
-	if c.flags&flagRTTBusy == 0 && c.caState == caOpen {
-		c.flags |= flagRTTBusy
-		c.rttAt, c.rttSeq = now, seq+1
-	}
 	c.sndNxt += n
 	if fin {
 		c.sndNxt++
@@ -144,10 +145,15 @@ func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 		c.flags |= flagSmallOut
 		c.sndSml = c.sndNxt
 	}
+	c.logSent(seq, (n+uint32(c.mss)-1)/uint32(c.mss), now)
+	c.prrSent(n)
+	c.departed(n, now)
 	if c.unacked > 0 {
 		c.flags |= flagPingPong // the acknowledgement rides on an answer
 	}
+	c.markNew(n)
 	c.transmit(seq, n, fin)
+	c.unmark()
 	c.lastSend = now
 }
 
@@ -178,7 +184,7 @@ func (c *conn) sendable() (n uint32, fin bool) {
 		return 0, wnd > 0 || c.sndWnd == 0 && c.sndUna == c.sndNxt || c.sndNxt == c.sndUna+c.sndWnd
 	}
 	pipe := c.pipe()
-	room := c.cwnd - min(pipe, c.cwnd)
+	room := c.limitedTransmit(c.cwnd - min(pipe, c.cwnd))
 	mss := uint32(c.mss)
 	n = min(unsent, wnd, room, c.burst())
 	if n < unsent && room <= min(unsent, wnd) {
@@ -187,7 +193,7 @@ func (c *conn) sendable() (n uint32, fin bool) {
 	if n == 0 {
 		return 0, false
 	}
-	if n < unsent && n < min(c.burst(), c.cwnd/3) && pipe >= 2*mss && c.mayWait() {
+	if n < unsent && n < min(c.burst(), c.cwnd/3, c.worthwhile()) && pipe >= 2*mss && c.mayWait() {
 		return 0, false // acknowledgements are on their way: wait for a larger piece
 	}
 	if n == unsent {
@@ -206,6 +212,17 @@ func (c *conn) sendable() (n uint32, fin bool) {
 		return n, false
 	}
 	return 0, false
+}
+
+// worthwhile is how large a piece may become by waiting: what the window sends in
+// a millisecond. Beyond, waiting makes bursts that queue before a slow line, and
+// saves little.
+func (c *conn) worthwhile() uint32 {
+	rate := c.windowRate()
+	if rate == 0 {
+		return c.burst()
+	}
+	return max(uint32(min(rate/1000, maxQuantum)), 2*uint32(c.mss))
 }
 
 // mayWait reports whether a piece may be held back to grow: not while loss is in
@@ -268,9 +285,12 @@ func (c *conn) transmit(seq, n uint32, fin bool) {
 	h := c.header(seq, flags)
 	c.stampUrgent(h)
 	c.stamp(h)
+	if c.path.TOS&ecnMask != notECT {
+		c.stampCounts(h, n)
+	}
 	l := c.l
 	gso := 0
-	if n > uint32(c.mss) {
+	if n > uint32(c.mss) && c.flags&flagOneSegment == 0 {
 		gso = int(c.mss)
 	}
 	payload := l.iov[:0]
@@ -279,5 +299,5 @@ func (c *conn) transmit(seq, n uint32, fin bool) {
 		l.iov = payload
 	}
 	l.counters.OutSegs++
-	l.net.Transmit(&c.path, h, payload, gso)
+	c.send(h, payload, gso)
 }

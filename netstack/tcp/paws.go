@@ -17,6 +17,14 @@ func (c *conn) tsNow(now time.Duration) uint32 {
 	return uint32(now/time.Millisecond) + c.tsOffset
 }
 
+// stampTime fills in the timestamp of a connection that has agreed on them.
+func (c *conn) stampTime(h *wire.TCP) {
+	if c.flags&flagTS != 0 {
+		h.HasTS = true
+		h.TSVal, h.TSEcr = c.tsNow(c.now()), c.tsRecent
+	}
+}
+
 // tsVerdict is what timestamps say about a segment.
 type tsVerdict uint8
 
@@ -34,7 +42,7 @@ func (c *conn) pawsCheck(h *wire.TCP, now time.Duration) tsVerdict {
 	if !h.HasTS {
 		return tsIgnore // section 3.2
 	}
-	if seqLT(h.TSVal, c.tsRecent) && now-c.tsRecentAt < pawsIdle {
+	if seqLT(h.TSVal, c.tsRecent) && !c.tsStale(now) {
 		c.l.counters.PAWSDrops++
 		return tsOld
 	}
@@ -44,7 +52,10 @@ func (c *conn) pawsCheck(h *wire.TCP, now time.Duration) tsVerdict {
 // tsUpdate is section 4.3 (2): the timestamp to echo is that of the segment
 // that the last acknowledgement left off at.
 func (c *conn) tsUpdate(h *wire.TCP, now time.Duration) {
-	if c.flags&flagTS != 0 && h.HasTS && seqLEQ(h.Seq, c.rcvWup) && seqLEQ(c.tsRecent, h.TSVal) {
+	if c.flags&flagTS != 0 && h.HasTS && seqLEQ(h.Seq, c.rcvWup) && (seqLEQ(c.tsRecent, h.TSVal) || c.tsStale(now)) {
 		c.tsRecent, c.tsRecentAt = h.TSVal, now
 	}
 }
+
+// tsStale reports whether TS.Recent is too old to be compared (section 5.5).
+func (c *conn) tsStale(now time.Duration) bool { return now-c.tsRecentAt >= pawsIdle }

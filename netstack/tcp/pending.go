@@ -118,10 +118,12 @@ func (l *Layer) newPending(k tuple, rx *Rx, floor uint32) *Pending {
 		l.counters.OfferOverflows++
 		l.gone(l.pending.oldest)
 	}
-	return &Pending{
+	p := &Pending{
 		l: l, key: k, src: rx.Src, dst: rx.Dst, link: rx.Link, ttl: rx.TTL, tos: rx.TOS,
 		syn: rx.Header, floor: floor, expires: l.net.Now() + PendingTime,
 	}
+	p.syn.Raw = nil // valid during the call only
+	return p
 }
 
 // show enters p and offers it.
@@ -240,7 +242,7 @@ func (p *Pending) reset() {
 	if p.half != nil {
 		h = p.third
 	}
-	p.l.refuse(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: h})
+	p.l.refuse(&Rx{Src: p.src, Dst: p.dst, Link: p.link, Header: h}, nil)
 }
 
 // Drop forgets the SYN without an answer: the peer repeats it and is offered

@@ -173,8 +173,8 @@ func TestOfferAccepted(t *testing.T) {
 	if s.State() != StateEstablished || w.events&(EventConnected|EventWritable) != EventConnected|EventWritable || len(o.l.embryos) != 0 {
 		t.Errorf("%v, events %b", s.State(), w.events)
 	}
-	if len(out) != 1 || out[0].len != 5 || s.conn.cc.name() != "reno" || o.l.Counters().PassiveOpens != 1 {
-		t.Errorf("%+v, %s", out, s.conn.cc.name())
+	if len(out) != 1 || out[0].len != 5 || s.conn.cc.info().name != "reno" || o.l.Counters().PassiveOpens != 1 {
+		t.Errorf("%+v, %s", out, s.conn.cc.info().name)
 	}
 	if s.LocalAddr() != netip.MustParseAddrPort("10.0.0.1:80") || s.RemoteAddr() != netip.MustParseAddrPort("10.0.0.2:5000") {
 		t.Error(s.LocalAddr(), s.RemoteAddr())
@@ -288,8 +288,7 @@ func TestEmbryosAreBounded(t *testing.T) {
 // accepted, and not before.
 func TestOfferAfterTimeWait(t *testing.T) {
 	o := newOffering(t)
-	old := &timeWait{key: makeTuple(testLocal, testRemote, 80, 5000), sndNxt: 100, rcvNxt: 50, since: o.s.n.now, expires: o.s.n.now + time.Hour, domain: afInet}
-	old.path, _ = o.s.n.Route(testLocal, testRemote, 1)
+	old := &timeWait{key: makeTuple(testLocal, testRemote, 80, 5000), sndNxt: 100, rcvNxt: 50, ts: true, tsRecent: 5, since: o.s.n.now, expires: o.s.n.now + time.Hour, domain: afInet}
 	o.l.waits.byTuple[old.key] = old
 	o.l.waits.link(old)
 	o.syn(5000, 10) // older

@@ -22,6 +22,12 @@ const (
 type reassembly struct {
 	pieces []piece
 	mem    int // capacity of the chunks, in bytes
+
+	// All queues of a layer with memory, in the order in which they began: what
+	// is given up first when there is none left.
+	of           *conn
+	older, newer *reassembly
+
 	// recent are the islands that changed last, the latest first: what RFC 2018
 	// section 4 wants reported.
 	recent  [wire.MaxSACKBlocks]seqRange
@@ -53,23 +59,38 @@ func (c *conn) keepAhead(p []byte, seq uint32, fin bool) {
 		return
 	}
 	if c.ooo == nil {
-		c.ooo = new(reassembly)
+		c.ooo = &reassembly{of: c}
 	}
 	r := c.ooo
 	before := r.mem
-	if r.full(c) {
+	if r.full(c) || c.l.exhausted() {
 		c.l.counters.ReasmDrops++
 		return
 	}
+	c.noteTwice(r.held(seq, seq+uint32(len(p)))) // RFC 2883 section 4.1.2
 	at := r.insert(c.l.pool, p, seq)
-	c.l.oooBytes += r.mem - before
+	c.l.ooo.account(r, before)
 	r.note(at)
+}
+
+// held is the first part of [left, right) that is held already; it is empty when
+// there is none.
+func (r *reassembly) held(left, right uint32) (from, to uint32) {
+	i := sort.Search(len(r.pieces), func(i int) bool { return seqLT(left, r.pieces[i].end()) })
+	if i == len(r.pieces) || !seqLT(r.pieces[i].seq, right) {
+		return left, left
+	}
+	from = seqMax(left, r.pieces[i].seq)
+	for to = from; i < len(r.pieces) && seqLEQ(r.pieces[i].seq, to); i++ {
+		to = r.pieces[i].end()
+	}
+	return from, seqMin(to, right)
 }
 
 // full reports whether no more may be stored. The memory of a connection may be
 // twice its window, as chunks are not always full.
 func (r *reassembly) full(c *conn) bool {
-	return len(r.pieces) >= maxOOOPieces || c.l.oooBytes >= maxOOOBytes ||
+	return len(r.pieces) >= maxOOOPieces || c.l.ooo.bytes >= maxOOOBytes ||
 		r.mem > 2*int(c.rcvLimit())+buf.LargeSize
 }
 
@@ -179,7 +200,7 @@ func (c *conn) fillGap() bool {
 		p := r.pieces[n]
 		r.pieces[n] = piece{}
 		r.mem -= cap(p.c.B)
-		c.l.oooBytes -= cap(p.c.B)
+		c.l.ooo.account(r, r.mem+cap(p.c.B))
 		if seqLT(c.rcvNxt, p.end()) {
 			c.takeChunk(p.c, c.rcvNxt-p.seq)
 		} else {
@@ -191,7 +212,6 @@ func (c *conn) fillGap() bool {
 		}
 	}
 	if n > 0 {
-		c.ackNow() // RFC 5681 section 4.2: a gap was filled
 		r.pieces = r.pieces[:copy(r.pieces, r.pieces[n:])]
 		if len(r.pieces) == 0 {
 			r.nrecent = 0
@@ -208,12 +228,15 @@ func (c *conn) dropReassembly() {
 	if c.ooo == nil {
 		return
 	}
-	for _, p := range c.ooo.pieces {
+	r := c.ooo
+	before := r.mem
+	for _, p := range r.pieces {
 		if p.c != nil {
-			c.l.oooBytes -= cap(p.c.B)
+			r.mem -= cap(p.c.B)
 			c.l.pool.Put(p.c)
 		}
 	}
+	c.l.ooo.account(r, before)
 	c.ooo = nil
 }
 

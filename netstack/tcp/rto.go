@@ -20,9 +20,15 @@ const (
 // rttSample takes one measurement: RFC 6298 sections 2.2 and 2.3.
 func (c *conn) rttSample(r time.Duration) {
 	r = max(r, time.Microsecond)
-	if c.srtt == 0 {
+	c.flags |= flagNewRTT
+	switch {
+	case c.srtt == 0:
 		c.srtt, c.rttvar = r, r/2
-	} else {
+	case c.flags&flagLongRTT != 0:
+		// RFC 4015 section 3.2 step 8: after a timeout that was none.
+		c.flags &^= flagLongRTT
+		c.srtt, c.rttvar = max(c.srtt+2*clockGrain, r), max(c.rttvar, r/2)
+	default:
 		d := c.srtt - r
 		if d < 0 {
 			d = -d
@@ -46,13 +52,19 @@ func (c *conn) armRexmt() {
 	c.armProbe()
 }
 
-// armProbe sets the timer for a tail loss probe if one may be sent before the
-// retransmission timer expires.
+// armProbe sets the timer for what comes first: the look at what is overdue, the
+// tail loss probe, which takes the place of a timeout that would be earlier (RFC
+// 8985 section 7.2), the timeout. Section 8: there is one timer for them.
 func (c *conn) armProbe() {
-	c.flags &^= flagWinProbe | flagProbeTimer
+	c.flags &^= flagWinProbe | flagProbeTimer | flagReoTimer
 	at := c.rtoAt
-	if d, ok := c.probeTimer(); ok && c.now()+d < at {
-		at = c.now() + d
+	if c.log != nil && c.log.reoAt != 0 {
+		if c.log.reoAt < at {
+			at = c.log.reoAt
+			c.flags |= flagReoTimer
+		}
+	} else if d, ok := c.probeTimer(); ok {
+		at = min(at, c.now()+d)
 		c.flags |= flagProbeTimer
 	}
 	c.setTimer(timerRexmt, at)
@@ -60,9 +72,14 @@ func (c *conn) armProbe() {
 
 // rexmtTimeout runs when the timer expires: sections 5.4 to 5.7.
 func (c *conn) rexmtTimeout(now time.Duration) {
-	if c.flags&flagWinProbe != 0 || c.sndUna == c.sndNxt {
+	if c.flags&flagWinProbe != 0 || c.sndUna == c.sndNxt && c.state.rule().synced {
 		c.flags &^= flagWinProbe
 		c.probeTimeout(now)
+		return
+	}
+	if c.flags&flagReoTimer != 0 {
+		c.rackTimer(now)
+		c.armProbe()
 		return
 	}
 	if c.flags&flagProbeTimer != 0 {
@@ -74,6 +91,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 		c.failingSince = now - c.currentRTO()
 	}
 	if c.givesUp(now) {
+		c.fastTimeout(true)
 		c.giveUp()
 		return
 	}
@@ -81,6 +99,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 	if c.backoff < 255 {
 		c.backoff++
 	}
+	c.fastTimeout(false)
 	if int32(c.backoff) == c.l.tun.Retries1 && c.state.rule().synced {
 		c.reroute() // RFC 1122 section 4.2.3.5, R1
 	}
@@ -88,11 +107,15 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 		c.flags |= flagSynTimeout
 		c.rto = max(c.rto, initialRTO)
 		c.flags |= flagSynDue
-		c.flags &^= flagRTTBusy
+		c.flags &^= flagSynTimed
 		c.l.markDirty(c)
 		c.armRexmt()
 		return
 	}
+	if m := c.search(); m != nil {
+		m.lost(c, c.sndUna, c.sndNxt)
+	}
+	c.suspectHole()
 	c.enterLoss(now)
 	c.armRexmt()
 	c.l.markDirty(c)
@@ -120,8 +143,8 @@ func (c *conn) givesUp(now time.Duration) bool {
 		return c.expired(now, int32(c.backoff) >= c.l.tun.SynAckRetries)
 	}
 	// A peer that acknowledges but keeps its window shut is alive: RFC 9293
-	// section 3.8.6.1, MUST-37.
-	if c.sndWnd == 0 && !c.s.orphan && now-c.lastRecv < c.l.tun.RTOMax {
+	// section 3.8.6.1, MUST-37. As on Linux one answer may be lost.
+	if c.sndWnd == 0 && !c.s.orphan && now-c.lastRecv <= 2*c.l.tun.RTOMax {
 		return false
 	}
 	limit := c.l.tun.Retries2
@@ -133,7 +156,7 @@ func (c *conn) givesUp(now time.Duration) bool {
 
 // expired applies TCP_USER_TIMEOUT, which replaces the limit by count.
 func (c *conn) expired(now time.Duration, byCount bool) bool {
-	if u := c.s.opts.UserTimeout; u > 0 {
+	if u := c.userTimeout(); u > 0 {
 		return now-c.failingSince >= u
 	}
 	return byCount
@@ -159,6 +182,9 @@ func (c *conn) retryTime(n int32) time.Duration {
 
 // reroute asks the IP layer for the way again.
 func (c *conn) reroute() {
+	if c.path.Route != nil {
+		return // the peer chose the way
+	}
 	p, err := c.l.net.Route(c.path.Src, c.path.Dst, int(c.s.opts.BindToIf))
 	if err != nil || p.Src != c.path.Src {
 		return

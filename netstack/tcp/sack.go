@@ -1,10 +1,11 @@
 package tcp
 
-// The sender's scoreboard of selective acknowledgements: RFC 2018 section 5 and
-// RFC 6675 sections 2 to 4.
+// Selective acknowledgements that arrive: RFC 2018 section 5, RFC 2883. What
+// they report is kept in the log of transmissions, sendlog.go.
 
 import (
-	"sort"
+	"math"
+	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
@@ -12,125 +13,130 @@ import (
 // dupThresh is how many segments above a hole make it a loss (RFC 6675 section 2).
 const dupThresh = 3
 
-// maxSackRanges bounds the scoreboard. SACK is advice: what does not fit is
-// retransmitted needlessly, no more.
-const maxSackRanges = 512
-
 // seqRange is [left, right).
 type seqRange struct{ left, right uint32 }
 
-// A scoreboard holds the ranges above SND.UNA that the peer has, ascending and
-// apart from each other.
-type scoreboard struct {
-	ranges []seqRange
-	sacked uint32 // bytes in all ranges
-}
-
-// add enters a range and returns how many bytes of it were new.
-func (b *scoreboard) add(left, right uint32) uint32 {
-	// [i, j) are the ranges that the new one touches.
-	i := sort.Search(len(b.ranges), func(i int) bool { return seqLEQ(left, b.ranges[i].right) })
-	j := i
-	var had uint32
-	for ; j < len(b.ranges) && seqLEQ(b.ranges[j].left, right); j++ {
-		had += b.ranges[j].right - b.ranges[j].left
-	}
-	if i == j {
-		if len(b.ranges) >= maxSackRanges {
-			return 0
-		}
-		b.ranges = append(b.ranges, seqRange{})
-		copy(b.ranges[i+1:], b.ranges[i:])
-		b.ranges[i] = seqRange{left, right}
-		b.sacked += right - left
-		return right - left
-	}
-	merged := seqRange{seqMin(left, b.ranges[i].left), seqMax(right, b.ranges[j-1].right)}
-	b.ranges[i] = merged
-	b.ranges = append(b.ranges[:i+1], b.ranges[j:]...)
-	fresh := merged.right - merged.left - had
-	b.sacked += fresh
-	return fresh
-}
-
-// trim forgets what lies below una.
-func (b *scoreboard) trim(una uint32) {
-	n := 0
-	for ; n < len(b.ranges) && seqLEQ(b.ranges[n].right, una); n++ {
-		b.sacked -= b.ranges[n].right - b.ranges[n].left
-	}
-	if n > 0 {
-		b.ranges = b.ranges[:copy(b.ranges, b.ranges[n:])]
-	}
-	if len(b.ranges) > 0 && seqLT(b.ranges[0].left, una) {
-		b.sacked -= una - b.ranges[0].left
-		b.ranges[0].left = una
-	}
-}
-
-// below is how many bytes under seq are held by the peer.
-func (b *scoreboard) below(seq uint32) uint32 {
-	var n uint32
-	for _, r := range b.ranges {
-		if seqLEQ(seq, r.left) {
-			break
-		}
-		n += seqMin(seq, r.right) - r.left
-	}
-	return n
-}
-
-// lostEdge is the sequence number under which every hole is lost: IsLost of
-// RFC 6675 section 4. Without any it is una.
-func (b *scoreboard) lostEdge(una, mss uint32) uint32 {
-	var bytes, ranges uint32
-	for i := len(b.ranges) - 1; i >= 0; i-- {
-		bytes += b.ranges[i].right - b.ranges[i].left
-		ranges++
-		if ranges >= dupThresh || bytes > (dupThresh-1)*mss {
-			return b.ranges[i].left
-		}
-	}
-	return una
-}
-
-// highest is the end of the highest range, una without any.
-func (b *scoreboard) highest(una uint32) uint32 {
-	if n := len(b.ranges); n > 0 {
-		return b.ranges[n-1].right
-	}
-	return una
-}
-
-// hole finds the first bytes in [from, limit) that the peer lacks.
-func (b *scoreboard) hole(from, limit uint32) (left, right uint32, ok bool) {
-	i := sort.Search(len(b.ranges), func(i int) bool { return seqLT(from, b.ranges[i].right) })
-	for ; i < len(b.ranges) && seqLEQ(b.ranges[i].left, from); i++ {
-		from = b.ranges[i].right
-	}
-	if i < len(b.ranges) {
-		limit = seqMin(limit, b.ranges[i].left)
-	}
-	return from, limit, seqLT(from, limit)
-}
-
 // sackInput enters the blocks of a segment and returns how many bytes were
 // news, and whether the first one is a D-SACK: something below the
-// acknowledgement that arrived twice (RFC 2883 section 4).
-func (c *conn) sackInput(h *wire.TCP) (fresh uint32, dsack bool) {
+// acknowledgement that arrived twice, or a part of what the second block has
+// (RFC 2883 section 4).
+func (c *conn) sackInput(h *wire.TCP, now time.Duration) (fresh uint32, dsack bool) {
 	if h.NSACK == 0 || c.flags&flagSACK == 0 {
 		return 0, false
 	}
-	dsack = seqLT(h.SACK[0].Left, h.Ack)
+	first := h.SACK[0]
+	dsack = seqLT(first.Left, first.Right) && seqLEQ(first.Right, h.Ack)
+	if h.NSACK > 1 && seqLT(h.Ack, first.Left) && seqLT(first.Left, first.Right) {
+		second := h.SACK[1]
+		dsack = seqLEQ(second.Left, first.Left) && seqLEQ(first.Right, second.Right)
+	}
 	for _, s := range h.SACK[:h.NSACK] {
 		// What is not outstanding is a D-SACK or a lie.
-		if !seqLT(s.Left, s.Right) || seqLT(s.Left, c.sndUna) || seqLT(c.sndNxt, s.Right) {
+		if !seqLT(s.Left, s.Right) || seqLT(s.Left, c.sndUna) || seqLT(c.sndNxt, s.Right) || c.log == nil {
 			continue
 		}
-		if c.sb == nil {
-			c.sb = new(scoreboard)
-		}
-		fresh += c.sb.add(s.Left, s.Right)
+		fresh += c.sacked(s.Left, s.Right, now)
 	}
 	return fresh, dsack
+}
+
+// sacked enters [left, right) and returns how many bytes of it were news. Pieces
+// below a segment's size are a hostile peer's: there are not more of them than
+// segments in flight could make.
+func (c *conn) sacked(left, right uint32, now time.Duration) (fresh uint32) {
+	b := c.log
+	limit := min(maxRecords, 64+2*int((c.sndNxt-c.sndUna)/uint32(c.mss)))
+	i := b.seek(left)
+	for i < b.records() && b.at(i).flags&recSacked != 0 {
+		left = b.at(i).end // known already
+		i++
+	}
+	if !seqLT(left, right) {
+		return 0
+	}
+	i, j := b.cut(left, right, limit)
+	for k := i; k < j; k++ {
+		if r := b.at(k); r.flags&recSacked == 0 {
+			fresh += r.len()
+			c.deliver(r, r.len(), now)
+			b.setSacked(k)
+		}
+	}
+	// One record for the whole range, with those that touch it.
+	for k := j; k >= i; k-- {
+		b.join(k - 1)
+	}
+	return fresh
+}
+
+// logSent enters the first transmission of [seq, SND.NXT).
+func (c *conn) logSent(seq, segs uint32, now time.Duration) {
+	b := c.log
+	if b == nil {
+		// draft-ietf-ccwg-bbr section 4.1.2.2: a flight begins.
+		b = c.l.takeLog()
+		c.log = b
+		b.firstSent, b.deliveredAt = now, now
+		seq = c.sndUna // what went with a SYN had no record
+		b.rackRTT, b.fack = c.srtt, seq
+	}
+	r := txRecord{start: seq, end: c.sndNxt, segs: uint16(min(max(segs, 1), math.MaxUint16))}
+	c.stampRecord(&r, now)
+	b.add(r)
+}
+
+// logResent enters that [seq, end) is sent again.
+func (c *conn) logResent(seq, end uint32, now time.Duration) {
+	b := c.log
+	if b == nil {
+		return
+	}
+	i, j := b.cut(seq, end, math.MaxInt)
+	for k := i; k < j; k++ {
+		r := b.at(k)
+		if r.flags&recSacked != 0 {
+			continue
+		}
+		b.setSent(k)
+		if r.rexmts < 255 {
+			r.rexmts++
+		}
+		c.stampRecord(r, now)
+	}
+	for k := j - 1; k >= i; k-- {
+		b.join(k - 1)
+	}
+}
+
+// logAcked takes what lies below SND.UNA out of the log.
+func (c *conn) logAcked(now time.Duration) {
+	b := c.log
+	if b == nil {
+		return
+	}
+	all := c.sndUna == c.sndNxt // then nothing needs to be kept in order
+	for i := 0; i < b.records(); {
+		r := b.at(i)
+		if seqLT(c.sndUna, r.end) {
+			if seqLT(r.start, c.sndUna) {
+				b.split(0, c.sndUna)
+				continue
+			}
+			return
+		}
+		if r.flags&recSacked == 0 {
+			c.deliver(r, r.len(), now)
+			s := &c.l.sample
+			if s.firstAcked == 0 {
+				s.firstAcked = r.sentAt
+			}
+			s.rexmtAcked = s.rexmtAcked || r.flags&recRexmt != 0
+		}
+		if all {
+			i++
+		} else {
+			b.pop()
+		}
+	}
+	c.dropLog()
 }

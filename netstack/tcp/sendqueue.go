@@ -55,6 +55,7 @@ const minSendQueue = 2 * buf.LargeSize
 // queue appends a copy of p to the send queue.
 func (c *conn) queue(p []byte) {
 	c.sq.write(c.l.pool, p)
+	c.fastGo()
 	c.l.markDirty(c)
 }
 
@@ -67,5 +68,6 @@ func (c *conn) queueChunk(t *buf.Chunk) {
 		return
 	}
 	c.sq.push(t)
+	c.fastGo()
 	c.l.markDirty(c)
 }

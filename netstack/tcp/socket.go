@@ -24,11 +24,18 @@ type Socket struct {
 	bound netip.Addr   // the address given to Bind; invalid before
 	opts  sockopt.Options
 
+	ccSettings *[]ccSetting // nil: none; for the connection to come; see SetCongestionParam
+
+	keys *keyring      // nil: none; RFC 2385, RFC 5925
+	fast *fastSettings // nil: as at first; RFC 7413
+
 	events   Events // raised, not yet reported
 	domain   uint8
+	block    uint8       // function block that was chosen, place in stackBlocks from 1 on; 0: none
 	queued   bool        // stands in Layer.raised
 	autoPort bool        // the port was chosen by Connect and goes with the connection
 	orphan   bool        // the program is gone
+	fastNow  bool        // Connect is called with data
 	err      errno.Errno // SO_ERROR: read once
 	lastErr  errno.Errno // why the connection ended
 }

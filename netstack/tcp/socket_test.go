@@ -3,6 +3,7 @@ package tcp
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -239,24 +240,6 @@ func TestISNFollowsTheClockAndTheTuple(t *testing.T) {
 	}
 }
 
-func TestScoreboard(t *testing.T) {
-	var b scoreboard
-	type add struct{ l, r, fresh uint32 }
-	var top uint32 = 1<<32 - 100 // across the wrap of sequence numbers
-	for _, a := range []add{{top + 10, top + 20, 10}, {top + 40, top + 50, 10}, {top + 15, top + 45, 20}, {top + 60, top + 170, 110}, {top + 10, top + 170, 10}, {top + 12, top + 30, 0}} {
-		if got := b.add(a.l, a.r); got != a.fresh {
-			t.Errorf("add %d-%d: %d new bytes, want %d", a.l-top, a.r-top, got, a.fresh)
-		}
-	}
-	if len(b.ranges) != 1 || b.sacked != 160 {
-		t.Errorf("%v, %d bytes", b.ranges, b.sacked)
-	}
-	b.trim(top + 100)
-	if b.sacked != 70 || b.below(top+120) != 20 {
-		t.Errorf("after trim: %d bytes, %d below", b.sacked, b.below(top+120))
-	}
-}
-
 func TestReassemblyIsBounded(t *testing.T) {
 	s := story(t, "from sack")
 	rx := &Rx{Src: testRemote, Dst: testLocal, Payload: make([]byte, 1)}
@@ -264,14 +247,32 @@ func TestReassemblyIsBounded(t *testing.T) {
 		rx.Header = wire.TCP{SrcPort: s.rport, DstPort: s.lport, Seq: peerISS + 3 + uint32(i)*2, Ack: s.iss + 1, Flags: wire.TCPAck, Window: 1000, WScale: -1}
 		s.l.Input(rx)
 	}
-	if held := s.n.pool.InUse(); held > 1<<20 || held != s.l.oooBytes {
-		t.Errorf("%d bytes held for 30,000 stray ones, %d counted", held, s.l.oooBytes)
+	if held := s.n.pool.InUse(); held > 1<<20 || held != s.l.ooo.bytes {
+		t.Errorf("%d bytes held for 30,000 stray ones, %d counted", held, s.l.ooo.bytes)
 	}
 	if s.l.counters.ReasmDrops == 0 {
 		t.Error("nothing was dropped")
 	}
 	s.s.Abort()
-	if s.n.pool.InUse() != 0 || s.l.oooBytes != 0 {
+	if s.n.pool.InUse() != 0 || s.l.ooo.bytes != 0 {
 		t.Errorf("%d bytes left", s.n.pool.InUse())
+	}
+}
+
+// TestISNReseed: RFC 6528 section 3, with the tunable isn_reseed_interval the
+// function's secret does not last.
+func TestISNReseed(t *testing.T) {
+	isns := func(set map[string]string) (early, late uint32) {
+		s := newScript(t, set)
+		k := makeTuple(testLocal, testRemote, 1000, 2000)
+		early = s.l.isn(&k)
+		s.n.now += time.Hour
+		return early, s.l.isn(&k) - uint32(time.Hour/isnTick)
+	}
+	if early, late := isns(nil); early != late {
+		t.Errorf("without a reseed the hash went from %d to %d", early, late)
+	}
+	if early, late := isns(map[string]string{"isn_reseed_interval": "1800"}); early == late {
+		t.Error("the hash is the same after two intervals")
 	}
 }

@@ -26,14 +26,13 @@ const (
 	flagReadShut                          // the owner discards input
 	flagPingPong                          // the exchange is interactive: acknowledgements wait for an answer
 	flagCwndLimited                       // the congestion window held output back
-	flagRTTBusy                           // rttSeq is being timed
+	flagSynTimed                          // our SYN is being timed, from lastSend on
 	flagSmallOut                          // sndSml is valid: a small segment was sent
 	flagUrgRcv                            // rcvUp is valid
 	flagUrgSnd                            // sndUp is valid
 	flagWinProbe                          // the window-probe timer, not retransmission, is meant
 	flagForcePush                         // hold nothing back any more (cork expired, last call)
 	flagSynTimeout                        // a SYN had to be retransmitted
-	flagHeadAgain                         // the first hole is to be retransmitted once more
 	flagSynDue                            // our SYN is to be sent
 	flagOrphan                            // counted in Layer.orphans
 	flagProbeOut                          // a tail loss probe is not answered yet
@@ -42,9 +41,15 @@ const (
 	flagMayUndo                           // the last reduction may turn out to be needless
 	flagEstablished                       // the handshake was completed
 	flagDSACK                             // rare.dsack is to be reported
-	flagEdgeKnown                         // all holes below probeEnd are lost
+	flagNewRTT                            // there was a round-trip sample since the last probe
+	flagReordering                        // RACK.reordering_seen
+	flagReoTimer                          // timerRexmt is for what is not overdue yet
+	flagLongRTT                           // the next round-trip sample follows a timeout that was none
 	flagDraining                          // drain is on the stack
 	flagOffered                           // opened by Pending.Accept
+	flagOneSegment                        // transmit does not cut: a probe for the path's MTU
+	flagFastOpen                          // rare.fast is valid: RFC 7413
+	flagUTODue                            // the next acknowledgement carries the user timeout
 )
 
 // Timers of one connection.
@@ -53,6 +58,7 @@ const (
 	timerDelack        // delayed acknowledgement
 	timerKeep          // keep-alive
 	timerLinger        // FIN-WAIT-2 of an orphan
+	timerPace          // the next paced transmission
 	numTimers
 )
 
@@ -60,12 +66,15 @@ const (
 // have smaller records. Tens of thousands may idle, so everything that an idle
 // connection does without hangs behind a pointer.
 type conn struct {
-	l    *Layer
-	s    *Socket
-	cc   congestion
-	ooo  *reassembly // nil until a segment arrives out of order
-	sb   *scoreboard // nil until a SACK block arrives
-	rare *rare       // nil until something unusual happens
+	l     *Layer
+	s     *Socket
+	cc    congestion
+	block *stackBlock
+	ooo   *reassembly // nil until a segment arrives out of order
+	log   *sendLog    // nil while nothing is in flight
+	auth  *auth       // nil: segments are not signed
+	rare  *rare       // nil until something unusual happens
+	ecn   *ecnState   // nil without ECN
 
 	path         Path
 	lport, rport uint16
@@ -102,24 +111,32 @@ type conn struct {
 	quickAck uint8  // acknowledgements still to be sent at once
 
 	// RFC 6298.
-	srtt, rttvar, rto, rttAt time.Duration
-	rttSeq                   uint32
-	backoff                  uint8 // consecutive timeouts
-	dupAcks                  uint8
+	srtt, rttvar, rto time.Duration
+	rttSeq            uint32 // the next sample is of what was sent beyond
+	backoff           uint8  // consecutive timeouts
+	dupAcks           uint8
+	reoMult           uint8 // RACK.reo_wnd_mult beyond 1
+	reoPersist        uint8 // RACK.reo_wnd_persist
 
 	// Congestion control and loss recovery, in bytes.
-	cwnd, ssthresh     uint32
+	ccWindow
 	recover            uint32 // recovery ends when this is acknowledged
-	highRxt            uint32 // retransmitted up to here
-	rexmtMark          uint32 // sndNxt when the first hole was retransmitted
-	priorCwnd          uint32 // window and threshold before the last reduction
+	priorFlight        uint32 // in flight before the last reduction, and
+	priorCwnd          uint32 // window and threshold then
 	priorSsthresh      uint32
 	undoBytes          uint32 // retransmitted since, not reported as needless
 	probeEnd           uint32 // sndNxt after the tail loss probe
-	dupBytes           uint32 // without SACK: bytes that duplicate acknowledgements stand for
 	lastSend, lastRecv time.Duration
 	failingSince       time.Duration // first of the present run of timeouts
 	rtoAt              time.Duration // when the retransmission timer would expire
+	departAt           time.Duration // earliest instant of the next paced transmission
+
+	// Of draft-ietf-ccwg-bbr section 4.1.2, in bytes.
+	delivered  uint64        // C.delivered
+	lostBytes  uint64        // C.lost
+	appLimited uint64        // C.app_limited; 0: the program is not the limit
+	minRTT     time.Duration // least round trip of late; 0: none
+	minRTTAt   time.Duration
 
 	// Receive buffer tuning.
 	rcvSpaceSeq uint32
@@ -140,8 +157,11 @@ type rare struct {
 	finAhead     bool
 	softErr      errno.Errno
 	keepProbes   uint8
+	mtu          *mtuSearch    // nil: none
+	peerUTO      time.Duration // what the peer's option made of the user timeout; 0: none
 	lastOow      time.Duration // last answer to an unacceptable segment
 	oowOnce      bool
+	fast         *fastConn
 	dsack        seqRange // received twice: RFC 2883
 	retrans      uint32   // segments retransmitted, for struct tcp_info
 

@@ -19,22 +19,28 @@ const (
 	timeWaitGap = 65535 + 2
 )
 
+// A timeWait is all that is kept of a connection. There may be as many as
+// tcp_max_tw_buckets, so it holds what an answer needs and no more; the way is
+// looked up again.
 type timeWait struct {
 	key          tuple
-	path         Path
 	sndNxt       uint32
 	rcvNxt       uint32
 	tsRecent     uint32
 	tsOffset     uint32
+	link         int32  // that it was reached by
 	wnd          uint16 // as it was last advertised
-	ts           bool
+	ts, local    bool
 	domain       uint8
+	tos, ttl     uint8
 	since        time.Duration
 	expires      time.Duration
+	lastAnswer   time.Duration // 0: none
 	claim        *ports.Claim
 	share        *sharedClaim
+	route        *wire.SourceRoute
+	auth         *auth
 	older, newer *timeWait
-	lastAnswer   time.Duration
 }
 
 // A waitTable holds the records in the order in which they expire, which is the
@@ -84,7 +90,7 @@ func (c *conn) enterTimeWait() {
 		c.sendAck()
 	}
 	w := &timeWait{
-		key: c.key(), path: c.path, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
+		key: c.key(), link: int32(c.path.Link), local: c.path.Local, tos: c.path.TOS, ttl: c.path.TTL, route: c.path.Route, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
 		tsRecent: c.tsRecent, tsOffset: c.tsOffset, ts: c.flags&flagTS != 0,
 		wnd: c.advertise(), domain: s.domain, since: now, expires: now + timeWaitTime,
 	}
@@ -94,6 +100,7 @@ func (c *conn) enterTimeWait() {
 		w.claim.TimeWait = true
 	}
 	w.share, s.share = s.share, nil
+	w.auth = c.auth
 	c.destroy()
 	for len(l.waits.byTuple) >= max(int(l.tun.MaxTwBuckets), 1) {
 		l.dropTimeWait(l.waits.oldest)
@@ -120,26 +127,32 @@ func (l *Layer) mayReuse(w *timeWait) bool {
 	if !w.ts || l.net.Now()-w.since <= time.Second {
 		return false
 	}
-	return l.tun.TwReuse == 1 || l.tun.TwReuse == 2 && w.path.Local
+	return l.tun.TwReuse == 1 || l.tun.TwReuse == 2 && w.local
 }
 
 // timeWaitInput is section 3.10.7.4 in the state TIME-WAIT.
 func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 	h := &rx.Header
 	if h.Flags&wire.TCPRst != 0 {
-		return // RFC 1337 section 3, fix 1
+		// RFC 1337 section 3, fix 1: ignored.
+		if !l.tun.RFC1337 && h.Seq == w.rcvNxt {
+			l.dropTimeWait(w)
+		}
+		return
 	}
 	old := w.ts && h.HasTS && seqLT(h.TSVal, w.tsRecent)
 	if h.Flags&(wire.TCPSyn|wire.TCPAck) == wire.TCPSyn && !old {
-		// RFC 6191 section 2: a later timestamp, or else RFC 1122 section
-		// 4.2.2.13: a higher sequence number.
-		newer := seqLT(w.rcvNxt, h.Seq) || w.ts && h.HasTS && seqLT(w.tsRecent, h.TSVal)
+		// RFC 6191 section 2: a later timestamp, or timestamps where there were
+		// none, or else RFC 1122 section 4.2.2.13: a higher sequence number.
+		later := h.HasTS && (w.ts && seqLT(w.tsRecent, h.TSVal) || !w.ts && l.tun.Timestamps)
+		newer := later || seqLT(w.rcvNxt, h.Seq)
 		if newer && l.takeOver(w, rx) {
 			return
 		}
 	}
-	if h.Flags&wire.TCPFin != 0 && !old {
-		// The peer missed our acknowledgement: start over.
+	if h.Flags&wire.TCPFin != 0 && !old && h.Seq+segLen(rx) == w.rcvNxt {
+		// The peer missed our acknowledgement: start over. A FIN elsewhere is not
+		// the peer's.
 		w.expires = l.net.Now() + timeWaitTime
 		l.waits.unlink(w)
 		l.waits.link(w)
@@ -168,7 +181,11 @@ func (l *Layer) takeOver(w *timeWait, rx *Rx) bool {
 // that two ends cannot keep each other busy.
 func (l *Layer) answerTimeWait(w *timeWait) {
 	now := l.net.Now()
-	if w.lastAnswer != 0 && now-w.lastAnswer < oowInterval {
+	if w.lastAnswer != 0 && now-w.lastAnswer < l.tun.InvalidRatelimit {
+		return
+	}
+	path, err := w.way(l)
+	if err != nil {
 		return
 	}
 	w.lastAnswer = now
@@ -179,7 +196,18 @@ func (l *Layer) answerTimeWait(w *timeWait) {
 		HasTS: w.ts, TSVal: uint32(now/time.Millisecond) + w.tsOffset, TSEcr: w.tsRecent,
 	}
 	l.counters.OutSegs++
-	l.net.Transmit(&w.path, h, nil, 0)
+	l.send(w.auth, &path, h, nil, 0)
+}
+
+// way is the path to the peer.
+func (w *timeWait) way(l *Layer) (Path, error) {
+	hop := w.key.peer()
+	if w.route != nil {
+		hop = w.route.First
+	}
+	path, err := l.net.Route(w.key.self(), hop, max(int(w.link), 0))
+	path.Dst, path.Route, path.TOS, path.TTL = w.key.peer(), w.route, w.tos, w.ttl
+	return path, err
 }
 
 // armFinWait2 limits how long an orphan waits for the peer's FIN: Linux's

@@ -13,6 +13,10 @@ func makeTuple(local, remote netip.Addr, lport, rport uint16) tuple {
 	return tuple{local.As16(), remote.As16(), lport, rport}
 }
 
+// self and peer are the addresses, unmapped.
+func (k *tuple) self() netip.Addr { return netip.AddrFrom16(k.local).Unmap() }
+func (k *tuple) peer() netip.Addr { return netip.AddrFrom16(k.remote).Unmap() }
+
 // shown is addr as a socket of the domain shows it: AF_INET6 sockets show IPv4
 // addresses mapped (RFC 3493 section 3.7).
 func shown(domain int, a netip.AddrPort) netip.AddrPort {

@@ -1,7 +1,9 @@
 package tcp
 
 // Urgent data: RFC 9293 section 3.8.5, RFC 6093. As on Linux and BSD the urgent
-// pointer points behind the urgent byte, of which there is one.
+// pointer points behind the urgent byte, of which there is one; with the tunable
+// tcp_stdurg a peer's is read as RFC 1122 section 4.2.2.4 had it, as pointing at
+// the byte.
 
 import "github.com/tcpcni/tcpcni/netstack/wire"
 
@@ -23,11 +25,14 @@ func (c *conn) stampUrgent(h *wire.TCP) {
 // urgentInput is the sixth step of section 3.10.7.4: RCV.UP moves forward only.
 func (c *conn) urgentInput(h *wire.TCP) {
 	up := h.Seq + uint32(h.Urgent)
+	if c.l.tun.StdUrg {
+		up++
+	}
 	r := c.cold()
 	unread := c.rcvNxt - uint32(c.rq.len())
 	// A pointer to what was read already says nothing new; one beyond a whole
 	// window is nonsense.
-	if h.Urgent == 0 || !seqLT(unread, up) || up-unread > 1<<30 ||
+	if h.Urgent == 0 && !c.l.tun.StdUrg || !seqLT(unread, up) || up-unread > 1<<30 ||
 		c.flags&flagUrgRcv != 0 && seqLEQ(up, r.rcvUp) {
 		return
 	}

@@ -39,8 +39,17 @@ func (c *conn) worthOffering() uint32 {
 	if space < c.rcvLimit()/16 || c.rq.len() > 0 && c.l.exhausted() {
 		return 0
 	}
+	if c.rq.len() > 0 && c.l.pressed() {
+		// What was promised is owed; beyond that a reader that is behind gets
+		// little more, as on Linux.
+		return min(space, pressedSegments*uint32(c.rcvMSS))
+	}
 	return space
 }
+
+// pressedSegments is how many segments a connection with unread text offers
+// when memory is short.
+const pressedSegments = 4
 
 // leastStep is the least that the window's right edge moves by: RFC 9293
 // section 3.8.6.2.2.
@@ -65,7 +74,8 @@ func scaleFor(l *Layer, o *sockopt.Options) uint8 {
 // allows and returns the window field.
 func (c *conn) advertise() uint16 {
 	limit := c.rcvLimit()
-	right := c.rcvNxt + c.worthOffering()
+	// What the field cannot say is not offered.
+	right := c.rcvNxt + min(c.worthOffering(), 65535<<c.rcvScale)
 	if seqLEQ(c.rcvAdv+c.leastStep(), right) {
 		c.rcvAdv = right
 	}
@@ -86,10 +96,8 @@ func (c *conn) advertise() uint16 {
 // notes that an acknowledgement has gone out.
 func (c *conn) stamp(h *wire.TCP) {
 	h.Window = c.advertise()
-	if c.flags&flagTS != 0 {
-		h.HasTS = true
-		h.TSVal, h.TSEcr = c.tsNow(c.now()), c.tsRecent
-	}
+	c.stampTime(h)
+	c.stampECN(h)
 	c.ackSent()
 }
 
@@ -191,5 +199,5 @@ func (c *conn) sendProbe() {
 	h := c.header(c.sndUna-1, wire.TCPAck)
 	c.stamp(h)
 	c.l.counters.OutSegs++
-	c.l.net.Transmit(&c.path, h, nil, 0)
+	c.send(h, nil, 0)
 }

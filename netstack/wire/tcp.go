@@ -1,7 +1,8 @@
 package wire
 
 // TCP segments: RFC 9293 section 3.1 (header), RFC 7323 (window scale and
-// timestamps), RFC 2018 (selective acknowledgement), RFC 6691 (MSS).
+// timestamps), RFC 2018 (selective acknowledgement), RFC 6691 (MSS), RFC 9768
+// section 3 (the AE flag).
 
 import (
 	"encoding/binary"
@@ -9,9 +10,10 @@ import (
 )
 
 // TCPFlags are the control bits of a segment (RFC 9293 section 3.1).
-type TCPFlags uint8
+type TCPFlags uint16
 
-// Control bits, in the order of the header's thirteenth byte.
+// Control bits, in the order of the header's thirteenth byte; TCPAe is the low
+// bit of the twelfth.
 const (
 	TCPFin TCPFlags = 1 << iota
 	TCPSyn
@@ -21,11 +23,12 @@ const (
 	TCPUrg
 	TCPEce
 	TCPCwr
+	TCPAe // RFC 9768
 )
 
 // String names the bits that are set, as in "SYN|ACK".
 func (f TCPFlags) String() string {
-	names := [...]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR"}
+	names := [...]string{"FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR", "AE"}
 	s := ""
 	for i, n := range names {
 		if f&(1<<i) == 0 {
@@ -54,6 +57,12 @@ const MaxSACKBlocks = 4
 // MaxWScale is the largest shift that RFC 7323 section 2.3 allows.
 const MaxWScale = 14
 
+// The user timeout option: RFC 5482 section 3.
+const (
+	UTOMinutes = 1 << 15 // the value counts minutes, not seconds
+	MaxUTO     = UTOMinutes - 1
+)
+
 // SACKBlock is one received island: Left is its first sequence number, Right
 // the one after its last (RFC 2018 section 3).
 type SACKBlock struct{ Left, Right uint32 }
@@ -69,9 +78,19 @@ type TCP struct {
 	MSS              uint16 // maximum segment size in bytes, 0 without the option; emitted in SYNs only
 	SACKPermitted    bool   // emitted in SYNs only
 	HasTS            bool
-	NSACK            uint8 // valid entries of SACK
+	NSACK            uint8  // valid entries of SACK
+	UTO              uint16 // RFC 5482: user timeout with its granularity bit, 0 without the option
 	TSVal, TSEcr     uint32
 	SACK             [MaxSACKBlocks]SACKBlock
+	AccECN           AccECN // not emitted in a SYN without ACK
+
+	// Raw is the whole header as it arrived, if it has an option that no field
+	// shows (Option finds it), else nil. It aliases what was parsed and is never
+	// emitted.
+	Raw []byte
+	// Extra are options to emit behind the others: whole ones, padded to a
+	// multiple of four bytes. ParseTCP leaves it nil.
+	Extra []byte
 }
 
 // Failures of ParseTCP.
@@ -89,6 +108,7 @@ const (
 	optSACKPerm  = 4
 	optSACK      = 5
 	optTimestamp = 8
+	optUTO       = 28
 )
 
 // ParseTCP reads the header of segment b into h and returns the payload, which
@@ -112,13 +132,16 @@ func ParseTCP(b []byte, h *TCP) (payload []byte, err error) {
 		DstPort: binary.BigEndian.Uint16(b[2:]),
 		Seq:     binary.BigEndian.Uint32(b[4:]),
 		Ack:     binary.BigEndian.Uint32(b[8:]),
-		Flags:   TCPFlags(b[13]),
+		Flags:   TCPFlags(b[12]&1)<<8 | TCPFlags(b[13]),
 		Window:  binary.BigEndian.Uint16(b[14:]),
 		Urgent:  binary.BigEndian.Uint16(b[18:]),
 		WScale:  -1,
 	}
 	if off > TCPMinHeader {
 		h.parseOptions(b[TCPMinHeader:off])
+		if h.Raw != nil {
+			h.Raw = b[:off]
+		}
 	}
 	return b[off:], nil
 }
@@ -165,12 +188,18 @@ func (h *TCP) option(kind byte, v []byte) {
 	case kind == optTimestamp && len(v) == 8:
 		h.HasTS = true
 		h.TSVal, h.TSEcr = binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])
+	case kind == optUTO && len(v) == 2:
+		h.UTO = binary.BigEndian.Uint16(v)
+	case kind == OptMD5, kind == OptAO, kind == OptFastOpen && syn:
+		h.Raw = v[:0]
 	case kind == optSACK && len(v) > 0 && len(v)%8 == 0 && !syn:
 		h.NSACK = 0
 		for ; len(v) >= 8 && h.NSACK < MaxSACKBlocks; v = v[8:] {
 			h.SACK[h.NSACK] = SACKBlock{binary.BigEndian.Uint32(v), binary.BigEndian.Uint32(v[4:])}
 			h.NSACK++
 		}
+	case (kind == optAccECN0 || kind == optAccECN1) && h.Flags&(TCPSyn|TCPAck) != TCPSyn:
+		h.AccECN.parse(kind, v)
 	}
 }
 
@@ -191,10 +220,14 @@ func (h *TCP) HeaderLen() int {
 	if h.HasTS {
 		n += 12
 	}
+	if h.UTO != 0 {
+		n += 4
+	}
+	n += len(h.Extra)
 	if k := h.sackRoom(n); k > 0 {
 		n += 4 + 8*k
 	}
-	return n
+	return n + h.AccECN.room(h, n)
 }
 
 // sackRoom is how many SACK blocks are emitted behind a header of n bytes.
@@ -206,7 +239,8 @@ func (h *TCP) sackRoom(n int) int {
 }
 
 // AppendTo appends the header with its options, aligned by NOPs, to b. The
-// checksum field is zero; SACK blocks that do not fit are left out.
+// checksum field is zero; SACK blocks and AccECN counters that
+// do not fit are left out.
 func (h *TCP) AppendTo(b []byte) []byte {
 	start := len(b)
 	b = binary.BigEndian.AppendUint16(b, h.SrcPort)
@@ -230,14 +264,19 @@ func (h *TCP) AppendTo(b []byte) []byte {
 		b = binary.BigEndian.AppendUint32(b, h.TSVal)
 		b = binary.BigEndian.AppendUint32(b, h.TSEcr)
 	}
-	if k := h.sackRoom(len(b) - start); k > 0 {
+	if h.UTO != 0 {
+		b = binary.BigEndian.AppendUint32(b, optUTO<<24|4<<16|uint32(h.UTO))
+	}
+	if k := h.sackRoom(len(b) - start + len(h.Extra)); k > 0 {
 		b = append(b, optNop, optNop, optSACK, byte(2+8*k))
 		for _, s := range h.SACK[:k] {
 			b = binary.BigEndian.AppendUint32(b, s.Left)
 			b = binary.BigEndian.AppendUint32(b, s.Right)
 		}
 	}
-	b[start+12] = byte((len(b)-start)/4) << 4
+	b = h.AccECN.appendTo(b, h.AccECN.room(h, len(b)-start+len(h.Extra)))
+	b = append(b, h.Extra...)
+	b[start+12] = byte((len(b)-start)/4)<<4 | byte(h.Flags>>8)&1
 	return b
 }
 

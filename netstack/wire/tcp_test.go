@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 )
 
@@ -15,7 +16,14 @@ func TestTCPRoundTrip(t *testing.T) {
 		"SYN with scale zero": {Flags: TCPSyn, WScale: 0, MSS: 536},
 		"SACK":                {Flags: TCPAck, WScale: -1, NSACK: 4, SACK: [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}, {7, 8}}},
 		"SACK and timestamp":  {Flags: TCPAck, WScale: -1, HasTS: true, TSVal: 1, TSEcr: 2, NSACK: 3, SACK: [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}}},
-		"urgent":              {Flags: TCPUrg | TCPPsh | TCPAck | TCPFin, Urgent: 77, WScale: -1},
+		"AE":                  {Flags: TCPAe | TCPAck | TCPCwr, WScale: -1},
+		"SYN-ACK with AccECN": {Flags: TCPSyn | TCPAck | TCPAe, WScale: 7, MSS: 1460, SACKPermitted: true, HasTS: true,
+			AccECN: AccECN{Present: true, N: 3, Fields: [3]uint32{1, 0, 1}}},
+		"AccECN, nothing": {Flags: TCPAck, WScale: -1, AccECN: AccECN{Present: true}},
+		"AccECN, one":     {Flags: TCPAck, WScale: -1, HasTS: true, AccECN: AccECN{Present: true, ECT1: true, N: 1, Fields: [3]uint32{1<<24 - 1}}},
+		"AccECN, two and SACK": {Flags: TCPAck, WScale: -1, NSACK: 1, SACK: [4]SACKBlock{{1, 2}}, HasTS: true,
+			AccECN: AccECN{Present: true, N: 2, Fields: [3]uint32{77, 1 << 20}}},
+		"urgent": {Flags: TCPUrg | TCPPsh | TCPAck | TCPFin, Urgent: 77, WScale: -1},
 	} {
 		b := h.AppendTo([]byte("before"))[6:]
 		if len(b) != h.HeaderLen() {
@@ -23,7 +31,7 @@ func TestTCPRoundTrip(t *testing.T) {
 		}
 		var got TCP
 		p, err := ParseTCP(append(b, "payload"...), &got)
-		if err != nil || string(p) != "payload" || got != h {
+		if err != nil || string(p) != "payload" || !reflect.DeepEqual(got, h) {
 			t.Errorf("%s: %+v, want %+v (%v)", name, got, h, err)
 		}
 	}
@@ -66,7 +74,7 @@ func TestTCPOptions(t *testing.T) {
 		{"SACK of a wrong length", segment(TCPAck, 5, 9, 0, 0, 0, 1, 0, 0, 0), TCP{Flags: TCPAck, WScale: -1}},
 	} {
 		var got TCP
-		if _, err := ParseTCP(c.in, &got); err != nil || got != c.want {
+		if _, err := ParseTCP(c.in, &got); err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v", c.name, got, err)
 		}
 	}
@@ -101,6 +109,12 @@ func FuzzParseTCP(f *testing.F) {
 		if len(payload) > len(in)-TCPMinHeader || h.NSACK > MaxSACKBlocks || h.WScale > MaxWScale {
 			t.Fatalf("%+v with %d bytes of payload of %d", h, len(payload), len(in))
 		}
+		for _, kind := range []byte{OptMD5, OptAO, OptFastOpen} {
+			if v, ok := h.Option(kind); ok && (h.Raw == nil || len(v) > TCPMaxHeader-TCPMinHeader-2) {
+				t.Fatalf("option %d of %d bytes, header %x", kind, len(v), h.Raw)
+			}
+		}
+		h.Raw = nil // is not emitted
 		// What was understood survives being written and read again.
 		b := h.AppendTo(nil)
 		if len(b) != h.HeaderLen() || len(b) > TCPMaxHeader {
@@ -112,8 +126,42 @@ func FuzzParseTCP(f *testing.F) {
 			h.NSACK = again.NSACK // no room for the fourth
 			h.SACK[3] = SACKBlock{}
 		}
-		if err != nil || again != h || !bytes.Equal(rest, payload) {
+		if !again.AccECN.Present {
+			h.AccECN = AccECN{} // no room for it with its padding
+		}
+		if err != nil || !reflect.DeepEqual(again, h) || !bytes.Equal(rest, payload) {
 			t.Fatalf("%+v became %+v (%v)", h, again, err)
 		}
 	})
+}
+
+func TestAccECNThatDoesNotFitIsLeftOut(t *testing.T) {
+	h := TCP{Flags: TCPAck, WScale: -1, HasTS: true, NSACK: 3, SACK: [4]SACKBlock{{1, 2}, {3, 4}, {5, 6}},
+		AccECN: AccECN{Present: true, N: 1, Fields: [3]uint32{1}}}
+	b := h.AppendTo(nil)
+	var got TCP
+	if _, err := ParseTCP(b, &got); err != nil || len(b) != h.HeaderLen() || len(b) > TCPMaxHeader || got.NSACK != 3 || got.AccECN.Present {
+		t.Errorf("%d bytes, %d blocks, %+v, %v", len(b), got.NSACK, got.AccECN, err)
+	}
+	h = TCP{Flags: TCPSyn, WScale: -1, AccECN: AccECN{Present: true}}
+	if n := h.HeaderLen(); n != TCPMinHeader {
+		t.Errorf("a SYN of %d bytes", n)
+	}
+}
+
+func TestAccECNCounters(t *testing.T) {
+	for _, o := range []AccECN{
+		{Present: true, N: 3, Fields: [3]uint32{1, 2, 3}},
+		{Present: true, N: 3, ECT1: true, Fields: [3]uint32{3, 2, 1}},
+	} {
+		e0, ce, e1 := uint32(9), uint32(9), uint32(9)
+		if o.Bytes(&e0, &ce, &e1); e0 != 1 || ce != 2 || e1 != 3 {
+			t.Errorf("%+v: %d %d %d", o, e0, ce, e1)
+		}
+		o.N = 1
+		e0, ce, e1 = 9, 9, 9
+		if o.Bytes(&e0, &ce, &e1); ce != 9 || o.ECT1 != (e0 == 9) || o.ECT1 == (e1 == 9) {
+			t.Errorf("%+v: %d %d %d", o, e0, ce, e1)
+		}
+	}
 }

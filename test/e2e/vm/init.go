@@ -28,7 +28,7 @@ type step struct {
 // A job is what the guest is told, by a file in its initramfs.
 type job struct {
 	Release string
-	Top     string // of the clone
+	Top     string   // of the clone
 	Modules []string // files below /modules, in the order to load them
 	Env     []string
 	Steps   []step
@@ -175,7 +175,7 @@ func furnish(j *job) error {
 		{"mqueue", "/dev/mqueue", "mqueue", usual | unix.MS_NOEXEC, ""},
 		{"run", "/run", "tmpfs", usual, "mode=755"},
 		{"tmp", "/tmp", "tmpfs", 0, "mode=1777"}, // a part of the disk on most machines
-		{clone, j.Top, "", unix.MS_BIND, ""}, // it may be below one of these
+		{clone, j.Top, "", unix.MS_BIND, ""},     // it may be below one of these
 		{tagModules, filepath.Join("/usr/lib/modules", j.Release), "9p", unix.MS_RDONLY, share9p},
 		// Mounts are shared, as everywhere that systemd has started.
 		{"", "/", "", unix.MS_REC | unix.MS_SHARED, ""},

@@ -1,0 +1,215 @@
+package tcp
+
+import (
+	"math"
+	"testing"
+	"time"
+)
+
+// cdgRounds gives a fresh CDG in congestion avoidance rounds with the given least
+// and greatest round trips.
+func cdgRounds(t *testing.T, set map[string]int64, rtts ...[2]time.Duration) (*cdg, *ccWindow) {
+	t.Helper()
+	d := cdgInfo.make().(*cdg)
+	for name, v := range set {
+		p, err := cdgInfo.param(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.set(d, v)
+	}
+	w := &ccWindow{cwnd: 100_000, ssthresh: 50_000}
+	d.start(w, &ccSignal{seed: 1})
+	una := uint32(0)
+	d.round = rounds{end: 100_000, running: true}
+	for _, r := range rtts {
+		for i := range uint32(10) {
+			una += 10_000
+			rtt := r[0]
+			if i == 5 {
+				rtt = r[1]
+			}
+			s := &ccSignal{una: una, nxt: una + 100_000, mss: 1000, acked: 10_000, limited: true, flight: w.cwnd}
+			s.rate = rateSample{newlyAcked: 10_000, rtt: rtt}
+			d.ack(w, s)
+		}
+	}
+	return d, w
+}
+
+// TestCDGDraws: equation 3, the probability is 1 - exp(-g/G), within 0.02.
+func TestCDGDraws(t *testing.T) {
+	d := &cdg{scale: 2, lots: 1}
+	for _, g := range []float64{-5, 0, 0.1, 1, 2, 5} {
+		const n = 20_000
+		hits := 0
+		for range n {
+			if d.draw(g) {
+				hits++
+			}
+		}
+		want := max(0, 1-math.Exp(-g/2))
+		if got := float64(hits) / n; math.Abs(got-want) > 0.02 {
+			t.Errorf("gradient %v ms: %.3f, want %.3f", g, got, want)
+		}
+	}
+}
+
+// TestCDGSmoothes: equation 5, the mean over the last rounds, by smoothing_factor.
+func TestCDGSmoothes(t *testing.T) {
+	for _, c := range []struct {
+		smoothing uint8
+		want      float64
+	}{{0, 8}, {1, 8}, {2, 7.5}, {8, 4.5}, {16, 2.25}} {
+		d := &cdg{smoothing: c.smoothing, lastLeast: 100 * ms, lastMax: 200 * ms}
+		var gmin, gmax float64
+		for i := 1; i <= 8; i++ {
+			d.least = d.lastLeast + time.Duration(i)*ms
+			d.most = d.lastMax - time.Duration(i)*ms
+			gmin, gmax = d.gradients()
+		}
+		if math.Abs(gmin-c.want) > 1e-9 || math.Abs(gmax+c.want) > 1e-9 {
+			t.Errorf("smoothing %d: %v and %v, want %v", c.smoothing, gmin, gmax, c.want)
+		}
+	}
+}
+
+// TestCDGBacksOffForGrowingDelay and not for a steady one, however long.
+func TestCDGBacksOffForGrowingDelay(t *testing.T) {
+	steady, growing := [][2]time.Duration{}, [][2]time.Duration{}
+	for i := range 6 {
+		steady = append(steady, [2]time.Duration{300 * ms, 400 * ms})
+		growing = append(growing, [2]time.Duration{time.Duration(100+100*i) * ms, time.Duration(200+100*i) * ms})
+	}
+	if _, w := cdgRounds(t, nil, steady...); w.cwnd < 104_000 || w.cwnd > 106_000 {
+		t.Errorf("steady: %d", w.cwnd)
+	}
+	// 100 ms a round draw for certain: a reduction in every other round, as the
+	// effect of one is not to be seen in the next.
+	d, w := cdgRounds(t, nil, growing...)
+	if w.cwnd > 60_000 || w.cwnd < 30_000 || d.shadow < 100_000 {
+		t.Errorf("growing: %d, shadow %d", w.cwnd, d.shadow)
+	}
+}
+
+// TestCDGGivesUpOnDelay: section 3.3, after loss_compete_consec_cong reductions
+// without effect, loss_compete_hold_backoff are left out.
+func TestCDGGivesUpOnDelay(t *testing.T) {
+	var rtts [][2]time.Duration
+	for i := range 60 {
+		rtts = append(rtts, [2]time.Duration{time.Duration(100+100*i) * ms, time.Duration(200+100*i) * ms})
+	}
+	_, always := cdgRounds(t, map[string]int64{"loss_compete_consec_cong": 0}, rtts...)
+	_, some := cdgRounds(t, nil, rtts...)
+	_, rarely := cdgRounds(t, map[string]int64{"loss_compete_consec_cong": 1, "loss_compete_hold_backoff": 50}, rtts...)
+	if !(always.cwnd < some.cwnd && some.cwnd < rarely.cwnd) {
+		t.Errorf("%d, %d, %d", always.cwnd, some.cwnd, rarely.cwnd)
+	}
+}
+
+// TestCDGLoss: section 3.4, with a full queue a loss halves the shadow window,
+// but never to more than the window; with a queue that is not, nothing.
+func TestCDGLoss(t *testing.T) {
+	for _, c := range []struct {
+		what              string
+		queue             cdgQueue
+		cwnd, shadow      uint32
+		recent, base, top time.Duration
+		want              uint32
+	}{
+		{"nothing is known", cdgUnknown, 100_000, 0, 100 * ms, 100 * ms, 200 * ms, 50_000},
+		{"full", cdgFull, 100_000, 0, 200 * ms, 100 * ms, 200 * ms, 50_000},
+		{"full, reduced for delay before", cdgFull, 70_000, 100_000, 200 * ms, 100 * ms, 200 * ms, 50_000},
+		{"far reduced", cdgFull, 20_000, 100_000, 200 * ms, 100 * ms, 200 * ms, 20_000},
+		{"not full", cdgNotFull, 100_000, 0, 110 * ms, 100 * ms, 200 * ms, 100_000},
+		{"not full, but the round trip is long", cdgNotFull, 100_000, 0, 180 * ms, 100 * ms, 200 * ms, 50_000},
+		{"a path without a queue", cdgNotFull, 100_000, 0, 100 * ms, 100 * ms, 100 * ms, 50_000},
+	} {
+		d := &cdg{newReno: newReno{beta: 50}, queue: c.queue, shadow: c.shadow, base: c.base, top: c.top, lastMax: c.recent}
+		w := &ccWindow{cwnd: c.cwnd, ssthresh: maxCwnd}
+		d.loss(w, &ccSignal{mss: 1000, flight: c.cwnd})
+		d.recovered(w, &ccSignal{mss: 1000})
+		if w.cwnd != c.want {
+			t.Errorf("%s: %d, want %d", c.what, w.cwnd, c.want)
+		}
+	}
+}
+
+// TestCDGShadow: the window that Reno would have is kept from the first reduction
+// for delay on, and grows with the window.
+func TestCDGShadow(t *testing.T) {
+	d, w := cdgRounds(t, nil, [2]time.Duration{100 * ms, 100 * ms}, [2]time.Duration{100 * ms, 100 * ms})
+	if d.shadow != 0 {
+		t.Errorf("shadow %d without a reduction", d.shadow)
+	}
+	d.shadow, d.newReno.acked = 80_000, 0
+	w.cwnd, w.ssthresh = 10_000, 5000
+	s := &ccSignal{una: 1, nxt: 1 << 20, mss: 1000, acked: 10_000, limited: true}
+	d.round = rounds{end: 1 << 20, running: true}
+	if d.ack(w, s); w.cwnd != 11_000 || d.shadow != 81_000 {
+		t.Errorf("window %d, shadow %d", w.cwnd, d.shadow)
+	}
+}
+
+// TestCDGAlphaInc: alpha_inc rounds without congestion make growth a segment
+// faster.
+func TestCDGAlphaInc(t *testing.T) {
+	var rtts [][2]time.Duration
+	for range 21 {
+		rtts = append(rtts, [2]time.Duration{100 * ms, 110 * ms})
+	}
+	_, plain := cdgRounds(t, nil, rtts...)
+	d, fast := cdgRounds(t, map[string]int64{"alpha_inc": 5}, rtts...)
+	if d.alpha < 4 || fast.cwnd < plain.cwnd+20_000 {
+		t.Errorf("alpha %d, %d instead of %d", d.alpha, fast.cwnd, plain.cwnd)
+	}
+}
+
+// TestCDGKeepsTheQueueShort: that is what it is for. Once slow start is over, a
+// deep queue holds less than a third of what Reno leaves in it.
+func TestCDGKeepsTheQueueShort(t *testing.T) {
+	mean := func(name string) float64 {
+		p := newModel(20, 40*ms, 2)
+		f := p.flow(name)
+		p.run(20 * time.Second)
+		sum, n := 0.0, 0
+		f.on = func(*ccSignal) { sum += p.backlog(); n++ }
+		p.run(20 * time.Second)
+		return sum / float64(n)
+	}
+	cdg, reno := mean("cdg"), mean("reno")
+	t.Logf("%.1f segments wait, with reno %.1f", cdg, reno)
+	if cdg > reno/3 {
+		t.Errorf("%.1f segments wait, with reno %.1f", cdg, reno)
+	}
+}
+
+// TestCDGInfersTheQueue: section 3.4, full when the least round trip still grows
+// and the greatest cannot any more; growth of both that stops tells that the last
+// reduction was seen.
+func TestCDGInfersTheQueue(t *testing.T) {
+	for _, c := range []struct {
+		gmin, gmax  time.Duration
+		before      cdgQueue
+		want        cdgQueue
+		ineffective uint8
+	}{
+		{ms, 0, cdgUnknown, cdgFull, 0},
+		{ms, -ms, cdgNotFull, cdgFull, 0},
+		{ms, ms, cdgFull, cdgNotFull, 3}, // it rises
+		{-ms, -ms, cdgFull, cdgNotFull, 0},
+		{0, -ms, cdgFull, cdgNotFull, 0},
+		{0, 0, cdgFull, cdgFull, 0}, // nothing is told: as before
+		{0, ms, cdgFull, cdgFull, 0},
+	} {
+		d := cdgInfo.make().(*cdg)
+		d.smoothing, d.scale, d.lots = 1, 255, 1
+		d.queue, d.ineffective = c.before, 3
+		d.lastLeast, d.lastMax = 100*ms, 200*ms
+		d.least, d.most = 100*ms+c.gmin, 200*ms+c.gmax
+		d.endRound(&ccWindow{cwnd: 100_000, ssthresh: 50_000}, &ccSignal{mss: 1000})
+		if d.queue != c.want || d.ineffective != c.ineffective {
+			t.Errorf("%v and %v: queue %d, ineffective %d, want %d and %d", c.gmin, c.gmax, d.queue, d.ineffective, c.want, c.ineffective)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package tcp
+
+// Detection of losses by counting what arrived after them: RFC 6675 with SACK,
+// RFC 5681 section 3.2 and RFC 6582 without. The former is the function block
+// `classic`; the latter is what every block does when the peer has no SACK, as
+// RFC 8985 section 5.1 needs it.
+
+import "time"
+
+// classicDetect takes for lost what IsLost of RFC 6675 section 4 says is, or
+// what RFC 6582 section 3.2 step 3 wants retransmitted.
+func (c *conn) classicDetect(now time.Duration) {
+	switch c.caState {
+	case caOpen:
+		if c.enoughAbove() {
+			c.enterRecovery(now)
+			c.markBelow(c.lostEdge(), true)
+		}
+	case caRecovery:
+		c.markBelow(c.lostEdge(), false)
+	}
+}
+
+// enoughAbove decides on fast retransmit.
+func (c *conn) enoughAbove() bool {
+	if c.log.sacked > 0 {
+		// RFC 6675 section 5 step 1 and 2.
+		return seqLEQ(c.recover, c.sndUna) &&
+			(c.dupAcks >= dupThresh || c.log.lostEdge(c.sndUna, uint32(c.mss)) != c.sndUna)
+	}
+	// RFC 6582 section 3.2 step 2: not for duplicates of what a timeout resent.
+	return c.dupAcks >= dupThresh && seqLT(c.recover, c.sndUna)
+}
+
+// lostEdge is the sequence number under which what is not acknowledged counts
+// as lost in fast recovery.
+func (c *conn) lostEdge() uint32 {
+	// RFC 6582 section 3.2 step 3: the segment at SND.UNA is lost, at the start
+	// and after every partial acknowledgement.
+	edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
+	if c.log.sacked > 0 {
+		edge = seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss)))
+	}
+	return edge
+}
+
+// lostEdge is the sequence number under which every hole is lost: IsLost of
+// RFC 6675 section 4. Without any it is una.
+func (b *sendLog) lostEdge(una, mss uint32) uint32 {
+	var bytes, ranges uint32
+	for i := b.records() - 1; i >= 0 && bytes < b.sacked; i-- {
+		r := b.at(i)
+		if r.flags&recSacked == 0 {
+			continue
+		}
+		bytes += r.len()
+		ranges++
+		if ranges >= dupThresh || bytes > (dupThresh-1)*mss {
+			return r.start
+		}
+	}
+	return una
+}
+
+// limitedTransmit bounds the room for new data that duplicate acknowledgements
+// make without SACK before fast retransmit: RFC 3042 section 2, two segments
+// beyond the window.
+func (c *conn) limitedTransmit(room uint32) uint32 {
+	if c.flags&flagSACK != 0 || c.caState != caOpen || c.log == nil || c.log.dups == 0 {
+		return room
+	}
+	out, limit := c.sndNxt-c.sndUna, c.cwnd+2*uint32(c.mss)
+	return min(room, limit-min(out, limit))
+}

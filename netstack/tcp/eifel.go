@@ -1,0 +1,44 @@
+package tcp
+
+// The Eifel detection algorithm: RFC 3522. A timestamp that is older than the
+// retransmission shows that the original was acknowledged.
+
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
+
+// States of the detection.
+const (
+	eifelOff   uint8 = iota
+	eifelArmed       // the first acknowledgement decides
+	eifelDone        // it did
+)
+
+// eifelMark notes the timestamp of the first retransmission of a recovery:
+// section 3.2 steps 1 and 2.
+func (c *conn) eifelMark(seq uint32, now time.Duration) {
+	b := c.log
+	if b == nil || c.flags&flagTS == 0 || c.caState == caOpen || b.eifel != eifelOff || seq != c.sndUna {
+		return
+	}
+	b.eifel, b.rexmtTS = eifelArmed, c.tsNow(now)
+}
+
+// eifelAck is steps 3 to 5, for an acknowledgement before it advances SND.UNA,
+// where the retransmission was. It reports whether that was needless.
+func (c *conn) eifelAck(h *wire.TCP) bool {
+	b := c.log
+	if b == nil || b.eifel != eifelArmed || !seqLT(c.sndUna, h.Ack) {
+		return false
+	}
+	b.eifel = eifelDone
+	if c.caState == caOpen || c.flags&flagMayUndo == 0 || !h.HasTS || h.TSEcr == 0 || !seqLT(h.TSEcr, b.rexmtTS) {
+		return false
+	}
+	if c.caState == caLoss {
+		c.flags |= flagLongRTT
+	}
+	return true
+}

@@ -1,0 +1,46 @@
+package tcp
+
+// The memory of everything that arrived ahead of its turn, of all connections.
+// A receiver may give that up, as the peer keeps it until it is acknowledged in
+// order (RFC 2018 section 8), and does so before it refuses text that is next.
+
+// An oooList is the reassembly queues that hold memory, the oldest first.
+type oooList struct {
+	bytes          int // of their chunks
+	oldest, newest *reassembly
+}
+
+// account enters what r.mem is now, after it was before.
+func (o *oooList) account(r *reassembly, before int) {
+	o.bytes += r.mem - before
+	switch {
+	case before == 0 && r.mem > 0:
+		r.older, r.newer = o.newest, nil
+		if o.newest != nil {
+			o.newest.newer = r
+		} else {
+			o.oldest = r
+		}
+		o.newest = r
+	case before > 0 && r.mem == 0:
+		if r.older != nil {
+			r.older.newer = r.newer
+		} else {
+			o.oldest = r.newer
+		}
+		if r.newer != nil {
+			r.newer.older = r.older
+		} else {
+			o.newest = r.older
+		}
+		r.older, r.newer = nil, nil
+	}
+}
+
+// prune gives up queues, the oldest first, while the layer has no memory.
+func (l *Layer) prune() {
+	for l.exhausted() && l.ooo.oldest != nil {
+		l.counters.OOOPruned++
+		l.ooo.oldest.of.dropReassembly()
+	}
+}
