@@ -26,8 +26,8 @@ func (c *conn) flush() {
 		}
 		return
 	}
-	if c.flags&flagAckNow != 0 && (c.reportsSACK() || c.ackFirst()) {
-		c.sendAck() // some options want the room to themselves
+	if c.flags&flagAckNow != 0 && (c.reportsSACK() || c.ahead() || c.ackFirst()) {
+		c.sendAck() // some options want the room to themselves, and duplicates count only so
 	}
 	c.output()
 	if c.flags&flagAckNow != 0 {

@@ -36,8 +36,13 @@ type reassembly struct {
 
 // reportsSACK reports whether the next acknowledgement carries SACK blocks.
 func (c *conn) reportsSACK() bool {
-	return c.flags&flagSACK != 0 && (c.flags&flagDSACK != 0 || c.ooo != nil && len(c.ooo.pieces) > 0)
+	return c.flags&flagSACK != 0 && (c.flags&flagDSACK != 0 || c.ahead())
 }
+
+// ahead reports whether text has arrived behind a gap. Then an acknowledgement
+// goes by itself, as a peer without SACK counts only those that bring no text for
+// duplicates: RFC 5681 section 2.
+func (c *conn) ahead() bool { return c.ooo != nil && len(c.ooo.pieces) > 0 }
 
 // noteTwice has the next acknowledgement say that [left, right) arrived twice,
 // from which the peer learns that a retransmission was needless: RFC 2883

@@ -157,7 +157,7 @@ func (s *kernelSock) vitals() vitals {
 	}
 	return vitals{
 		state: i.State, rto: rto,
-		waiting:  i.Unacked > 0 || i.Notsent_bytes > 0,
-		progress: i.Bytes_acked + i.Bytes_received, options: i.Options,
+		waiting: i.Unacked > 0 || i.Notsent_bytes > 0,
+		acked:   i.Bytes_acked, options: i.Options,
 	}
 }

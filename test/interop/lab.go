@@ -61,20 +61,20 @@ type program interface {
 
 // vitals are what a stall is told from, out of struct tcp_info.
 type vitals struct {
-	state    uint8 // TCP_ESTABLISHED = 1
-	rto      time.Duration
-	rtoMax   time.Duration // what RFC 6298 makes of the round trips; 0: not known
-	waiting  bool          // bytes are unacknowledged or unsent
-	progress uint64        // grows whenever bytes are acknowledged or come
-	options  uint8         // as sockopt.TCPInfo.Options
+	state   uint8 // TCP_ESTABLISHED = 1
+	rto     time.Duration
+	rtoMax  time.Duration // what RFC 6298 makes of the round trips; 0: not known
+	waiting bool          // bytes are unacknowledged or unsent
+	acked   uint64        // bytes
+	options uint8         // as sockopt.TCPInfo.Options
 }
 
 // vitalsOf reads struct tcp_info.
 func vitalsOf(i *sockopt.TCPInfo) vitals {
 	v := vitals{
 		state: i.State, rto: time.Duration(i.RTO) * time.Microsecond,
-		waiting:  i.Unacked > 0 || i.NotSentBytes > 0,
-		progress: i.BytesAcked + i.BytesReceived, options: i.Options,
+		waiting: i.Unacked > 0 || i.NotSentBytes > 0,
+		acked:   i.BytesAcked, options: i.Options,
 	}
 	if i.RTT > 0 {
 		// As Linux: the least of 200 ms is of the variance, not of the sum.

@@ -25,7 +25,7 @@ var impairments = []impairment{
 	{"burst", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Burst: sim.Burst{Enter: 8, Leave: 400, Loss: 700}}, 300_000},
 	{"reorder", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Reorder: 80, Duplicate: 20, Corrupt: 5}, 300_000},
 	{"loss 3% 50ms", sim.Way{Rate: 20e6, Delay: 25 * time.Millisecond, Queue: 100_000, Loss: 30}, 120_000},
-	{"loss 15%", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Loss: 150}, 40_000},
+	{"loss 10%", sim.Way{Rate: 50e6, Delay: 2 * time.Millisecond, Queue: 150_000, Loss: 100}, 40_000},
 	{"marks", sim.Way{Rate: 20e6, Delay: 5 * time.Millisecond, Queue: 100_000, Mark: 15_000, Loss: 3}, 300_000},
 }
 

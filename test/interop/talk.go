@@ -177,13 +177,18 @@ func (t *talker) check() error {
 // stallRTOs is how many retransmission timeouts may pass without progress.
 const stallRTOs = 3
 
-// stalls watches one connection.
+// stalls watches one connection, each direction by itself.
 type stalls struct {
-	ends     [2]*talker
-	progress uint64
-	since    time.Duration
-	rto      time.Duration // the longest since then
-	worst    float64       // progress took so many RTOs
+	ends  [2]*talker
+	ways  [2]wayStalls // by the end that sends
+	worst float64      // progress took so many RTOs
+}
+
+// wayStalls is one direction.
+type wayStalls struct {
+	acked uint64
+	since time.Duration
+	rto   time.Duration // the longest since then
 }
 
 // States as in struct tcp_info.
@@ -192,35 +197,30 @@ const (
 	synReceived = 3
 )
 
-// look fails when bytes wait and nothing moves.
+// look fails when bytes of one end wait and none are acknowledged.
 func (w *stalls) look(now time.Duration) error {
-	var sum uint64
-	waiting := false
 	for _, t := range w.ends {
 		if t.s == nil || t.holding() || t.err != nil || t.aborted {
-			w.since, w.rto = now, 0
+			w.ways = [2]wayStalls{{since: now}, {since: now}}
 			return nil
 		}
-		v := t.s.vitals()
-		sum += v.progress
+	}
+	for i, t := range w.ends {
+		v, way := t.s.vitals(), &w.ways[i]
 		if v.rtoMax > 0 && v.rto > v.rtoMax {
 			return fmt.Errorf("%s: an RTO of %v, by its round trips at most %v", t.name, v.rto, v.rtoMax)
 		}
 		// Handshakes have timers of their own.
-		if v.waiting && v.state != synSent && v.state != synReceived {
-			waiting = true
-			w.rto = max(w.rto, v.rto)
+		if v.acked != way.acked || !v.waiting || v.state == synSent || v.state == synReceived {
+			*way = wayStalls{acked: v.acked, since: now}
+			continue
 		}
-	}
-	if sum != w.progress || !waiting {
-		w.progress, w.since, w.rto = sum, now, 0
-		return nil
-	}
-	took := float64(now-w.since) / float64(w.rto)
-	w.worst = max(w.worst, took)
-	if took > stallRTOs {
-		return fmt.Errorf("no progress for %v, %.1f RTOs of %v: %s %+v, %s %+v", now-w.since, took, w.rto,
-			w.ends[0].name, w.ends[0].s.vitals(), w.ends[1].name, w.ends[1].s.vitals())
+		way.rto = max(way.rto, v.rto)
+		took := float64(now-way.since) / float64(way.rto)
+		w.worst = max(w.worst, took)
+		if took > stallRTOs {
+			return fmt.Errorf("%s: no progress for %v, %.1f RTOs of %v", t.name, now-way.since, took, way.rto)
+		}
 	}
 	return nil
 }
