@@ -178,8 +178,10 @@ func (l *Layer) Input(rx *Rx) {
 		if w := l.waits.byTuple[k]; w.auth == nil && h.Raw == nil || l.authentic(w.auth, rx) {
 			l.timeWaitInput(w, rx)
 		}
-	case h.SrcPort == 0 || h.DstPort == 0:
-		l.counters.InErrs++ // no program has that port: not worth an answer
+	case (h.SrcPort == 0 || h.DstPort == 0) && rx.Link >= 0:
+		// No program has that port, and a stranger gets no answer. Our own, who
+		// try to connect there, are refused as on Linux.
+		l.counters.InErrs++
 	default:
 		l.listenInput(k, rx, 0)
 	}
