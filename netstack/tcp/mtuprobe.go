@@ -119,7 +119,7 @@ func (c *conn) suspectHole() {
 	}
 }
 
-// ackedMTU takes what was acknowledged up to SND.UNA: the small MTU passes, or a
+// acked takes what was acknowledged up to SND.UNA: the small MTU passes, or a
 // probe has.
 func (m *mtuSearch) acked(c *conn) {
 	m.inHole = false
@@ -132,7 +132,7 @@ func (m *mtuSearch) acked(c *conn) {
 	c.setMSS()
 }
 
-// mtuTold follows a message about a smaller MTU, which is better than searching.
+// told follows a message about a smaller MTU, which is better than searching.
 func (m *mtuSearch) told(mtu int) {
 	m.low, m.high, m.top = min(m.low, mtu), min(m.high, mtu), min(m.top, mtu)
 }
