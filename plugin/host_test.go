@@ -68,6 +68,9 @@ func newHost(t *testing.T) *host {
 	h.write("testipam", ipamScript, 0o755)
 	h.write("result", dual, 0o644)
 	h.run(h.netNS, "ip", "link", "set", "lo", "up")
+	// A new namespace takes IPv4's settings from the machine's own
+	// (net.core.devconf_inherit_init_net), which may forward or not.
+	h.sysctl("net/ipv4/ip_forward", "0")
 	return h
 }
 
