@@ -476,7 +476,8 @@ func TestPortRange(t *testing.T) {
 		{0, 0, 32768, 60999}, {40000, 41000, 40000, 41000}, {40000, 0, 40000, 60999}, {0, 41000, 32768, 41000},
 		{1000, 41000, 32768, 41000}, {40000, 65000, 40000, 60999}, {1000, 2000, 32768, 60999},
 	} {
-		o := Options{PortMin: c.min, PortMax: c.max}
+		var o Options
+		o.SetRare(func(r *Rare) { r.PortMin, r.PortMax = c.min, c.max })
 		if lo, hi := o.PortRange(tun); lo != c.lo || hi != c.hi {
 			t.Errorf("%d..%d gives %d..%d, want %d..%d", c.min, c.max, lo, hi, c.lo, c.hi)
 		}

@@ -44,10 +44,8 @@ type Options struct {
 	HopLimit       int16 // 0..255, or -1 for the tunable hop_limit
 	MulticastTTL   uint8
 	MulticastHops  uint8
-	MinTTL         uint8  // drop what arrives with a smaller TTL (RFC 5082)
-	MinHopCount    uint8  // the same for IPv6
-	PortMin        uint16 // IP_LOCAL_PORT_RANGE; 0: as the tunable says
-	PortMax        uint16
+	MinTTL         uint8 // drop what arrives with a smaller TTL (RFC 5082)
+	MinHopCount    uint8 // the same for IPv6
 
 	Linger LingerSetting
 
@@ -73,6 +71,8 @@ type Options struct {
 
 	Congestion string // algorithm name
 
+	rare *Rare // see Rare; nil: none of them
+
 	// Chosen are the options that the program has set itself: the values that a
 	// configuration gives to sockets leave them alone.
 	Chosen IDSet
@@ -84,11 +84,12 @@ type Options struct {
 func (o *Options) PortRange(t *Tunables) (lo, hi uint16) {
 	lo, hi = t.PortMin, t.PortMax
 	within := func(p uint16) bool { return t.PortMin <= p && p <= t.PortMax }
-	if within(o.PortMin) {
-		lo = o.PortMin
+	r := o.Rare()
+	if within(r.PortMin) {
+		lo = r.PortMin
 	}
-	if within(o.PortMax) {
-		hi = o.PortMax
+	if within(r.PortMax) {
+		hi = r.PortMax
 	}
 	return lo, hi
 }

@@ -134,10 +134,11 @@ func setPortRange(c *call, val []byte) error {
 	if lo != 0 && hi != 0 && lo > hi {
 		return errno.EINVAL
 	}
-	c.o.PortMin, c.o.PortMax = lo, hi
+	c.o.SetRare(func(r *Rare) { r.PortMin, r.PortMax = lo, hi })
 	return nil
 }
 
 func getPortRange(c *call) (int, error) {
-	return int(c.o.PortMin) | int(c.o.PortMax)<<16, nil
+	r := c.o.Rare()
+	return int(r.PortMin) | int(r.PortMax)<<16, nil
 }

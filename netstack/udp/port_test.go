@@ -33,7 +33,7 @@ func TestLocalPortRange(t *testing.T) {
 	l, _ := newLayer(t)
 	for range 20 {
 		s := l.NewSocket(v4, &app{})
-		s.opts.PortMin, s.opts.PortMax = 40000, 40019
+		s.opts.SetRare(func(r *sockopt.Rare) { r.PortMin, r.PortMax = 40000, 40019 })
 		if err := s.Bind(ap("0.0.0.0:0"), 0, sockopt.Privilege{}); err != nil {
 			t.Fatal(err)
 		}
