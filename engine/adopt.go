@@ -53,6 +53,7 @@ func (e *engine) adopt(l legacy) *adoption {
 		e.log.Warn("no journal of the engine before: every connection and socket of the programs is lost")
 		return a
 	}
+	a.retune(r.tuned())
 	a.note(r.calls())
 	for table := range a.ties {
 		a.ties[table] = r.ties(table)

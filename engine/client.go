@@ -70,6 +70,27 @@ func (c *Client) Sockets() ([]SocketInfo, error) {
 	return r.Sockets, err
 }
 
+// Tunables sets tunables, all of set or none, and returns the values of the names
+// of get.
+func (c *Client) Tunables(set map[string]string, get []string) ([]TunableValue, error) {
+	return c.askTunables(request{Op: opTunables, Set: set, Get: get})
+}
+
+// AllTunables returns every tunable that the sandbox's system has; with others,
+// those that other systems have names for, too.
+func (c *Client) AllTunables(others bool) ([]TunableValue, error) {
+	return c.askTunables(request{Op: opTunables, Own: true, All: others})
+}
+
+func (c *Client) askTunables(q request) ([]TunableValue, error) {
+	r, err := c.ask(q, -1)
+	for i := range r.Tunables {
+		t := &r.Tunables[i]
+		t.Name, t.Value = printable(t.Name), printable(t.Value)
+	}
+	return r.Tunables, err
+}
+
 // printable makes text of an engine, whose words an attacker may have chosen, fit
 // for a terminal.
 func printable(s string) string {

@@ -28,6 +28,7 @@ const (
 // inline is the state of the inline path.
 type inline struct {
 	stack   *netstack.Stack // towards the sandbox's kernel; nil: there is none
+	profile *sockopt.Profile
 	all     []*splice
 	max     int       // of all
 	dialled int       // of all, those of which one end is being dialled
@@ -50,9 +51,8 @@ func (e *engine) openInner(p *port) error {
 	if err != nil {
 		return err
 	}
-	// Between two ends of a virtual cable no segment is late: the kernel may use
-	// a port again at once.
-	tun.TwReuse = 1
+	e.inline.profile = profile
+	e.inline.tune()
 	cfg := netstack.Config{Profile: profile, Tunables: tun, Pool: e.stack.Pool()}
 	hostlink.Entropy(cfg.Seed[:])
 	s := netstack.New(cfg)
@@ -78,6 +78,10 @@ func (e *engine) openInner(p *port) error {
 	e.stack.SetForwarder(forwarder{e.stack, s, &e.cross, &e.inline.stats.PacketsIn})
 	return nil
 }
+
+// tune sets what differs from the stack of the uplink. Between two ends of a
+// virtual cable no segment is late: the kernel may use a port again at once.
+func (in *inline) tune() { in.profile.Tunables.TwReuse = 1 }
 
 // innerLink describes the TAP that the sandbox shows as its interface.
 func (e *engine) innerLink(p *port) (netstack.LinkConfig, error) {

@@ -18,11 +18,13 @@ import (
 	"github.com/tcpcni/tcpcni/hostlink"
 )
 
-// Layout, in bytes. Tables follow the head: calls that wait for an answer, the
+// Layout, in bytes. What was changed of the
+// tunables follows the head (tunables.go), then tables: calls that wait for an answer, the
 // connections of each stack (ties.go), slots, and the options of each slot.
 const (
-	journalMagic = 0x7463706a00000001 // the last digits are the version of the layout
-	journalHead  = 4096
+	journalMagic = 0x7463706a00000002 // the last digits are the version of the layout
+	tunedStart   = 4096
+	journalHead  = tunedStart + 2*tunedLen
 
 	slotLen    = 128
 	optionLen  = 32

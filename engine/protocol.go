@@ -13,16 +13,26 @@ const (
 	opSockets = "sockets"
 	opAttach  = "attach"
 	opStop    = "stop"
+
+	opTunables = "tunables"
 )
 
 type request struct {
 	Op string `json:"op"`
+
+	// Of opTunables: what to set, by name, and then what to answer with.
+	Set map[string]string `json:"set,omitempty"`
+	Get []string          `json:"get,omitempty"`
+	Own bool              `json:"own,omitempty"` // all names of the profile's system
+	All bool              `json:"all,omitempty"` // all names
 }
 
 type response struct {
 	Error   string       `json:"error,omitempty"`
 	Status  *Status      `json:"status,omitempty"`
 	Sockets []SocketInfo `json:"sockets,omitempty"`
+
+	Tunables []TunableValue `json:"tunables,omitempty"`
 }
 
 // Status describes a running engine.

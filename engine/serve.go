@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 )
@@ -96,20 +99,21 @@ func (e *engine) serveClient(c *hostlink.ControlConn) error {
 }
 
 // operations of the control protocol.
-var operations = map[string]func(*engine, *hostlink.ControlConn) response{
-	opStatus:  func(e *engine, _ *hostlink.ControlConn) response { return response{Status: e.status()} },
-	opSockets: func(e *engine, _ *hostlink.ControlConn) response { return response{Sockets: e.sockets()} },
-	opAttach: func(e *engine, c *hostlink.ControlConn) response {
+var operations = map[string]func(*engine, *request, *hostlink.ControlConn) response{
+	opStatus:  func(e *engine, _ *request, _ *hostlink.ControlConn) response { return response{Status: e.status()} },
+	opSockets: func(e *engine, _ *request, _ *hostlink.ControlConn) response { return response{Sockets: e.sockets()} },
+	opAttach: func(e *engine, _ *request, c *hostlink.ControlConn) response {
 		if err := e.attachFrom(c); err != nil {
 			return response{Error: err.Error()}
 		}
 		return response{}
 	},
-	opStop: func(e *engine, _ *hostlink.ControlConn) response {
+	opStop: func(e *engine, _ *request, _ *hostlink.ControlConn) response {
 		e.helper.stopping()
 		e.stopped.Store(true)
 		return response{}
 	},
+	opTunables: func(e *engine, q *request, _ *hostlink.ControlConn) response { return e.tunables(q) },
 }
 
 func (e *engine) answer(line []byte, c *hostlink.ControlConn) response {
@@ -119,9 +123,9 @@ func (e *engine) answer(line []byte, c *hostlink.ControlConn) response {
 	}
 	f, ok := operations[q.Op]
 	if !ok {
-		return response{Error: fmt.Sprintf("op %q is unknown; accepted: %s, %s, %s, %s", q.Op, opStatus, opSockets, opAttach, opStop)}
+		return response{Error: fmt.Sprintf("op %q is unknown; accepted: %s", q.Op, strings.Join(slices.Sorted(maps.Keys(operations)), ", "))}
 	}
-	return f(e, c)
+	return f(e, &q, c)
 }
 
 func (e *engine) attachFrom(c *hostlink.ControlConn) error {

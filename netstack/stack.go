@@ -84,7 +84,7 @@ func New(cfg Config) *Stack {
 	s.cutter.init()
 	s.echoes = limiter{rate: echoRate, burst: echoBurst, tokens: echoBurst}
 	s.errors = limiter{rate: errorRate, burst: errorBurst, tokens: errorBurst}
-	cfg.Profile.Links = s
+	cfg.Profile.Links, cfg.Profile.Gauges = s, gauges{s}
 	s.tcp = tcp.NewLayer((*tcpNetwork)(s), s.pool, cfg.Profile, cfg.Tunables)
 	s.udp = udp.NewLayer((*udpNetwork)(s), cfg.Profile, cfg.Tunables)
 	return s

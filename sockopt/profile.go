@@ -28,9 +28,14 @@ type Profile struct {
 	// Links resolves link names for SO_BINDTODEVICE; with nil no link has one.
 	Links Links
 
+	// Gauges is the stack, for tunables that tell of it; with nil it is at rest.
+	Gauges Gauges
+
 	rows     []Row
 	index    map[optionKey]*Row
-	tunables []tunableRow
+	tunables []tunableRow      // by the names of its system
+	values   map[string]string // defaults of tunables that are not its own
+	follows  []ID              // options whose default an unchosen one follows; see Follower
 	defaults func(*Tunables) Options
 	fresh    []func(*Options, *Tunables) // what an accepted socket does not inherit
 }

@@ -25,6 +25,7 @@ func newLinux() *Profile {
 
 		Congestion: slices.Clone(linuxCongestion),
 		tunables:   linuxTunables,
+		follows:    []ID{KeepIdle, KeepIntvl, KeepCnt, SynCnt, Linger2},
 		defaults:   linuxDefaults,
 		rows:       slices.Concat(socketRows, tcpRows, ipRows, ipv6Rows, refusedRows),
 	}

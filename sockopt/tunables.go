@@ -2,6 +2,7 @@ package sockopt
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,25 +89,53 @@ type Tunables struct {
 	HopLimit              uint8  // net.ipv6.conf.default.hop_limit
 }
 
-// A tunableRow is one tunable of one profile.
+// A tunableRow is one name of a tunable. Several systems have names for one
+// value: rows that read and write the same field.
 type tunableRow struct {
-	name     string // as sysctl(8) has it
+	name     string // as the system's own command has it
+	alias    string // another name that is accepted; "": the name without its directory
 	unit     string
 	fields   int   // how many integers the value has
 	min, max int64 // of each
 	def      string
 	bits     int64 // the only ones that a value may have; 0: any
+	labels   []string
+	access   tunableAccess
 
 	set func(t *Tunables, v []int64)
 	get func(t *Tunables) []int64
+	// fits reports whether the value goes with those that it depends on, which
+	// bound says in words; nil: it depends on none.
+	fits  func(t *Tunables) bool
+	bound string
 
 	// For the tunables that are words.
 	words func(p *Profile) []string // what is accepted
 	word  func(t *Tunables) *string
+
+	// show is the value of one that can only be read; it comes from the stack.
+	show func(g Gauges, p *Profile) string
 }
 
-// short is the name without its directory, which is accepted as well.
+// tunableAccess says when a tunable can be set.
+type tunableAccess uint8
+
+const (
+	anyTime  tunableAccess = iota
+	atStart                // in a configuration, before the sandbox runs
+	neverSet               // it can only be read
+)
+
+// allTunables are the names of every system, each accepted in every profile. A
+// system's own come from its profile's list, which also has the defaults.
+var allTunables = [][]tunableRow{linuxTunables}
+
+// short is the other name that is accepted: ipadm(8)'s, or for Linux the one
+// without its directory.
 func (r *tunableRow) short() string {
+	if r.alias != "" {
+		return r.alias
+	}
 	return strings.TrimPrefix(strings.TrimPrefix(strings.TrimPrefix(r.name, "net.ipv4."), "net.core."), "net.tcpcni.")
 }
 
@@ -116,22 +145,29 @@ type Tunable struct {
 	Short    string // the other name that is accepted
 	Unit     string
 	Accepted string
-	Default  string
+	Default  string // in this profile
+	Own      bool   // the name is of the profile's system
+	ReadOnly bool   // no configuration can set it
 
 	Words    []string // the values, when they are words
 	Numbers  int      // how many numbers a value has, when they are not
 	Min, Max int64    // of each number
 }
 
-// TunableTable lists the tunables of the profile.
+// TunableTable lists the tunables of the profile: its system's names first, then
+// those of the others.
 func (p *Profile) TunableTable() []Tunable {
 	var list []Tunable
-	for i := range p.tunables {
-		r := &p.tunables[i]
-		t := Tunable{Name: r.name, Short: r.short(), Unit: r.unit, Accepted: r.accepted(p), Default: r.def}
-		if r.words != nil {
+	fresh := *p
+	fresh.Gauges = nil
+	fresh.Tunables, _ = defaultTunables(p) // whoever made the profile has looked at the error
+	for r, own := range p.tunableRows {
+		t := Tunable{Name: r.name, Short: r.short(), Unit: r.unit, Accepted: r.accepted(p), Own: own, ReadOnly: r.access == neverSet}
+		t.Default = r.value(&fresh)
+		switch {
+		case r.words != nil:
 			t.Words = r.words(p)
-		} else {
+		case !t.ReadOnly:
 			t.Numbers, t.Min, t.Max = r.fields, r.min, r.max
 		}
 		list = append(list, t)
@@ -139,32 +175,87 @@ func (p *Profile) TunableTable() []Tunable {
 	return list
 }
 
+// tunableRows yields every row, and whether it is of the profile's own system.
+func (p *Profile) tunableRows(yield func(r *tunableRow, own bool) bool) {
+	for i := range p.tunables {
+		if !yield(&p.tunables[i], true) {
+			return
+		}
+	}
+	for _, rows := range allTunables {
+		if len(p.tunables) > 0 && &rows[0] == &p.tunables[0] {
+			continue
+		}
+		for i := range rows {
+			if !yield(&rows[i], false) {
+				return
+			}
+		}
+	}
+}
+
+// OtherTunableName is the short name of a tunable that is known by the long one,
+// and the reverse; the name itself when it has no other.
+func OtherTunableName(name string) string {
+	for _, rows := range allTunables {
+		for i := range rows {
+			switch r := &rows[i]; name {
+			case r.name:
+				return r.short()
+			case r.short():
+				return r.name
+			}
+		}
+	}
+	return name
+}
+
 // NewTunables gives the profile's tunables their defaults and then the values
-// of set, by their Linux names with or without "net.ipv4.",
-// "net.core." or "net.tcpcni.". The
-// profile uses the result from then on. An error names the tunable, the value
-// and what is accepted, and leaves the profile as it was.
+// of set, by the names of any system; those of Linux may be without "net.ipv4.",
+// "net.core." or "net.tcpcni.". The profile uses the result from then on. An error
+// names the tunable, the value and what is accepted, and leaves the profile as
+// it was.
 func NewTunables(p *Profile, set map[string]string) (*Tunables, error) {
 	t, err := defaultTunables(p)
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(set))
-	for name := range set {
-		names = append(names, name)
-	}
-	slices.Sort(names) // the same mistake gives the same message
-	for _, name := range names {
-		row := p.tunable(name)
-		if row == nil {
-			return nil, fmt.Errorf("tunable %q is unknown; accepted: %s", name, strings.Join(p.tunableNames(), ", "))
-		}
-		if err := row.parse(p, t, set[name]); err != nil {
-			return nil, err
-		}
+	if err := p.apply(t, set, atStart); err != nil {
+		return nil, err
 	}
 	p.Tunables = t
 	return t, nil
+}
+
+// apply sets all of set, which is done at the time that when says, or fails.
+func (p *Profile) apply(t *Tunables, set map[string]string, when tunableAccess) error {
+	rows := make([]*tunableRow, 0, len(set))
+	shown := make([]string, 0, len(set))
+	names := slices.Sorted(maps.Keys(set)) // the same mistake gives the same message
+	for _, name := range names {
+		row := p.tunable(name)
+		switch {
+		case row == nil:
+			return fmt.Errorf("tunable %q is unknown; accepted: %s", name, strings.Join(p.tunableNames(), ", "))
+		case row.access == neverSet:
+			return fmt.Errorf("tunable %s: value %q; accepted: none, as it can only be read", row.name, set[name])
+		case row.access > when:
+			return fmt.Errorf("tunable %s: value %q; accepted: none while the sandbox runs, as its configuration sets it", row.name, set[name])
+		}
+		if err := row.parse(p, t, set[name]); err != nil {
+			return err
+		}
+		rows, shown = append(rows, row), append(shown, row.format(t))
+	}
+	for i, row := range rows {
+		switch value := set[names[i]]; {
+		case row.format(t) != shown[i]:
+			return fmt.Errorf("tunable %s: value %q; accepted: what the other names of the same value are set to: %s", row.name, value, row.format(t))
+		case row.fits != nil && !row.fits(t):
+			return fmt.Errorf("tunable %s: value %q; accepted: %s, %s", row.name, value, row.accepted(p), row.bound)
+		}
+	}
+	return nil
 }
 
 // Value is the current value of the named tunable as sysctl(8) would print it.
@@ -173,12 +264,22 @@ func (p *Profile) Value(name string) (string, bool) {
 	if row == nil {
 		return "", false
 	}
-	return row.format(p.Tunables), true
+	return row.value(p), true
 }
 
-func (p *Profile) tunable(name string) *tunableRow {
-	for i := range p.tunables {
-		if r := &p.tunables[i]; name == r.name || name == r.short() {
+func (r *tunableRow) value(p *Profile) string {
+	switch {
+	case r.show == nil:
+		return r.format(p.Tunables)
+	case p.Gauges == nil:
+		return r.show(atRest{}, p)
+	}
+	return r.show(p.Gauges, p)
+}
+
+func (p *Profile) tunable(name string) (row *tunableRow) {
+	for r := range p.tunableRows {
+		if name == r.name || name == r.short() {
 			return r
 		}
 	}
@@ -187,20 +288,27 @@ func (p *Profile) tunable(name string) *tunableRow {
 
 func (p *Profile) tunableNames() []string {
 	var names []string
-	for i := range p.tunables {
-		names = append(names, p.tunables[i].short())
+	for r := range p.tunableRows {
+		if r.access != neverSet {
+			names = append(names, r.short())
+		}
 	}
 	return names
 }
 
+// defaultTunables are Linux's, and then what the profile's system has instead.
 func defaultTunables(p *Profile) (*Tunables, error) {
-	t := new(Tunables)
-	for i := range p.tunables {
-		if err := p.tunables[i].parse(p, t, p.tunables[i].def); err != nil {
-			return nil, err
+	t := baseTunables()
+	for _, rows := range [][]tunableRow{linuxTunables, p.tunables} {
+		for i := range rows {
+			if r := &rows[i]; r.def != "" {
+				if err := r.parse(p, t, r.def); err != nil {
+					return nil, err
+				}
+			}
 		}
 	}
-	return t, nil
+	return t, p.apply(t, p.values, atStart)
 }
 
 // parse reads a value as it is written to /proc/sys.
@@ -221,6 +329,9 @@ func (r *tunableRow) parse(p *Profile, t *Tunables, value string) error {
 	}
 	v := make([]int64, len(words))
 	for i, word := range words {
+		if k := slices.Index(r.labels, word); k >= 0 {
+			word = strconv.Itoa(k)
+		}
 		n, err := strconv.ParseInt(word, 10, 64)
 		if err != nil || n < r.min || n > r.max || r.bits != 0 && n&^r.bits != 0 {
 			return refuse()
@@ -247,6 +358,9 @@ func (r *tunableRow) format(t *Tunables) string {
 
 // accepted says in words what parse takes.
 func (r *tunableRow) accepted(p *Profile) string {
+	if r.access == neverSet {
+		return "none, as it can only be read"
+	}
 	if r.words != nil {
 		return "one of " + strings.Join(r.words(p), ", ")
 	}
@@ -254,8 +368,14 @@ func (r *tunableRow) accepted(p *Profile) string {
 		return fmt.Sprintf("%d..%d of the bits %#x", r.min, r.max, r.bits)
 	}
 	span := fmt.Sprintf("%d..%d", r.min, r.max)
+	if r.labels != nil {
+		span += " (" + strings.Join(r.labels, ", ") + ")"
+	}
 	if r.fields > 1 {
 		return fmt.Sprintf("%d ascending numbers of %s", r.fields, span)
 	}
 	return span
 }
+
+// baseTunables are the values that Linux has no names for, as it has them.
+func baseTunables() *Tunables { return &Tunables{} }

@@ -1,0 +1,89 @@
+package engine
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tcpcni/tcpcni/sockopt"
+)
+
+// TestTunablesChange: all of a request or nothing of it, and the sockets that
+// look at the tunable see it.
+func TestTunablesChange(t *testing.T) {
+	e := bare(t)
+	s, _ := e.mustStream(t)
+	own, _ := e.mustStream(t)
+	own.tcp.Options().KeepIdle = time.Hour
+	own.tcp.Options().Chosen.Add(sockopt.KeepIdle)
+	r := e.tunables(&request{Set: map[string]string{"tcp_keepalive_time": "60", "net.ipv4.tcp_rmem": "4096 65536 70000"}, Get: []string{"tcp_keepalive_time", "tcp_rmem"}})
+	if r.Error != "" || fmt.Sprint(r.Tunables) != "[{net.ipv4.tcp_keepalive_time 60} {net.ipv4.tcp_rmem 4096 65536 70000}]" {
+		t.Fatalf("%+v", r)
+	}
+	if got := s.tcp.Options().KeepIdle; got != time.Minute {
+		t.Errorf("a socket without a choice waits %v", got)
+	}
+	if got := own.tcp.Options().KeepIdle; got != time.Hour {
+		t.Errorf("a socket with a choice waits %v", got)
+	}
+	fresh, _ := e.mustStream(t)
+	if o := fresh.tcp.Options(); o.RcvBuf != 65536 || o.KeepIdle != time.Minute {
+		t.Errorf("a new socket: %d bytes, %v", o.RcvBuf, o.KeepIdle)
+	}
+	for _, q := range []*request{
+		{Set: map[string]string{"tcp_syn_retries": "3", "tcp_sack": "2"}},
+		{Set: map[string]string{"tcp_syn_retries": "3", "tcp_nosuch": "2"}},
+		{Set: map[string]string{"tcp_syn_retries": "3", "net.ipv4.tcp_syn_retries": "4"}},
+		{Set: map[string]string{"tcp_syn_retries": "3"}, Get: []string{"tcp_nosuch"}},
+	} {
+		if r := e.tunables(q); r.Error == "" || !strings.Contains(r.Error, "accepted") || e.profile.Tunables.SynRetries != 6 {
+			t.Errorf("%v: %+v, tcp_syn_retries is %d", q.Set, r, e.profile.Tunables.SynRetries)
+		}
+	}
+	all := e.tunables(&request{Own: true}).Tunables
+	if len(all) < 50 {
+		t.Errorf("%d names", len(all))
+	}
+}
+
+// TestTunablesOutliveTheEngine: the successor has the configuration and the
+// journal.
+func TestTunablesOutliveTheEngine(t *testing.T) {
+	old := bare(t)
+	for _, set := range []map[string]string{
+		{"tcp_syn_retries": "2"}, {"tcp_sack": "0", "tcp_syn_retries": "3"}, {"tcp_rmem": "4096 65536 70000"},
+	} {
+		if r := old.tunables(&request{Set: set}); r.Error != "" {
+			t.Fatal(r.Error)
+		}
+	}
+	e, _ := succeed(t, old)
+	tun := e.profile.Tunables
+	if tun.SynRetries != 3 || tun.SACK || tun.TCPRmem.Max != 70000 || !tun.Timestamps {
+		t.Errorf("%+v", tun)
+	}
+	next, _ := succeed(t, e)
+	if next.profile.Tunables.SynRetries != 3 {
+		t.Error("the second successor does not know")
+	}
+}
+
+// TestTunablesOfABadJournal: what an engine that was taken over has left is
+// checked like any other value.
+func TestTunablesOfABadJournal(t *testing.T) {
+	for _, text := range []string{"", "tcp_sack=7\n", "nosuch=1\ntcp_sack=0\n", "=\n\n=", strings.Repeat("tcp_sack=0", 4000), "\x00\xff"} {
+		old := bare(t)
+		if len(text) > maxTuned {
+			text = text[:maxTuned]
+		}
+		old.journal.tune([]byte(text))
+		if len(text) > 100 { // a length beyond the place
+			old.journal.mem.Publish(tunedAt(0), 1<<31)
+		}
+		e, _ := succeed(t, old)
+		if !e.profile.Tunables.SACK {
+			t.Errorf("%.20q: tcp_sack was set", text)
+		}
+	}
+}

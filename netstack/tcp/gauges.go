@@ -1,0 +1,55 @@
+package tcp
+
+// What FreeBSD's read-only variables under net.inet.tcp show. They are counted
+// when somebody asks.
+
+// Blocks is the number of control blocks: connections, half-open ones, listeners,
+// and records in TIME-WAIT.
+func (l *Layer) Blocks() int {
+	n := len(l.conns) + len(l.half) + len(l.waits.byTuple)
+	for _, list := range l.listeners {
+		n += len(list)
+	}
+	return n
+}
+
+// ReassemblySegments is the number of pieces that wait behind a gap, of all
+// connections.
+func (l *Layer) ReassemblySegments() int {
+	n := 0
+	for r := l.ooo.oldest; r != nil; r = r.newer {
+		n += len(r.pieces)
+	}
+	return n
+}
+
+// SACKHoles is the number of holes that peers have reported below something that
+// arrived, of all connections.
+func (l *Layer) SACKHoles() int {
+	n := 0
+	for _, c := range l.conns {
+		n += c.holes()
+	}
+	return n
+}
+
+// holes counts the runs of what is not acknowledged below the highest that a
+// peer has reported.
+func (c *conn) holes() int {
+	if c.log == nil {
+		return 0
+	}
+	n, open := 0, false
+	for i := range c.log.records() {
+		switch sacked := c.log.at(i).flags&recSacked != 0; {
+		case sacked && open:
+			n, open = n+1, false
+		case !sacked:
+			open = true
+		}
+	}
+	return n
+}
+
+// Retune takes over the tunables that the layer keeps a copy of.
+func (l *Layer) Retune() { l.memory = limitsOf(l.tun) }

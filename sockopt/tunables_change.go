@@ -1,0 +1,56 @@
+package sockopt
+
+// Tunables of a sandbox that runs. Most are read where they count, so a change
+// is seen by every connection at its next use, as on Linux. What a socket copies
+// when it is made is another matter: see Profile.Follower.
+
+// Gauges tells what a stack is at, for tunables that can only be read.
+type Gauges interface {
+	TCPBlocks() int          // connections, half-open and in TIME-WAIT included, and listeners
+	ReassemblySegments() int // that wait behind a gap, of all connections
+	SACKHoles() int          // holes that peers have reported, of all connections
+	Counter(name string) uint64
+}
+
+// atRest is a stack that has done nothing.
+type atRest struct{}
+
+func (atRest) TCPBlocks() int          { return 0 }
+func (atRest) ReassemblySegments() int { return 0 }
+func (atRest) SACKHoles() int          { return 0 }
+func (atRest) Counter(string) uint64   { return 0 }
+
+// ChangeTunables sets tunables of a profile whose stack runs: all of set, or
+// none and an error as NewTunables has it. What reads the profile's Tunables
+// sees the new values at once.
+func (p *Profile) ChangeTunables(set map[string]string) error {
+	trial := *p.Tunables
+	if err := p.apply(&trial, set, anyTime); err != nil {
+		return err
+	}
+	*p.Tunables = trial
+	return nil
+}
+
+// LongName is the name of the tunable that name is a name of.
+func (p *Profile) LongName(name string) (string, bool) {
+	if r := p.tunable(name); r != nil {
+		return r.name, true
+	}
+	return "", false
+}
+
+// Follower returns a function that gives a socket's options the present values
+// of the tunables where the profile's system looks at those for as long as the
+// program has not chosen a value: Linux does for keep-alives and retries, illumos
+// never.
+func (p *Profile) Follower() func(*Options) {
+	fresh := p.NewOptions()
+	return func(o *Options) {
+		for _, id := range p.follows {
+			if !o.Chosen.Has(id) && !o.Given.Has(id) {
+				defaultable[id](o, &fresh)
+			}
+		}
+	}
+}
