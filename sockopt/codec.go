@@ -17,6 +17,9 @@ const (
 
 // decodeInt reads an int as the codec allows it to be passed.
 func decodeInt(codec Codec, val []byte) (int, error) {
+	if len(val) >= sizeofInt && codec == UintMillis {
+		return int(binary.NativeEndian.Uint32(val)), nil
+	}
 	if len(val) >= sizeofInt {
 		return int(int32(binary.NativeEndian.Uint32(val))), nil
 	}

@@ -80,4 +80,25 @@ const (
 	MulticastAll6
 	FreeBind6
 	MinHopCount
+
+	// Of illumos and OmniOS.
+	ExclBind
+	InitCwnd
+	NotifyThreshold
+	AbortThreshold
+	ConnNotifyThreshold
+	ConnAbortThreshold
+	KeepAliveThreshold
+	KeepAliveAbort
+	RTOInitial
+	RTOMin
+	RTOMax
+	AnonPrivBind
+	MD5Sig // as an int: switched on, the keys are elsewhere
+
+	// Of FreeBSD.
+	NoOpt
+	KeepInit
+	CCAlgoOpt
+	FunctionBlk
 )

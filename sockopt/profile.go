@@ -21,8 +21,9 @@ type Profile struct {
 	// Tunables are the sandbox's values; NewTunables replaces the defaults.
 	Tunables *Tunables
 
-	// Congestion lists the algorithms that TCP_CONGESTION may name. The stack
-	// sets it to what it has.
+	// Congestion lists the algorithms that TCP_CONGESTION may name, as the system
+	// names them; Algorithm gives the stack's name. The stack leaves in it what
+	// it has.
 	Congestion []string
 
 	// Links resolves link names for SO_BINDTODEVICE; with nil no link has one.
@@ -33,9 +34,11 @@ type Profile struct {
 
 	rows     []Row
 	index    map[optionKey]*Row
+	calls    callRules
 	tunables []tunableRow      // by the names of its system
 	values   map[string]string // defaults of tunables that are not its own
 	follows  []ID              // options whose default an unchosen one follows; see Follower
+	aliases  map[string]string // algorithms that the system has another name for, by that name
 	defaults func(*Tunables) Options
 	fresh    []func(*Options, *Tunables) // what an accepted socket does not inherit
 }
@@ -44,7 +47,12 @@ type optionKey struct{ level, number int }
 
 // profiles are the systems that can be chosen, by name.
 var profiles = map[string]func() *Profile{
-	"linux": newLinux,
+	"linux":   newLinux,
+	"illumos": newIllumos,
+	"omnios":  newOmniOS,
+	"freebsd": newFreeBSD,
+	"sortix":  newSortix,
+	"cxux":    newCXUX,
 }
 
 // ProfileByName returns a new profile of the named system with its default
@@ -57,14 +65,17 @@ func ProfileByName(name string) (*Profile, error) {
 	return build(), nil
 }
 
-// ProfileNames are the names that ProfileByName accepts, sorted.
+// ProfileNames are the names that ProfileByName accepts, linux before the others
+// in their order.
 func ProfileNames() []string {
-	var names []string
+	names := make([]string, 0, len(profiles))
 	for name := range profiles {
-		names = append(names, name)
+		if name != "linux" {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Insert(names, 0, "linux")
 }
 
 // Rows are the options of the profile in the order of the documentation.
@@ -75,17 +86,21 @@ func (p *Profile) Rows() []Row { return p.rows }
 func (p *Profile) Set(t Target, level, name int, val []byte, priv Privilege) (*Row, error) {
 	domain, typ, _ := t.Kind()
 	if !hasLevel(domain, typ, level) {
-		return nil, errno.ENOPROTOOPT
+		return nil, p.calls.setLevel(domain)
 	}
 	row := p.find(typ, level, name)
+	short := p.calls.lengthFirst && len(val) < sizeofInt && (level == SolSocket || level == protoTCP || level == protoUDP)
 	switch {
-	case row == nil || row.Access == ReadOnly:
-		if len(val) < sizeofInt && (level == SolSocket || level == protoTCP || level == protoUDP) {
-			return nil, errno.EINVAL // Linux looks at the length before the name
-		}
+	case row == nil && short, row != nil && row.Access == ReadOnly && short:
+		return nil, errno.EINVAL
+	case row == nil:
 		return nil, errno.ENOPROTOOPT
+	case row.Access == ReadOnly:
+		return nil, p.calls.readOnly
 	case row.Refuse != 0:
 		return nil, row.Refuse
+	case p.calls.tooLong(row, len(val)):
+		return nil, errno.EINVAL
 	}
 	if err := row.take(&call{p: p, t: t, o: t.Options(), priv: priv}, val); err != nil {
 		return nil, err
@@ -100,15 +115,14 @@ func (p *Profile) Set(t Target, level, name int, val []byte, priv Privilege) (*R
 func (p *Profile) Get(t Target, level, name, maxLen int) ([]byte, error) {
 	domain, typ, _ := t.Kind()
 	if !hasLevel(domain, typ, level) {
-		if domain == AFInet {
-			return nil, errno.EOPNOTSUPP
-		}
-		return nil, errno.ENOPROTOOPT
+		return nil, p.calls.getLevel(domain)
 	}
 	row := p.find(typ, level, name)
 	switch {
-	case row == nil || row.Access == WriteOnly:
+	case row == nil:
 		return nil, errno.ENOPROTOOPT
+	case row.Access == WriteOnly:
+		return nil, p.calls.writeOnly
 	case row.Refuse != 0:
 		return nil, row.Refuse
 	case maxLen < 0:
@@ -141,11 +155,34 @@ func (p *Profile) find(typ, level, name int) *Row {
 }
 
 // NewOptions are the settings of a new TCP socket, with the tunables' defaults.
-func (p *Profile) NewOptions() Options { return p.defaults(p.Tunables) }
+func (p *Profile) NewOptions() Options {
+	o := p.defaults(p.Tunables)
+	o.Congestion = p.Algorithm(o.Congestion)
+	return o
+}
+
+// Algorithm is the stack's name of a congestion control that the system names,
+// which is Options.Congestion.
+func (p *Profile) Algorithm(name string) string {
+	if own, ok := p.aliases[name]; ok {
+		return own
+	}
+	return name
+}
+
+// congestionName is what the system calls the stack's algorithm.
+func (p *Profile) congestionName(own string) string {
+	for _, name := range p.Congestion {
+		if p.Algorithm(name) == own {
+			return name
+		}
+	}
+	return own
+}
 
 // NewDatagramOptions are those of a new UDP socket.
 func (p *Profile) NewDatagramOptions() Options {
-	o := p.defaults(p.Tunables)
+	o := p.NewOptions()
 	o.RcvBuf, o.SndBuf = p.Tunables.CoreRmemDefault, p.Tunables.CoreWmemDefault
 	return o
 }
@@ -158,8 +195,12 @@ func (p *Profile) Inherit(child, listener *Options) {
 	}
 }
 
-// seal builds the index after the rows are complete.
+// seal gives the tunables their defaults and builds the index after the rows are
+// complete.
 func (p *Profile) seal() *Profile {
+	if _, err := NewTunables(p, nil); err != nil {
+		panic("profile " + p.Name + ": a default is outside its own range: " + err.Error())
+	}
 	p.index = make(map[optionKey]*Row, len(p.rows))
 	for i := range p.rows {
 		r := &p.rows[i]

@@ -22,6 +22,13 @@ type Row struct {
 	// zero means any. Outside is EINVAL.
 	Min, Max int
 
+	// Native is the option's number on its own system, for the documentation,
+	// where that is neither Number nor part of it.
+	Native int
+
+	// Truth is what getsockopt shows of a Bool that is on; 0 means 1.
+	Truth int
+
 	NotInherited bool // an accepted socket starts with the default
 	Mirror       bool // the engine sets it on the program's AF_UNIX end as well
 
@@ -77,6 +84,7 @@ const (
 	Bool                    // int, any non-zero is true, read as 0 or 1
 	Seconds                 // int, a duration in whole seconds
 	Millis                  // int, a duration in milliseconds
+	UintMillis              // the same without a sign: up to 2^32-1
 	IntOrByte               // int, or one byte when shorter, or 0 when empty (IPPROTO_IP)
 	BoolOrByte              // the same as a truth value
 	LingerPair              // struct linger
@@ -161,7 +169,7 @@ func (r *Row) load(c *call) (int, error) {
 	case r.get != nil:
 		return r.get(c)
 	case r.flag != nil:
-		return truth(*r.flag(c.o)), nil
+		return truth(*r.flag(c.o)) * max(r.Truth, 1), nil
 	case r.num != nil:
 		return int(*r.num(c.o)), nil
 	case r.dur != nil:
@@ -171,7 +179,7 @@ func (r *Row) load(c *call) (int, error) {
 }
 
 func (r *Row) unit() time.Duration {
-	if r.Codec == Millis {
+	if r.Codec == Millis || r.Codec == UintMillis {
 		return time.Millisecond
 	}
 	return time.Second

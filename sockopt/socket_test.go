@@ -49,7 +49,12 @@ func newFake(p *Profile, domain, typ int) *fakeSocket {
 
 func linux(t testing.TB) *Profile {
 	t.Helper()
-	p, err := ProfileByName("linux")
+	return profileOf(t, "linux")
+}
+
+func profileOf(t testing.TB, name string) *Profile {
+	t.Helper()
+	p, err := ProfileByName(name)
 	if err != nil {
 		t.Fatal(err)
 	}

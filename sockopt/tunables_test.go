@@ -108,7 +108,7 @@ func TestTunableTable(t *testing.T) {
 
 func TestProfileByName(t *testing.T) {
 	_, err := ProfileByName("solaris")
-	if want := `profile "solaris" is unknown; accepted: linux`; err == nil || err.Error() != want {
+	if want := `profile "solaris" is unknown; accepted: linux, cxux, freebsd, illumos, omnios, sortix`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	a, b := linux(t), linux(t)

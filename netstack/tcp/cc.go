@@ -8,6 +8,8 @@ package tcp
 import (
 	"slices"
 	"time"
+
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // maxCwnd bounds the window, in bytes: beyond the largest window that can be
@@ -236,6 +238,6 @@ func (l *lots) next() uint64 {
 func (l *lots) share() float64 { return float64(l.next()>>11) / (1 << 53) }
 
 // congestionNames leaves of a profile's list what the stack has.
-func congestionNames(list []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(n string) bool { return !knowsCongestion(n) })
+func congestionNames(p *sockopt.Profile) []string {
+	return slices.DeleteFunc(slices.Clone(p.Congestion), func(n string) bool { return !knowsCongestion(p.Algorithm(n)) })
 }

@@ -127,7 +127,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 	if err != nil {
 		rule = ports.Linux
 	}
-	profile.Congestion = congestionNames(profile.Congestion)
+	profile.Congestion = congestionNames(profile)
 	return &Layer{
 		net: net, pool: pool, profile: profile, tun: tun,
 		conns:     make(map[tuple]*conn),
