@@ -21,14 +21,20 @@ func TestDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(have)
-	for mark, table := range map[string]string{
+	tables := map[string]string{
 		"SOL_SOCKET":   optionTable(p, SolSocket),
 		"IPPROTO_TCP":  optionTable(p, protoTCP),
 		"IPPROTO_IP":   optionTable(p, protoIP),
 		"IPPROTO_IPV6": optionTable(p, protoIPv6),
 		"refused":      refusedTable(p),
 		"tunables":     tunableTable(p),
-	} {
+	}
+	for _, name := range ProfileNames() {
+		if name != "linux" {
+			tables["profile "+name] = profileTable(profileOf(t, name))
+		}
+	}
+	for mark, table := range tables {
 		want = replaceSection(t, want, mark, table)
 	}
 	if want == string(have) {
@@ -55,7 +61,7 @@ func replaceSection(t *testing.T, doc, mark, text string) string {
 }
 
 var codecNames = map[Codec]string{
-	Int: "int", Bool: "0 or 1", Seconds: "int, seconds", Millis: "int, ms", IntOrByte: "int or byte", BoolOrByte: "0 or 1",
+	Int: "int", Bool: "0 or 1", Seconds: "int, seconds", Millis: "int, ms", UintMillis: "unsigned int, ms", IntOrByte: "int or byte", BoolOrByte: "0 or 1",
 	LingerPair: "struct linger", Timeval: "struct timeval", Text: "string", Struct: "structure",
 }
 
@@ -66,10 +72,7 @@ func optionTable(p *Profile, level int) string {
 		if r.Level != level || r.Refuse != 0 {
 			continue
 		}
-		value := codecNames[r.Codec]
-		if r.Unit != "" && !strings.Contains(value, ",") {
-			value += ", " + r.Unit
-		}
+		value := valueText(&r)
 		bounds := ""
 		if r.Min != 0 || r.Max != 0 {
 			bounds = fmt.Sprintf("%d..%d", r.Min, r.Max)
@@ -79,8 +82,42 @@ func optionTable(p *Profile, level int) string {
 	return b.String()
 }
 
+// profileTable has the options of another system's sockets; those of IP are
+// Linux's.
+func profileTable(p *Profile) string {
+	var b strings.Builder
+	b.WriteString("| option | level | number | value | range | default | notes |\n|---|---|---|---|---|---|---|\n")
+	for _, r := range p.Rows() {
+		if r.Level != SolSocket && r.Level != protoTCP {
+			continue
+		}
+		number := fmt.Sprint(r.Number)
+		if r.Foreign() {
+			number = fmt.Sprintf("%#x", r.Number)
+		}
+		value, bounds, notes := valueText(&r), "", strings.Join(remarks(&r), "; ")
+		if r.Min != 0 || r.Max != 0 {
+			bounds = fmt.Sprintf("%d..%d", r.Min, r.Max)
+		}
+		if r.Refuse != 0 {
+			value, notes = "", "refused with "+r.Refuse.Name()+": "+r.Note
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s | %s |\n", r.Name, levelNames[r.Level], number, value, bounds, r.Default, notes)
+	}
+	return b.String()
+}
+
+func valueText(r *Row) string {
+	value := codecNames[r.Codec]
+	if r.Unit != "" && !strings.Contains(value, ",") {
+		value += ", " + r.Unit
+	}
+	return value
+}
+
 func remarks(r *Row) []string {
 	var list []string
+	truth := fmt.Sprintf("reads %d when on", r.Truth)
 	for _, remark := range []struct {
 		when bool
 		text string
@@ -90,6 +127,7 @@ func remarks(r *Row) []string {
 		{r.Needs == CapNetAdmin, "takes CAP_NET_ADMIN"},
 		{r.Needs == CapNetAdmin|CapNetRaw, "takes CAP_NET_ADMIN or CAP_NET_RAW"},
 		{r.On == UDPOnly, "UDP only"},
+		{r.Truth > 1, truth},
 		{r.NotInherited, "not inherited by accept"},
 		{r.Note != "", r.Note},
 	} {
