@@ -52,6 +52,10 @@ const (
 	UserTimeout
 	NotSentLowat
 	IsMPTCP
+	MD5SigKey // a key for a peer
+	AOAddKey
+	AODelKey
+	AOInfoID
 
 	TOS
 	TTL

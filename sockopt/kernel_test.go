@@ -164,7 +164,7 @@ func TestKernelAgrees(t *testing.T) {
 
 // tooNew reports whether the kernel that runs the test is older than the option.
 func tooNew(t *testing.T, row *Row, domain, typ int) bool {
-	since := map[string]string{"SO_BUF_LOCK": "5.15", "IP_LOCAL_PORT_RANGE": "6.3", "TCP_IS_MPTCP": "5.16"}[row.Name]
+	since := map[string]string{"TCP_AO_ADD_KEY": "6.7 and CONFIG_TCP_AO", "TCP_AO_DEL_KEY": "6.7 and CONFIG_TCP_AO", "TCP_AO_INFO": "6.7 and CONFIG_TCP_AO", "SO_BUF_LOCK": "5.15", "IP_LOCAL_PORT_RANGE": "6.3", "TCP_IS_MPTCP": "5.16"}[row.Name]
 	if since == "" {
 		return false
 	}

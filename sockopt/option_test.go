@@ -61,7 +61,8 @@ var steps = map[string][]step{
 		{"TCP_USER_TIMEOUT", -1, errno.EINVAL, 0}, {"TCP_USER_TIMEOUT", 30001, okay, 30001},
 		{"TCP_NOTSENT_LOWAT", 16384, okay, 16384}, {"TCP_NOTSENT_LOWAT", -1, okay, -1},
 		{"TCP_INFO", 1, errno.ENOPROTOOPT, 0}, {"TCP_INFO", short, errno.EINVAL, 0},
-		{"TCP_FASTOPEN", 5, errno.ENOPROTOOPT, 0}, {"TCP_ULP", "tls", errno.ENOENT, 0}, {"TCP_MD5SIG", 1, errno.ENOPROTOOPT, 0},
+		{"TCP_FASTOPEN", 5, errno.ENOPROTOOPT, 0}, {"TCP_ULP", "tls", errno.ENOENT, 0}, {"TCP_MD5SIG", 1, errno.EINVAL, 0}, {"TCP_MD5SIG_EXT", 1, errno.EINVAL, 0},
+		{"TCP_AO_ADD_KEY", 1, errno.EINVAL, 0}, {"TCP_AO_DEL_KEY", 1, errno.EINVAL, 0}, {"TCP_AO_INFO", 1, errno.EINVAL, 0},
 
 		{"IP_TOS", 0x10, okay, 0x10}, {"IP_TOS", 0xff, okay, 0xfc}, {"IP_TOS", "", okay, 0}, {"IP_TOS", "\x08", okay, 0},
 		{"IP_TTL", 1, okay, 1}, {"IP_TTL", 255, okay, 255}, {"IP_TTL", -1, okay, 64}, {"IP_TTL", 0, errno.EINVAL, 0}, {"IP_TTL", 256, errno.EINVAL, 0}, {"IP_TTL", "", errno.EINVAL, 0},

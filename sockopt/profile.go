@@ -18,6 +18,10 @@ type Profile struct {
 	// to such an address fails with (RFC 9293 section 3.9.2.3, MUST-46).
 	ConnectMulticast, ConnectBroadcast errno.Errno
 
+	// MD5SigAlways: a listener with the switch TCP_MD5SIG takes signed peers only.
+	// Else it takes those that have no association unsigned.
+	MD5SigAlways bool
+
 	// Tunables are the sandbox's values; NewTunables replaces the defaults.
 	Tunables *Tunables
 

@@ -29,7 +29,7 @@ func newLinux() *Profile {
 		defaults:   linuxDefaults,
 		fresh:      linuxNotInherited,
 		calls:      linuxCalls,
-		rows:       slices.Concat(socketRows, tcpRows, ipRows, ipv6Rows, refusedRows),
+		rows:       slices.Concat(socketRows, tcpRows, keyRows, ipRows, ipv6Rows, refusedRows),
 	}
 	return p.seal()
 }

@@ -31,8 +31,8 @@ var refusedRows = slices.Concat(
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no pacing", names{47: "SO_MAX_PACING_RATE"}),
 	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "payload is copied once between program and engine", names{60: "SO_ZEROCOPY"}),
 
-	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no signed segments (RFC 2385, RFC 5925)", names{
-		14: "TCP_MD5SIG", 32: "TCP_MD5SIG_EXT", 38: "TCP_AO_ADD_KEY", 39: "TCP_AO_DEL_KEY", 40: "TCP_AO_INFO", 41: "TCP_AO_GET_KEYS", 42: "TCP_AO_REPAIR"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "keys are not given out, and connections cannot be moved between processes", names{
+		41: "TCP_AO_GET_KEYS", 42: "TCP_AO_REPAIR"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no special treatment of thin streams", names{16: "TCP_THIN_LINEAR_TIMEOUTS", 17: "TCP_THIN_DUPACK"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "connections cannot be moved between processes", names{
 		19: "TCP_REPAIR", 20: "TCP_REPAIR_QUEUE", 21: "TCP_QUEUE_SEQ", 22: "TCP_REPAIR_OPTIONS", 24: "TCP_TIMESTAMP", 29: "TCP_REPAIR_WINDOW"}),

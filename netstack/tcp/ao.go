@@ -18,6 +18,8 @@ type aoState struct {
 
 	iss, irs uint32
 	snd, rcv extended
+
+	good, bad, keyNotFound, missing uint64 // segments that arrived
 }
 
 // An aoTraffic is a master key and the traffic keys that it gives.
@@ -133,10 +135,12 @@ func (l *Layer) signAO(a *aoState, p *Path, h *wire.TCP, text [][]byte) {
 func (a *aoState) check(rx *Rx, body []byte) bool {
 	h := &rx.Header
 	if len(body) != 2+aoMAC {
+		a.bad++
 		return false
 	}
 	t := a.byRecv(body[0])
 	if t == nil {
+		a.keyNotFound++
 		return false
 	}
 	ctx := aoContext{rx.Src, rx.Dst, h.SrcPort, h.DstPort, a.irs, a.iss}
@@ -159,8 +163,10 @@ func (a *aoState) check(rx *Rx, body []byte) bool {
 	message := t.key.aoMessage(room[:0], sne, rx.Src, rx.Dst, h.Raw, len(rx.Payload))
 	mac := t.key.mac(traffic, message, rx.Payload)
 	if subtle.ConstantTimeCompare(mac[:], body[2:]) != 1 {
+		a.bad++
 		return false
 	}
+	a.good++
 	if h.Flags&wire.TCPSyn == 0 {
 		a.rcv.advance(h.Seq + uint32(len(rx.Payload)))
 	}

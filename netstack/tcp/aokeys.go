@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
@@ -25,26 +26,14 @@ const (
 	maxAOKey = 80
 )
 
-// An AOAlgorithm is a pair of key derivation function and MAC of RFC 5926.
-type AOAlgorithm uint8
+// An AOKey is a master key tuple, with an algorithm of RFC 5926.
+type AOKey sockopt.AOKey
 
 // The algorithms of RFC 5926 section 2.
 const (
-	AOHMACSHA1   AOAlgorithm = iota // KDF_HMAC_SHA1 and HMAC-SHA-1-96
-	AOAES128CMAC                    // KDF_AES_128_CMAC and AES-128-CMAC-96
-	numAOAlgorithms
+	AOHMACSHA1   = sockopt.AOHMACSHA1
+	AOAES128CMAC = sockopt.AOAES128CMAC
 )
-
-// An AOKey is a master key tuple: RFC 5925 section 3.1.
-type AOKey struct {
-	Peers          netip.Prefix
-	SendID, RecvID uint8 // in what we send, in what we receive
-	Algorithm      AOAlgorithm
-	Key            []byte // 1 to 80 bytes
-	// ExcludeOptions leaves the other options out of the signature, for paths
-	// with middleboxes that change them.
-	ExcludeOptions bool
-}
 
 // aoKey is an AOKey in a ring.
 type aoKey struct{ AOKey }
@@ -57,7 +46,7 @@ type aoKey struct{ AOKey }
 // (more than MaxKeys).
 func (s *Socket) AddAOKey(k AOKey) error {
 	var ok bool
-	if k.Peers, ok = keyPrefix(k.Peers); !ok || len(k.Key) == 0 || len(k.Key) > maxAOKey || k.Algorithm >= numAOAlgorithms {
+	if k.Peers, ok = keyPrefix(k.Peers); !ok || len(k.Key) == 0 || len(k.Key) > maxAOKey || k.Algorithm > AOAES128CMAC {
 		return errno.EINVAL
 	}
 	c := s.live()

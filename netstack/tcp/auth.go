@@ -18,10 +18,12 @@ import (
 const MaxKeys = 256
 
 // An auth signs and checks the segments of one connection; nil: they are not
-// signed. Exactly one of its fields is set.
+// signed. With ao set it is TCP-AO and else MD5, by one key for both directions
+// or, with seek set, by what the database has for each.
 type auth struct {
-	md5 []byte
-	ao  *aoState
+	md5, md5In []byte
+	ao         *aoState
+	seek       *seeker
 }
 
 // room is what a signature takes of each header, in bytes.
@@ -29,7 +31,7 @@ func (a *auth) room() int {
 	switch {
 	case a == nil:
 		return 0
-	case a.md5 != nil:
+	case a.ao == nil:
 		return md5Room
 	}
 	return aoRoom
@@ -100,9 +102,13 @@ func (s *Socket) rekey() {
 	if c == nil || c.auth != nil && c.auth.ao != nil {
 		return
 	}
-	c.auth = nil
-	if k := s.keys.md5For(c.path.Dst); k != nil {
+	switch k := s.keys.md5For(c.path.Dst); {
+	case k != nil:
 		c.auth = k.auth
+	case !s.opts.MD5Sig:
+		c.auth = nil
+	case c.auth == nil || c.auth.seek == nil:
+		c.auth = s.l.seek(c.path.Src, c.path.Dst, c.lport, c.rport)
 	}
 	c.setMSS()
 }
@@ -112,10 +118,14 @@ func (l *Layer) send(a *auth, p *Path, h *wire.TCP, payload [][]byte, gso int) {
 	if a != nil {
 		// A signature is of one segment, so nobody below may cut it.
 		gso = 0
-		if a.md5 != nil {
-			l.signMD5(a.md5, p, h, payload)
-		} else {
+		switch {
+		case a.ao != nil:
 			l.signAO(a.ao, p, h, payload)
+		case a.out() != nil:
+			l.signMD5(a.out(), p, h, payload)
+		default:
+			l.counters.AuthNoKeyOut++
+			return
 		}
 	}
 	l.net.Transmit(p, h, payload, gso)
@@ -156,8 +166,14 @@ func (l *Layer) authentic(a *auth, rx *Rx) bool {
 			return false
 		}
 		return true
-	case a.md5 != nil && !hasMD5, a.ao != nil && !hasAO:
+	case a.ao == nil && a.in() == nil:
+		n.AuthNoKey++
+		return false
+	case a.ao == nil && !hasMD5, a.ao != nil && !hasAO:
 		n.AuthMissing++
+		if a.ao != nil {
+			a.ao.missing++
+		}
 		return false
 	case rx.GSOSize > 0:
 		// Signatures differ, so nobody merges what is signed: no such segment was
@@ -166,8 +182,8 @@ func (l *Layer) authentic(a *auth, rx *Rx) bool {
 		return false
 	}
 	good := false
-	if a.md5 != nil {
-		good = l.checkMD5(a.md5, rx, sum)
+	if a.ao == nil {
+		good = l.checkMD5(a.in(), rx, sum)
 	} else {
 		good = a.ao.check(rx, mac)
 	}
@@ -180,9 +196,9 @@ func (l *Layer) authentic(a *auth, rx *Rx) bool {
 // listenAuth is what signs segments between a listener and the sender of rx,
 // which is in no table.
 func (lst *listener) auth(rx *Rx) *auth {
-	a := lst.s.keys.auth(rx.Src)
+	h := &rx.Header
+	a := lst.s.authFrom(rx.Dst, rx.Src, h.DstPort, h.SrcPort)
 	if a != nil {
-		h := &rx.Header
 		a.numbers(h.Ack-1, h.Seq-1) // of a SYN-ACK that was a cookie
 	}
 	return a
@@ -200,7 +216,7 @@ func removed[T any](list []T, gone func(T) bool) ([]T, error) {
 
 // fitsTS reports whether timestamps fit beside the signature: as on Linux an MD5
 // signature leaves no room for them and SACK.
-func (a *auth) fitsTS(sack bool) bool { return a == nil || a.md5 == nil || !sack }
+func (a *auth) fitsTS(sack bool) bool { return a == nil || a.ao != nil || !sack }
 
 // choose takes the keys that a segment which was checked asks for.
 func (a *auth) choose(h *wire.TCP) {
@@ -225,7 +241,7 @@ func (h *halfOpen) authentic(rx *Rx) bool {
 // refuseStranger answers a segment to a listener that belongs to no connection.
 // TCP-AO has no traffic keys for that, so its peers are left without an answer.
 func (l *Layer) refuseStranger(lst *listener, rx *Rx) {
-	a := lst.s.keys.auth(rx.Src)
+	a := lst.auth(rx)
 	if a == nil || a.ao == nil {
 		l.refuse(rx, a)
 	}

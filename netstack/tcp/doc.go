@@ -21,6 +21,7 @@
 //	syncache.go    half-open connections of all listeners     RFC 4987 §3.5
 //	tfo.go         Fast Open; tfoclient.go tfoserver.go       RFC 7413
 //	auth.go        signed segments                            RFC 2385, 5925
+//	sadb.go        keys of the administrator                  RFC 2385, tcpkey(8)
 //	md5.go         one way to sign; ao.go aokeys.go another   RFC 2385, 5925, 5926
 //	tcb.go         the transmission control block             RFC 9293 §3.3.1
 //	conn.go        its life from open to close, its timers    RFC 9293 §3.10

@@ -31,7 +31,7 @@ const MaxEmbryos = 4096
 // says. With EINVAL and an error of routing p goes on waiting.
 func (p *Pending) Accept(s *Socket) error {
 	l := p.l
-	if s.l != l || int(s.domain) != p.Domain() || s.orphan || s.conn != nil || s.lst != nil || s.claim != nil || s.bound.IsValid() || s.keys != nil {
+	if s.l != l || int(s.domain) != p.Domain() || s.orphan || s.conn != nil || s.lst != nil || s.claim != nil || s.bound.IsValid() || s.signs() {
 		return errno.EINVAL
 	}
 	if !p.waiting {

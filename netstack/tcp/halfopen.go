@@ -56,7 +56,7 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 			uto:  in.UTO,
 		},
 	}
-	if h.auth = lst.s.keys.auth(path.Dst); h.auth != nil {
+	if h.auth = lst.s.authFrom(path.Src, path.Dst, k.lport, k.rport); h.auth != nil {
 		h.auth.choose(in)
 		h.opts.ts = h.opts.ts && h.auth.fitsTS(h.opts.sack)
 	}

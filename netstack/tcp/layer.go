@@ -66,6 +66,8 @@ type Layer struct {
 	spareRecords int      // in all of them
 	sample       sampling // of the acknowledgement being looked at
 
+	sadb Associations
+
 	ecnBroken ecnPaths // destinations that do not answer SYNs with ECN
 
 	sig ccSignal // what congestion control is told; see conn.signal
@@ -105,8 +107,10 @@ type Counters struct {
 	FastOpenListenOverflow, FastOpenCookieReqd, FastOpenBlackhole            uint64
 
 	// Signed segments that were dropped: the signature was wrong, there was none,
-	// there was no key, or the link had merged some.
+	// there was one and no key, the link had merged some. And those that no
+	// association is for, of the peer and of ours.
 	AuthFailures, AuthMissing, AuthUnexpected, AuthMerged uint64
+	AuthNoKey, AuthNoKeyOut                               uint64
 
 	// SYNs without a listener; see Pending.
 	Offers, OfferAccepts          uint64

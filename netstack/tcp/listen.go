@@ -198,7 +198,7 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		return
 	case lst.s.tooFar(rx):
 		return
-	case (lst.s.keys != nil || h.Raw != nil) && !l.authentic(lst.auth(rx), rx):
+	case (lst.s.signs() || h.Raw != nil) && !l.authentic(lst.auth(rx), rx):
 		return
 	case h.Flags&wire.TCPRst != 0:
 		return
@@ -255,6 +255,7 @@ func (l *Layer) promote(h *halfOpen) *conn {
 	}
 	l.passive(&s.opts, int(s.domain), &h.path, &h.key)
 	s.keys = lst.s.keys.only(h.path.Dst)
+	s.opts.MD5Sig = s.opts.MD5Sig && h.auth != nil
 	l.dropHalf(h)
 	l.sharePort(s, lst.s, h.path.Src)
 	c := l.newConn(s, h.path, h.key.lport, h.key.rport)

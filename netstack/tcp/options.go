@@ -69,6 +69,7 @@ var changes = map[sockopt.ID]func(*conn){
 	sockopt.QuickAck:    (*conn).quickAckChanged,
 	sockopt.MaxSeg:      (*conn).setMSS,
 	sockopt.UserTimeout: (*conn).utoChanged,
+	sockopt.MD5Sig:      func(c *conn) { c.s.rekey() },
 	sockopt.Congestion:  (*conn).switchCongestion,
 	sockopt.TOS:         (*conn).remark,
 	sockopt.TClass:      (*conn).remark,

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // covered is the pseudo header and header b of a segment, its checksum zero.
@@ -138,6 +139,39 @@ func init() {
 			key, s.md5 = nil, ""
 		}
 		s.result(s.s.SetMD5Key(to, key), "0")
+	}
+	// md5sig on, md5sig off: the switch of systems with an association database;
+	// md5always: a listener with it takes signed peers only.
+	verbs["md5sig"] = func(s *script, args []string) {
+		s.s.opts.MD5Sig = args[0] == "on"
+		s.s.Changed(sockopt.MD5Sig)
+	}
+	verbs["md5always"] = func(s *script, _ []string) { s.l.profile.MD5SigAlways = true }
+	// associate out|in KEY [SPORT DPORT]: an entry of the database; the key "none"
+	// takes it away. What is sent is then checked with the last key of "out".
+	verbs["associate"] = func(s *script, args []string) {
+		sel := Selector{Src: s.local, Dst: s.remote}
+		if args[0] == "in" {
+			sel.Src, sel.Dst = sel.Dst, sel.Src
+		}
+		if len(args) > 2 {
+			sel.SrcPort, sel.DstPort = uint16(s.number(args[2])), uint16(s.number(args[3]))
+		}
+		if args[1] == "none" {
+			s.result(s.l.Associations().Delete(sel), "0")
+			return
+		}
+		s.result(s.l.Associations().Add(Association{sel, []byte(args[1])}), "0")
+		if args[0] == "out" {
+			s.md5 = args[1]
+		}
+	}
+	// md5check KEY: what the peer expects from now on; none: no signature.
+	verbs["md5check"] = func(s *script, args []string) {
+		s.l.Flush()
+		if s.md5 = args[0]; s.md5 == "none" {
+			s.md5 = ""
+		}
 	}
 	// aokey KEY SENDID RECVID: the socket's.
 	verbs["aokey"] = func(s *script, args []string) {

@@ -52,7 +52,7 @@ func (l *Layer) fastSYN(lst *listener, k *tuple, rx *Rx) (take, give bool) {
 	cookie, has := rx.Header.FastOpen()
 	text := len(rx.Payload) > 0
 	limit := lst.fastLimit()
-	if limit == 0 || lst.s.keys != nil || !has && !text {
+	if limit == 0 || lst.s.signs() || !has && !text {
 		return false, false
 	}
 	if has && len(cookie) == 0 {
