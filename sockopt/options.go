@@ -23,7 +23,6 @@ type Options struct {
 	NoDelay  bool // Nagle's algorithm off
 	Cork     bool // hold back partial segments, for at most 200 ms
 	QuickAck bool // acknowledge at once; the connection may leave this mode by itself
-	MD5Sig   bool // segments are signed by the association database; see MD5SigRow
 
 	// IPPROTO_IP and IPPROTO_IPV6.
 	V6Only         bool

@@ -6,6 +6,7 @@ package sockopt
 // it.
 type Rare struct {
 	PortMin, PortMax uint16 // IP_LOCAL_PORT_RANGE; 0: as the tunable says
+	MD5Sig           bool   // segments are signed by the association database; see MD5SigRow
 }
 
 var noRare Rare

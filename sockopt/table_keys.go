@@ -373,6 +373,10 @@ func appendPeer(b []byte, domain int, p netip.Prefix) []byte {
 // What happens where the database has nothing is Profile.MD5SigAlways.
 func MD5SigRow(number int, access Access) Row {
 	return Row{ID: MD5Sig, Name: "TCP_MD5SIG", Number: number, Level: protoTCP, On: TCPOnly, Codec: Bool, Access: access, Default: "0",
-		flag: func(o *Options) *bool { return &o.MD5Sig },
+		set: func(c *call, v int) error {
+			c.o.SetRare(func(r *Rare) { r.MD5Sig = v != 0 })
+			return nil
+		},
+		get:  func(c *call) (int, error) { return truth(c.o.Rare().MD5Sig), nil },
 		Note: "keys come from the association database (`tcpcni tcpkey`); without an association nothing is sent and everything that arrives is dropped"}
 }

@@ -105,7 +105,7 @@ func (s *Socket) rekey() {
 	switch k := s.keys.md5For(c.path.Dst); {
 	case k != nil:
 		c.auth = k.auth
-	case !s.opts.MD5Sig:
+	case !s.opts.Rare().MD5Sig:
 		c.auth = nil
 	case c.auth == nil || c.auth.seek == nil:
 		c.auth = s.l.seek(c.path.Src, c.path.Dst, c.lport, c.rport)

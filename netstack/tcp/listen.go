@@ -255,7 +255,9 @@ func (l *Layer) promote(h *halfOpen) *conn {
 	}
 	l.passive(&s.opts, int(s.domain), &h.path, &h.key)
 	s.keys = lst.s.keys.only(h.path.Dst)
-	s.opts.MD5Sig = s.opts.MD5Sig && h.auth != nil
+	if s.opts.Rare().MD5Sig && h.auth == nil {
+		s.opts.SetRare(func(r *sockopt.Rare) { r.MD5Sig = false })
+	}
 	l.dropHalf(h)
 	l.sharePort(s, lst.s, h.path.Src)
 	c := l.newConn(s, h.path, h.key.lport, h.key.rport)

@@ -152,12 +152,12 @@ func (a *auth) in() []byte {
 }
 
 // signs reports whether segments of the socket may have to be signed.
-func (s *Socket) signs() bool { return s.keys != nil || s.opts.MD5Sig }
+func (s *Socket) signs() bool { return s.keys != nil || s.opts.Rare().MD5Sig }
 
 // authTo is what signs the segments of a connection; nil: nothing does. A key
 // that the program gave for the peer goes before the database.
 func (s *Socket) authTo(local, remote netip.Addr, lport, rport uint16) *auth {
-	if a := s.keys.auth(remote); a != nil || !s.opts.MD5Sig {
+	if a := s.keys.auth(remote); a != nil || !s.opts.Rare().MD5Sig {
 		return a
 	}
 	return s.l.seek(local, remote, lport, rport)

@@ -143,7 +143,7 @@ func init() {
 	// md5sig on, md5sig off: the switch of systems with an association database;
 	// md5always: a listener with it takes signed peers only.
 	verbs["md5sig"] = func(s *script, args []string) {
-		s.s.opts.MD5Sig = args[0] == "on"
+		s.s.opts.SetRare(func(r *sockopt.Rare) { r.MD5Sig = args[0] == "on" })
 		s.s.Changed(sockopt.MD5Sig)
 	}
 	verbs["md5always"] = func(s *script, _ []string) { s.l.profile.MD5SigAlways = true }

@@ -51,5 +51,5 @@ func (s *Socket) CopyKeys(from *Socket) {
 // SignsTo reports whether a peer at addr has to sign, or cannot be told from one
 // that has to.
 func (s *Socket) SignsTo(addr netip.Addr) bool {
-	return s.opts.MD5Sig || s.keys.auth(addr.Unmap()) != nil
+	return s.opts.Rare().MD5Sig || s.keys.auth(addr.Unmap()) != nil
 }
