@@ -56,6 +56,11 @@ func (c *call) getOpt(t sockopt.Target) {
 		return
 	}
 	val, err := c.eng.profile.Get(t, c.arg(1), c.arg(2), min(room, maxOptVal))
+	if short, ok := err.(sockopt.NoRoom); ok {
+		if err = c.writeInt(c.ptr(4), short.Need); err == nil {
+			err = errno.EINVAL
+		}
+	}
 	if err != nil {
 		c.result(err)
 		return

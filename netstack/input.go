@@ -13,6 +13,7 @@ import (
 type inbound struct {
 	link     *link // nil: looped
 	srcMAC   wire.MAC
+	ether    []byte // the Ethernet header; nil: looped
 	src, dst netip.Addr
 	ttl, tos uint8
 	group    bool   // to a broadcast or multicast address, of the link or of IP
@@ -64,7 +65,7 @@ func (s *Stack) Input(num int, f *RxFrame) {
 	}
 	s.in = inbound{
 		link: l, srcMAC: h.Src, group: h.Dst.Group(), trusted: f.NeedsCsum || f.CsumValid,
-		needsCsum: f.NeedsCsum, csumStart: int(f.CsumStart), csumField: int(f.CsumOffset),
+		ether: f.Data[:len(f.Data)-len(b)], needsCsum: f.NeedsCsum, csumStart: int(f.CsumStart), csumField: int(f.CsumOffset),
 	}
 	switch gso := f.GSOType &^ wire.GSOECN; {
 	case gso == wire.GSONone:
@@ -150,6 +151,7 @@ func (s *Stack) inputTCP(b []byte) {
 	rx.Src, rx.Dst, rx.Link = in.src, in.dst, in.num()
 	rx.Payload, rx.GSOSize = payload, int(in.gso)
 	rx.TTL, rx.TOS, rx.IPOptions = in.ttl, in.tos, in.options
+	rx.LinkHeader, rx.IPHeader, rx.TCPHeader = in.ether, in.header, b[:len(b)-len(payload)]
 	s.tcp.Input(rx)
 }
 

@@ -35,6 +35,11 @@ const (
 	BindToIfindex
 	Mark
 	PeerCred
+	MaxPacingRate
+	IncomingCPU
+	BusyPoll
+	BusyPollBudget
+	PreferBusyPoll
 
 	NoDelay
 	MaxSeg
@@ -56,6 +61,14 @@ const (
 	AOAddKey
 	AODelKey
 	AOInfoID
+	FastOpen
+	FastOpenConnect
+	FastOpenKey
+	FastOpenNoCookie
+	CCInfo
+	SaveSYN
+	SavedSYN
+	ULP
 
 	TOS
 	TTL

@@ -129,6 +129,8 @@ var differences = map[string]string{
 // sameBytes compares what getsockopt gave, where the two may differ in a value.
 func sameBytes(row *Row, set, got, want []byte) bool {
 	switch {
+	case row.ID == CCInfo:
+		return true // the algorithm's own, and this Target has none; netstack/tcp has the test
 	case row.ID == Info: // nothing has happened on either socket, and the lengths are cut alike
 		return len(got) == min(len(want), TCPInfoSize)
 	case row.Codec == Timeval && len(got) == sizeofTimeval && len(want) == sizeofTimeval:

@@ -29,7 +29,7 @@ func newLinux() *Profile {
 		defaults:   linuxDefaults,
 		fresh:      linuxNotInherited,
 		calls:      linuxCalls,
-		rows:       slices.Concat(socketRows, tcpRows, keyRows, ipRows, ipv6Rows, refusedRows),
+		rows:       slices.Concat(socketRows, pacingRows, driverRows, tcpRows, fastOpenRows, synRows, keyRows, ipRows, ipv6Rows, refusedRows),
 	}
 	return p.seal()
 }
@@ -67,4 +67,9 @@ var linuxNotInherited = []func(*Options, *Tunables){
 	func(o *Options, _ *Tunables) { o.Priority = 0 },
 	func(o *Options, _ *Tunables) { o.DeferAccept = 0 },
 	func(o *Options, _ *Tunables) { o.QuickAck = true },
+	func(o *Options, _ *Tunables) {
+		if r := o.Rare(); r.IncomingCPU != 0 || r.FastOpen != 0 || r.FastOpenKeys != "" {
+			o.SetRare(func(r *Rare) { r.IncomingCPU, r.FastOpen, r.FastOpenKeys = 0, 0, "" })
+		}
+	},
 }

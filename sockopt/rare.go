@@ -7,6 +7,24 @@ package sockopt
 type Rare struct {
 	PortMin, PortMax uint16 // IP_LOCAL_PORT_RANGE; 0: as the tunable says
 	MD5Sig           bool   // segments are signed by the association database; see MD5SigRow
+
+	// RFC 7413.
+	FastOpen         int32  // of a listener: how many connections may have text before the handshake ends; 0: none
+	FastOpenConnect  bool   // connect waits for the first bytes if there is a cookie
+	FastOpenNoCookie bool   // no cookie on either side
+	FastOpenKeys     string // of a listener: one key of 16 bytes or two; empty: the stack's
+
+	MaxPacing uint64 // plus 1; 0: none; see Options.MaxPacing
+
+	// SaveSYN of a listener keeps the headers of SYNs: 1 from IP on, 2 from
+	// Ethernet on.
+	SaveSYN uint8
+
+	// Of queues and processors that a sandbox does not have, see their rows.
+	IncomingCPU    int32 // plus 1; 0: none
+	BusyPoll       int32 // microseconds
+	BusyPollBudget uint16
+	PreferBusyPoll bool
 }
 
 var noRare Rare
@@ -28,4 +46,17 @@ func (o *Options) SetRare(f func(*Rare)) {
 		return
 	}
 	o.rare = &r
+}
+
+// rarely is the set function of a row whose value goes into Rare as it is.
+func rarely(f func(r *Rare, v int)) func(*call, int) error {
+	return func(c *call, v int) error {
+		c.o.SetRare(func(r *Rare) { f(r, v) })
+		return nil
+	}
+}
+
+// rareValue is the get function of such a row.
+func rareValue(f func(r *Rare) int) func(*call) (int, error) {
+	return func(c *call) (int, error) { return f(c.o.Rare()), nil }
 }

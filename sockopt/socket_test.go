@@ -36,7 +36,7 @@ func (s *fakeSocket) TakeError() errno.Errno {
 }
 
 func newFake(p *Profile, domain, typ int) *fakeSocket {
-	s := &fakeSocket{domain: domain, typ: typ, proto: protoTCP, opts: p.NewOptions()}
+	s := &fakeSocket{domain: domain, typ: typ, proto: protoTCP, opts: p.NewOptions(), info: TCPInfo{State: tcpClose}}
 	s.local = netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	if domain == AFInet6 {
 		s.local = netip.AddrPortFrom(netip.IPv6Unspecified(), 0)

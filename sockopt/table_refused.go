@@ -25,10 +25,9 @@ var refusedRows = slices.Concat(
 		40: "SO_RXQ_OVFL", 41: "SO_WIFI_STATUS", 75: "SO_RCVMARK", 82: "SO_RCVPRIORITY", 84: "SO_INQ"}),
 	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "the program reads through a local socket, where the offset would count otherwise", names{42: "SO_PEEK_OFF"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "a matter of the kernel's drivers and queues", names{
-		43: "SO_NOFCS", 45: "SO_SELECT_ERR_QUEUE", 46: "SO_BUSY_POLL", 49: "SO_INCOMING_CPU", 53: "SO_CNX_ADVICE", 55: "SO_MEMINFO", 56: "SO_INCOMING_NAPI_ID",
-		57: "SO_COOKIE", 69: "SO_PREFER_BUSY_POLL", 70: "SO_BUSY_POLL_BUDGET", 71: "SO_NETNS_COOKIE", 73: "SO_RESERVE_MEM", 74: "SO_TXREHASH",
+		43: "SO_NOFCS", 45: "SO_SELECT_ERR_QUEUE", 53: "SO_CNX_ADVICE", 55: "SO_MEMINFO", 56: "SO_INCOMING_NAPI_ID",
+		57: "SO_COOKIE", 71: "SO_NETNS_COOKIE", 73: "SO_RESERVE_MEM", 74: "SO_TXREHASH",
 		78: "SO_DEVMEM_LINEAR", 79: "SO_DEVMEM_DMABUF", 80: "SO_DEVMEM_DONTNEED"}),
-	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no pacing", names{47: "SO_MAX_PACING_RATE"}),
 	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "payload is copied once between program and engine", names{60: "SO_ZEROCOPY"}),
 
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "keys are not given out, and connections cannot be moved between processes", names{
@@ -36,11 +35,6 @@ var refusedRows = slices.Concat(
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no special treatment of thin streams", names{16: "TCP_THIN_LINEAR_TIMEOUTS", 17: "TCP_THIN_DUPACK"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "connections cannot be moved between processes", names{
 		19: "TCP_REPAIR", 20: "TCP_REPAIR_QUEUE", 21: "TCP_QUEUE_SEQ", 22: "TCP_REPAIR_OPTIONS", 24: "TCP_TIMESTAMP", 29: "TCP_REPAIR_WINDOW"}),
-	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no TCP Fast Open (RFC 7413)", names{23: "TCP_FASTOPEN", 33: "TCP_FASTOPEN_KEY", 34: "TCP_FASTOPEN_NO_COOKIE"}),
-	refused(protoTCP, TCPOnly, errno.EOPNOTSUPP, "no TCP Fast Open (RFC 7413)", names{30: "TCP_FASTOPEN_CONNECT"}),
-	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "the algorithms keep no structure for it", names{26: "TCP_CC_INFO"}),
-	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "SYN segments are not kept", names{27: "TCP_SAVE_SYN", 28: "TCP_SAVED_SYN"}),
-	refused(protoTCP, TCPOnly, errno.ENOENT, "no protocol on top of TCP such as tls", names{31: "TCP_ULP"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "a matter of the kernel's memory and queues", names{35: "TCP_ZEROCOPY_RECEIVE", 36: "TCP_INQ", 37: "TCP_TX_DELAY"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "the limits of timers are tunables, not options", names{44: "TCP_RTO_MAX_MS", 45: "TCP_RTO_MIN_US", 46: "TCP_DELACK_MAX_US"}),
 

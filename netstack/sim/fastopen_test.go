@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
@@ -25,9 +26,7 @@ func fastWorld(t *testing.T, seed uint64, way Way) (*pair, error) {
 		}
 		client.H = p.a
 		client.S = p.a.TCP.NewSocket(2, &client)
-		if err := client.S.SetFastOpenConnect(true); err != nil {
-			t.Fatal(err)
-		}
+		client.S.Options().SetRare(func(r *sockopt.Rare) { r.FastOpenConnect = true })
 		if i == 0 {
 			client.ToSend, server.Expect = 100, 100
 		}

@@ -10,7 +10,7 @@ import (
 
 // Connect starts a connection to a. A start is EINPROGRESS and the outcome
 // comes as EventConnected or EventError; nil is a start that waits for the first
-// bytes, see SetFastOpenConnect. Other errors: EALREADY, EISCONN,
+// bytes (TCP_FASTOPEN_CONNECT). Other errors: EALREADY, EISCONN,
 // EAFNOSUPPORT, the profile's for
 // broadcast and multicast, EADDRNOTAVAIL (no port left), EADDRINUSE (the pair of addresses
 // is taken), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a

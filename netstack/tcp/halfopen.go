@@ -31,6 +31,7 @@ type halfOpen struct {
 	ecn                          halfECN
 	older, newer                 *halfOpen
 	auth                         *auth
+	syn                          []byte // see keepSYN
 }
 
 // synOptions is what the peer's SYN offered.
@@ -74,8 +75,9 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 }
 
 // openHalf answers a SYN to a listener and remembers it.
-func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor uint32, give bool) {
-	h := l.newHalf(lst, k, path, in)
+func (l *Layer) openHalf(lst *listener, k tuple, path Path, rx *Rx, floor uint32, give bool) {
+	h := l.newHalf(lst, k, path, &rx.Header)
+	h.syn = lst.keepSYN(rx)
 	h.give = give
 	h.iss = l.isn(&k)
 	if floor != 0 && seqLEQ(h.iss, floor) {
@@ -166,7 +168,7 @@ func (h *halfOpen) sendSynAck() {
 		t.UTO = utoOption(h.options().UserTimeout)
 	}
 	if h.give {
-		h.l.fastReply(t, &h.key)
+		h.l.fastReply(h.lst.s.opts.Rare().FastOpenKeys, t, &h.key)
 	}
 	if h.l.stampSYN(t, h.opts.ecn, h.ecn.synMark, int(h.tries), h.ecn.again) {
 		h.ecn.noECT = true

@@ -61,7 +61,7 @@ func (c *conn) flushHandshake() {
 			h.Window = uint16(min(c.rcvAdv-c.rcvNxt, 65535))
 			if f.give {
 				k := c.key()
-				c.l.fastReply(h, &k)
+				c.l.fastReply(f.lst.s.opts.Rare().FastOpenKeys, h, &k)
 			}
 		case first && c.state == StateSynSent:
 			payload = c.fastText(h)

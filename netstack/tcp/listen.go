@@ -241,7 +241,7 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 			return
 		}
 	}
-	l.openHalf(lst, k, path, h, floor, give)
+	l.openHalf(lst, k, path, rx, floor, give)
 }
 
 // promote turns a half-open connection into an established one in the accept
@@ -262,6 +262,9 @@ func (l *Layer) promote(h *halfOpen) *conn {
 	l.sharePort(s, lst.s, h.path.Src)
 	c := l.newConn(s, h.path, h.key.lport, h.key.rport)
 	h.fill(c)
+	if h.syn != nil {
+		c.cold().syn = h.syn
+	}
 	lst.queue = append(lst.queue, s)
 	lst.s.raise(EventAcceptable)
 	l.counters.PassiveOpens++

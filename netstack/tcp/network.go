@@ -66,4 +66,7 @@ type Rx struct {
 	// IPOptions are the raw IPv4 options of a segment that came over a source
 	// route, which is to be answered over the same; nil: it came over none.
 	IPOptions []byte
+	// The raw headers, valid during the call only; nil where nobody has them. That
+	// of the link is nil for what this stack sent to itself.
+	LinkHeader, IPHeader, TCPHeader []byte
 }

@@ -80,6 +80,8 @@ var changes = map[sockopt.ID]func(*conn){
 	sockopt.RcvBufForce: (*conn).offerWindow,
 	sockopt.SndBuf:      (*conn).wakeWriter,
 	sockopt.SndBufForce: (*conn).wakeWriter,
+
+	sockopt.MaxPacingRate: (*conn).rateChanged,
 }
 
 // Changed takes a new value into use.
@@ -209,7 +211,7 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	}
 	i.MinRTT, i.Delivered = micros(c.minRTT), uint32(c.delivered/uint64(mss))
 	// As Linux: what pacing would be also when nothing is paced.
-	if i.PacingRate, i.MaxPacingRate = c.paceRate(), 1<<64-1; i.PacingRate == 0 {
+	if i.PacingRate, i.MaxPacingRate = c.paceRate(), c.s.opts.MaxPacing(); i.PacingRate == 0 {
 		i.PacingRate = c.windowRate()
 	}
 	i.Reordering = dupThresh

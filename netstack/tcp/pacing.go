@@ -19,13 +19,28 @@ const (
 
 // paceRate is the rate in bytes per second, 0 when nothing is paced.
 func (c *conn) paceRate() uint64 {
-	if c.pacing != 0 {
-		return c.pacing
+	rate := c.pacing
+	if rate == 0 && c.block.paced {
+		rate = c.windowRate()
 	}
-	if c.block.paced {
-		return c.windowRate()
+	// SO_MAX_PACING_RATE: a limit has what is not paced paced as well. As on
+	// Linux, 0 limits nothing.
+	if limit := c.s.opts.MaxPacing(); limit+1 > 1 {
+		if rate == 0 {
+			rate = c.windowRate()
+		}
+		if rate == 0 || rate > limit {
+			rate = limit
+		}
 	}
-	return 0
+	return rate
+}
+
+// rateChanged takes a new limit into use: what waits for its turn by the old one
+// does not go on waiting.
+func (c *conn) rateChanged() {
+	c.departAt = min(c.departAt, c.now())
+	c.l.markDirty(c)
 }
 
 // paceBurst is how many bytes may leave at once at a rate.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // paceNet notes how much leaves when.
@@ -144,5 +145,90 @@ func TestPacingAllocatesNothing(t *testing.T) {
 	}
 	if a := testing.AllocsPerRun(1000, run); a != 0 {
 		t.Errorf("%v allocations", a)
+	}
+}
+
+// bulk sends for d of virtual time over a path that acknowledges everything 10 ms
+// after it was sent, with the option that limits the rate, and returns the rate
+// of the second half in bytes per second.
+func bulk(t *testing.T, algorithm string, limit uint64, d time.Duration) float64 {
+	t.Helper()
+	q, l, s, rx := benchConn(t)
+	n := &paceNet{quietNet: *q}
+	l.net = n
+	c := s.conn
+	s.opts.Congestion = algorithm
+	c.switchCongestion()
+	s.opts.SetRare(func(r *sockopt.Rare) { r.MaxPacing = limit + 1 })
+	s.Changed(sockopt.MaxPacingRate)
+	began, half, noted := n.now, 0, c.sndNxt
+	type flight struct {
+		at  time.Duration
+		nxt uint32
+	}
+	var acks []flight
+	for n.now < began+d {
+		if free := s.SendSpace(); free > 0 {
+			s.Write(make([]byte, free))
+		}
+		l.Flush()
+		if c.sndNxt != noted {
+			noted = c.sndNxt
+			acks = append(acks, flight{n.now + 10*time.Millisecond, noted})
+		}
+		next := began + d
+		if at, ok := l.Deadline(); ok {
+			next = min(next, max(at, n.now+time.Microsecond))
+		}
+		if len(acks) > 0 && acks[0].at <= next {
+			n.now = acks[0].at
+			rx.Header.TSEcr, rx.Header.Window = uint32((n.now-10*time.Millisecond)/time.Millisecond)+c.tsOffset, 65535
+			ackOf(l, rx, acks[0].nxt)
+			acks = acks[1:]
+		} else {
+			n.now = next
+			l.Advance()
+		}
+		if n.now <= began+d/2 {
+			half = n.bytes
+		}
+	}
+	return float64(n.bytes-half) / (d / 2).Seconds()
+}
+
+// TestMaxPacingRate: SO_MAX_PACING_RATE has a connection paced at no more,
+// whether its algorithm paces or not; 0 limits nothing.
+func TestMaxPacingRate(t *testing.T) {
+	for _, algorithm := range []string{"cubic", "reno", "bbr"} {
+		for _, limit := range []uint64{100_000, 2_000_000} {
+			least := 0.9
+			if algorithm == "bbr" {
+				least = 0.75 // it drains the queue that it believes to have made
+			}
+			if rate := bulk(t, algorithm, limit, 4*time.Second); rate < least*float64(limit) || rate > 1.02*float64(limit) {
+				t.Errorf("%s limited to %d bytes/s sends %.0f", algorithm, limit, rate)
+			}
+		}
+	}
+	if rate := bulk(t, "cubic", 0, time.Second); rate < 10_000_000 {
+		t.Errorf("with 0 %.0f bytes/s", rate)
+	}
+}
+
+// TestMaxPacingRateIsRaised: what waits by an old limit goes by the new one.
+func TestMaxPacingRateIsRaised(t *testing.T) {
+	n, l, s, _ := benchConn(t)
+	s.opts.SetRare(func(r *sockopt.Rare) { r.MaxPacing = 10 + 1 })
+	s.Write(make([]byte, 14_000))
+	l.Flush()
+	n.now += time.Second
+	l.Advance()
+	if l.Flush(); s.conn.unsent() < 7_000 { // two segments and a tail loss probe have gone
+		t.Fatalf("%d bytes are left at 10 bytes a second", s.conn.unsent())
+	}
+	s.opts.SetRare(func(r *sockopt.Rare) { r.MaxPacing = 0 })
+	s.Changed(sockopt.MaxPacingRate)
+	if l.Flush(); s.conn.unsent() != 0 {
+		t.Errorf("%d bytes still wait", s.conn.unsent())
 	}
 }

@@ -26,8 +26,7 @@ type Socket struct {
 
 	ccSettings *[]ccSetting // nil: none; for the connection to come; see SetCongestionParam
 
-	keys *keyring      // nil: none; RFC 2385, RFC 5925
-	fast *fastSettings // nil: as at first; RFC 7413
+	keys *keyring // nil: none; RFC 2385, RFC 5925
 
 	events   Events // raised, not yet reported
 	domain   uint8

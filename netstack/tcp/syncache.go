@@ -25,6 +25,7 @@ const (
 type synCache struct {
 	lists   [synLists]halfList
 	len     int
+	saved   int // bytes of SYNs that are kept for TCP_SAVE_SYN
 	sources [synSources]uint16
 }
 
@@ -78,6 +79,7 @@ func (l *Layer) enterHalf(h *halfOpen) {
 	t := &l.syns
 	l.half[h.key] = h
 	h.lst.half++
+	t.saved += len(h.syn)
 	h.source = l.synSource(h.path.Dst)
 	t.sources[h.source]++
 	t.len++
@@ -101,6 +103,7 @@ func (l *Layer) dropHalf(h *halfOpen) {
 	t := &l.syns
 	delete(l.half, h.key)
 	h.lst.half--
+	t.saved -= len(h.syn)
 	t.sources[h.source]--
 	t.len--
 	t.lists[h.listed].unlink(h)
@@ -108,7 +111,9 @@ func (l *Layer) dropHalf(h *halfOpen) {
 }
 
 // synRoom is how many records the cache may hold.
-func (l *Layer) synRoom() int { return max(int(l.tun.SynCacheBytes)/halfOpenCost, 1) }
+func (l *Layer) synRoom() int {
+	return max((int(l.tun.SynCacheBytes)-l.syns.saved)/halfOpenCost, 1)
+}
 
 // synsFull reports whether the cache has no room for a SYN from a: it is full,
 // or a's like have taken their share.

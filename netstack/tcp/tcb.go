@@ -164,6 +164,7 @@ type rare struct {
 	fast         *fastConn
 	dsack        seqRange // received twice: RFC 2883
 	retrans      uint32   // segments retransmitted, for struct tcp_info
+	syn          []byte   // headers of the peer's SYN, see keepSYN
 
 	// Timing of a whole window that arrives; see timeWindow.
 	wndEnd         uint32

@@ -9,7 +9,6 @@ import (
 	"encoding/binary"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
-	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // Bits of the tunable tcp_fastopen, as in Linux's ip-sysctl.rst.
@@ -24,13 +23,6 @@ const (
 // fastCookieLen is the length of the cookies that we make, in bytes.
 const fastCookieLen = 8
 
-// fastSettings are a socket's.
-type fastSettings struct {
-	queue    int  // of a listener: how many at most wait for the handshake's end
-	defers   bool // Connect waits for the first bytes if there is a cookie
-	noCookie bool // without a cookie on either side
-}
-
 // fastConn is the part of a connection that uses Fast Open.
 type fastConn struct {
 	lst    *listener // Valid iff it counts in its queue: passive, in SYN-RECEIVED
@@ -44,55 +36,10 @@ type fastConn struct {
 	most   uint16 // active: the most that may be
 }
 
-func (s *Socket) fastOpen() *fastSettings {
-	if s.fast == nil {
-		s.fast = new(fastSettings)
-	}
-	return s.fast
-}
-
-// SetFastOpen has a listener take data with SYNs, from at most n connections
-// whose handshake is not complete (TCP_FASTOPEN); 0 is none. The tunable
-// tcp_fastopen must allow it as well. Errors: EINVAL (n is negative, or the
-// socket has a connection).
-func (s *Socket) SetFastOpen(n int) error {
-	if n < 0 || s.live() != nil {
-		return errno.EINVAL
-	}
-	s.fastOpen().queue = min(n, int(s.l.tun.Somaxconn))
-	return nil
-}
-
-// SetFastOpenConnect has Connect wait for the first bytes written, so that they
-// leave with the SYN, when there is a cookie for the destination
-// (TCP_FASTOPEN_CONNECT). Errors: EOPNOTSUPP (the tunable tcp_fastopen does not
-// allow it), EINVAL (the socket has a connection, or listens).
-func (s *Socket) SetFastOpenConnect(on bool) error {
-	switch {
-	case s.l.tun.FastOpen&fastClient == 0:
-		return errno.EOPNOTSUPP
-	case s.live() != nil || s.lst != nil:
-		return errno.EINVAL
-	}
-	s.fastOpen().defers = on
-	return nil
-}
-
-// SetFastOpenNoCookie has the socket use Fast Open without cookies, for peers
-// that are known to do the same (TCP_FASTOPEN_NO_COOKIE). Error: EINVAL (the
-// socket has a connection).
-func (s *Socket) SetFastOpenNoCookie(on bool) error {
-	if s.live() != nil {
-		return errno.EINVAL
-	}
-	s.fastOpen().noCookie = on
-	return nil
-}
-
 // SetFastOpenKeys sets the keys of the layer's cookies: they are made with the
 // first, and the second is good for cookies from before a rotation; nil is none
-// (TCP_FASTOPEN_KEY, net.ipv4.tcp_fastopen_key). Without a first key it follows
-// from Network.Secret.
+// (net.ipv4.tcp_fastopen_key). Without a first key it follows from
+// Network.Secret. A listener may have keys of its own (TCP_FASTOPEN_KEY).
 func (l *Layer) SetFastOpenKeys(first, second *[16]byte) {
 	l.fast.keys = [2]*[16]byte{}
 	for i, k := range [2]*[16]byte{first, second} {
@@ -103,9 +50,21 @@ func (l *Layer) SetFastOpenKeys(first, second *[16]byte) {
 	}
 }
 
+// fastKey is key i for the cookies of a listener; nil: none. own are the keys
+// that its program has set.
+func (l *Layer) fastKey(own string, i int) *[16]byte {
+	switch at := i * len(l.fast.keys[0]); {
+	case own == "":
+		return l.fast.keys[i]
+	case at < len(own):
+		return (*[16]byte)([]byte(own[at:]))
+	}
+	return nil
+}
+
 // fastCookie is the cookie of a pair of addresses under key i: section 4.1.2.
-func (l *Layer) fastCookie(i int, k *tuple) (b [fastCookieLen]byte, ok bool) {
-	key := l.fast.keys[i]
+func (l *Layer) fastCookie(own string, i int, k *tuple) (b [fastCookieLen]byte, ok bool) {
+	key := l.fastKey(own, i)
 	if key == nil {
 		if i != 0 {
 			return b, false
@@ -126,9 +85,9 @@ func (l *Layer) fastCookie(i int, k *tuple) (b [fastCookieLen]byte, ok bool) {
 
 // checkFastCookie compares a cookie with those of both keys; old tells that it is
 // the second's.
-func (l *Layer) checkFastCookie(k *tuple, cookie []byte) (good, old bool) {
+func (l *Layer) checkFastCookie(own string, k *tuple, cookie []byte) (good, old bool) {
 	for i := range l.fast.keys {
-		if b, ok := l.fastCookie(i, k); ok && subtle.ConstantTimeCompare(b[:], cookie) == 1 {
+		if b, ok := l.fastCookie(own, i, k); ok && subtle.ConstantTimeCompare(b[:], cookie) == 1 {
 			return true, i == 1
 		}
 	}

@@ -19,10 +19,10 @@ func TestFastOpenCookies(t *testing.T) {
 	k := makeTuple(testLocal, testRemote, 1, 2)
 	other := makeTuple(testLocal, netip.MustParseAddr("10.0.0.3"), 1, 2)
 	ports := makeTuple(testLocal, testRemote, 3, 4)
-	c, _ := s.l.fastCookie(0, &k)
+	c, _ := s.l.fastCookie("", 0, &k)
 	check := func(what string, k *tuple, good, old bool) {
 		t.Helper()
-		if g, o := s.l.checkFastCookie(k, c[:]); g != good || o != old {
+		if g, o := s.l.checkFastCookie("", k, c[:]); g != good || o != old {
 			t.Errorf("%s: good %v, old %v", what, g, o)
 		}
 	}
@@ -31,12 +31,12 @@ func TestFastOpenCookies(t *testing.T) {
 	check("another source", &other, false, false)
 	s.l.SetFastOpenKeys(&[16]byte{1}, nil)
 	check("another key", &k, false, false)
-	c, _ = s.l.fastCookie(0, &k)
+	c, _ = s.l.fastCookie("", 0, &k)
 	s.l.SetFastOpenKeys(&[16]byte{2}, &[16]byte{1})
 	check("the key before", &k, true, true)
 	s.l.SetFastOpenKeys(&[16]byte{3}, &[16]byte{2})
 	check("the key before that", &k, false, false)
-	if ok, _ := s.l.checkFastCookie(&k, nil); ok {
+	if ok, _ := s.l.checkFastCookie("", &k, nil); ok {
 		t.Error("no cookie is good")
 	}
 }
@@ -132,15 +132,30 @@ func TestFastOpenKeyRotation(t *testing.T) {
 		"forget", "port 77", "fastkey 3 2", "< S seq 0 len 10 opt "+old, "> S. seq 0 ack 1 fo", "half 1")
 }
 
+// TestFastOpenListenerKeys: cookies of a listener with keys of its own are made
+// with those, and the second is good for cookies from before a rotation; the
+// stack's are not.
+func TestFastOpenListenerKeys(t *testing.T) {
+	s := story(t, "with tcp_fastopen=2\nlisten 5\nfastopen 5\nfastkey 1")
+	stacks := hex.EncodeToString(s.fastCookie())
+	s.steps("listenerkey 9", "< S seq 0 len 10 opt "+stacks, "> S. seq 0 ack 1 fo", "half 1")
+	s = story(t, "with tcp_fastopen=2\nlisten 5\nfastopen 5\nlistenerkey 8")
+	old := hex.EncodeToString(s.fastCookie())
+	s.steps("listenerkey 9 8", "< S seq 0 len 10 opt "+old, "> S. seq 0 ack 11 fo", "< . seq 11 ack 1", "queue 1")
+}
+
 func TestFastOpenSettings(t *testing.T) {
 	s := newScript(t, map[string]string{"tcp_fastopen": "0"})
-	if err := s.s.SetFastOpen(-1); err != errno.EINVAL {
-		t.Error(err)
-	}
-	if err := s.s.SetFastOpenConnect(true); err != errno.EOPNOTSUPP {
+	if err := s.set(tcpFastOpenConnect, 1); err != errno.EOPNOTSUPP {
 		t.Error(err)
 	}
 	if _, err := s.s.ConnectWithData(netAddr(s), nil); err != errno.EOPNOTSUPP {
 		t.Error(err)
+	}
+	s = story(t, "connect\nskip")
+	for _, option := range []int{tcpFastOpen, tcpFastOpenNoCookie} {
+		if err := s.set(option, 1); err != errno.EINVAL {
+			t.Errorf("option %d while connecting: %v", option, err)
+		}
 	}
 }

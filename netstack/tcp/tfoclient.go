@@ -71,7 +71,6 @@ func (s *Socket) ConnectWithData(a netip.AddrPort, p []byte) (n int, err error) 
 	if s.l.tun.FastOpen&fastClient == 0 {
 		return 0, errno.EOPNOTSUPP
 	}
-	s.fastOpen()
 	s.fastNow = true
 	err = s.Connect(a)
 	s.fastNow = false
@@ -86,8 +85,8 @@ func (s *Socket) ConnectWithData(a netip.AddrPort, p []byte) (n int, err error) 
 
 // fastStart decides how a connection that begins uses Fast Open.
 func (c *conn) fastStart() {
-	l, set := c.l, c.s.fast
-	if set == nil || c.auth != nil || !set.defers && !c.s.fastNow || l.tun.FastOpen&fastClient == 0 || c.now() < l.fast.pausedUntil {
+	l, set := c.l, c.s.opts.Rare()
+	if c.auth != nil || !set.FastOpenConnect && !c.s.fastNow || l.tun.FastOpen&fastClient == 0 || c.now() < l.fast.pausedUntil {
 		return
 	}
 	f := &fastConn{}
@@ -98,7 +97,7 @@ func (c *conn) fastStart() {
 		}
 		f.cookie, f.size = p.cookie, p.size
 	}
-	bare := set.noCookie || l.tun.FastOpen&fastClientNoSeal != 0
+	bare := set.FastOpenNoCookie || l.tun.FastOpen&fastClientNoSeal != 0
 	f.asks = f.size == 0 && !bare
 	f.most = defaultMSS(&c.path)
 	if p != nil && p.mss != 0 {
@@ -107,7 +106,7 @@ func (c *conn) fastStart() {
 	f.most = min(f.most, mssOf(&c.path)) - (wire.TCPMaxHeader - wire.TCPMinHeader)
 	c.cold().fast = f
 	c.flags |= flagFastOpen
-	if set.defers && !c.s.fastNow && !f.asks {
+	if set.FastOpenConnect && !c.s.fastNow && !f.asks {
 		f.waits = true
 		c.flags &^= flagSynDue
 	}

@@ -35,11 +35,11 @@ func (q *fastQueue) full(limit int, now time.Duration) bool {
 // fastLimit is how many connections in SYN-RECEIVED the listener takes; 0: none.
 func (lst *listener) fastLimit() int {
 	tun := lst.s.l.tun
-	switch f := lst.s.fast; {
+	switch n := int(lst.s.opts.Rare().FastOpen); {
 	case tun.FastOpen&fastServer == 0:
 		return 0
-	case f != nil && f.queue > 0:
-		return f.queue
+	case n > 0:
+		return n
 	case tun.FastOpen&fastEveryone != 0:
 		return lst.backlog
 	}
@@ -62,13 +62,13 @@ func (l *Layer) fastSYN(lst *listener, k *tuple, rx *Rx) (take, give bool) {
 		l.counters.FastOpenListenOverflow++
 		return false, false
 	}
-	if l.tun.FastOpen&fastServerNoSeal != 0 || lst.s.fast != nil && lst.s.fast.noCookie {
+	if l.tun.FastOpen&fastServerNoSeal != 0 || lst.s.opts.Rare().FastOpenNoCookie {
 		return true, false
 	}
 	if !has || len(cookie) == 0 {
 		return false, has
 	}
-	good, old := l.checkFastCookie(k, cookie)
+	good, old := l.checkFastCookie(lst.s.opts.Rare().FastOpenKeys, k, cookie)
 	if !good {
 		l.counters.FastOpenPassiveFail++
 		return false, true
@@ -94,6 +94,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	c.state = StateSynReceived
 	c.flags |= flagFastOpen | flagSynDue
 	c.cold().fast = &fastConn{lst: lst, give: give}
+	c.rare.syn = lst.keepSYN(rx)
 	c.advMSS = c.ourMSS()
 	c.rcvScale = c.wantScale()
 	c.peerSYN(h, c.now())
@@ -151,8 +152,9 @@ func (c *conn) fastReset() {
 	q.resets = append(q.resets, c.now()+fastResetTime)
 }
 
-// fastReply adds the cookie to a SYN-ACK, if the peer is to have one.
-func (l *Layer) fastReply(h *wire.TCP, k *tuple) {
-	b, _ := l.fastCookie(0, k)
+// fastReply adds the cookie to a SYN-ACK, if the peer is to have one. own are the
+// listener's keys.
+func (l *Layer) fastReply(own string, h *wire.TCP, k *tuple) {
+	b, _ := l.fastCookie(own, 0, k)
 	h.Extra = l.fastOption(b[:])
 }

@@ -151,9 +151,7 @@ func (h *stackHost) listen(port uint16, o sockopts, accepted func(socket) progra
 	}
 	s.accepted = accepted
 	if o.fastOpen {
-		if err := s.s.SetFastOpen(8); err != nil {
-			return fmt.Errorf("fast open: %w", err)
-		}
+		s.s.Options().SetRare(func(r *sockopt.Rare) { r.FastOpen = 8 })
 	}
 	if err := s.s.Bind(netip.AddrPortFrom(addrOf(h.num, o.ip6), port), 0, sockopt.Privilege{NetBindService: true}); err != nil {
 		return err
@@ -167,9 +165,7 @@ func (h *stackHost) connect(port uint16, o sockopts, p program) (socket, error) 
 		return nil, err
 	}
 	if o.fastOpen {
-		if err := s.s.SetFastOpenConnect(true); err != nil {
-			return nil, fmt.Errorf("fast open: %w", err)
-		}
+		s.s.Options().SetRare(func(r *sockopt.Rare) { r.FastOpenConnect = true })
 	}
 	if err := s.s.Connect(netip.AddrPortFrom(addrOf(1-h.num, o.ip6), port)); err != nil && !errors.Is(err, errno.EINPROGRESS) {
 		return nil, err
