@@ -2,7 +2,8 @@
 // protocol of one stack; a socket that is bound holds a Claim in it.
 //
 // The decision itself is a Rule, which the profile chooses by name: systems
-// agree on what a port is and differ on who may share one.
+// agree on what a port is and differ on who may share one. There is a file for
+// each rule, which says what it follows.
 //
 // Read RFC 6056 before touching the choice of ports.
 package ports
@@ -20,22 +21,46 @@ type Claim struct {
 	V6Only bool
 	Link   int // link that the socket is bound to, 0 for any
 
-	ReuseAddr bool
-	ReusePort bool
-	ExclBind  bool // SO_EXCLBIND, for the rules that know it
-	UID       uint32
+	ReuseAddr   bool
+	ReusePort   bool
+	ReusePortLB bool // SO_REUSEPORT_LB, for the rules that know it
+	ExclBind    bool // SO_EXCLBIND, for the rules that know it
+	UID         uint32
+	Super       bool // whoever asks has the leave of the system's superuser
 
-	Listening bool // set by SetListening; the socket clears it when it stops
-	Connected bool // the port was chosen for one connection (Ephemeral)
-	TimeWait  bool // what remains of the socket is TIME-WAIT
+	// State is what the socket is. Of, when it is set, is asked instead.
+	State State
+	Of    Holder
 
 	prev, next *Claim // other claims to the port
 	held       bool
 	counted    bool // among the port's claims that came by Bind
 }
 
+// State is as much of a socket's state as rules look at.
+type State uint8
+
+// The states, in the order in which a socket passes through them.
+const (
+	Bound    State = iota // has a port and nothing else
+	Listen                // waits for connections
+	Active                // is a connection up to ESTABLISHED; a datagram socket that has a peer
+	Closing               // is a connection that an end has closed
+	TimeWait              // what remains of the socket is TIME-WAIT
+)
+
+// A Holder is a socket that can say what it is.
+type Holder interface{ PortState() State }
+
 // Held reports whether the claim is in a table.
 func (c *Claim) Held() bool { return c.held }
+
+func (c *Claim) state() State {
+	if c.Of != nil {
+		return c.Of.PortState()
+	}
+	return c.State
+}
 
 // Overlaps reports whether a packet could be for both claims: they share an
 // address family, and an address of it or one of them takes every address, and
@@ -45,8 +70,7 @@ func (c *Claim) Overlaps(o *Claim) bool {
 	if c.Link != 0 && o.Link != 0 && c.Link != o.Link {
 		return false
 	}
-	families := c.families() & o.families()
-	return families != 0 && (c.wildcard() || o.wildcard() || c.Addr.Unmap() == o.Addr.Unmap())
+	return c.families()&o.families() != 0 && (c.wildcard() || o.wildcard() || c.sameAddr(o))
 }
 
 const (
@@ -66,4 +90,19 @@ func (c *Claim) families() uint8 {
 
 // wildcard reports whether the claim is for every address of its families;
 // ::ffff:0.0.0.0 is every IPv4 address.
-func (c *Claim) wildcard() bool { return !c.Addr.IsValid() || c.Addr.Unmap().IsUnspecified() }
+func (c *Claim) wildcard() bool { return c.plain().IsUnspecified() }
+
+// sameAddr reports whether both name one address. The wildcards of the two
+// families are two.
+func (c *Claim) sameAddr(o *Claim) bool { return c.plain() == o.plain() }
+
+// plain is the address without IPv4 mapping.
+func (c *Claim) plain() netip.Addr {
+	switch {
+	case c.Addr.IsValid():
+		return c.Addr.Unmap()
+	case c.V6:
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}

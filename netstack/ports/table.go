@@ -3,10 +3,20 @@ package ports
 import "github.com/tcpcni/tcpcni/sockopt/errno"
 
 // A Table holds the claims to the ports of one protocol. The zero value is an
-// empty table under the Linux rule.
+// empty table of a stream protocol under the Linux rule.
 type Table struct {
-	rule  Rule
+	rule  *Rule
+	cfg   Config
 	ports map[uint16]port
+}
+
+// Config is what a table needs to know beside its rule.
+type Config struct {
+	Datagram bool // the protocol has no connections of its own
+
+	// What is answered when no port of the range is free, to a program that asks
+	// for any and to a connection; 0 is as Linux has it.
+	BindExhausted, ConnectExhausted errno.Errno
 }
 
 // A port is in the map while somebody claims it.
@@ -16,18 +26,18 @@ type port struct {
 }
 
 // NewTable returns an empty table under the rule.
-func NewTable(rule Rule) *Table { return &Table{rule: rule} }
+func NewTable(rule *Rule, cfg Config) *Table { return &Table{rule: rule, cfg: cfg} }
 
-// Bind takes c.Port, or with port 0 a random free one of [lo, hi], for c. The
-// error is EADDRINUSE: the rule forbids it, or no port of the range is free.
+// Bind takes c.Port, or with port 0 a random free one of [lo, hi], for c.
+// EADDRINUSE: the rule forbids it. No port of the range is free: as configured.
 func (t *Table) Bind(c *Claim, rng func() uint32, lo, hi uint16) error {
 	if c.Port == 0 {
-		p, ok := pick(rng, lo, hi, func(p uint16) bool { return !t.conflict(c, p, true) })
+		p, ok := pick(rng, lo, hi, func(p uint16) bool { return !t.refused(c, p, true) })
 		if !ok {
-			return errno.EADDRINUSE
+			return orElse(t.cfg.BindExhausted, errno.EADDRINUSE)
 		}
 		c.Port = p
-	} else if t.conflict(c, c.Port, false) {
+	} else if t.refused(c, c.Port, false) {
 		return errno.EADDRINUSE
 	}
 	t.insert(c, true)
@@ -35,21 +45,35 @@ func (t *Table) Bind(c *Claim, rng func() uint32, lo, hi uint16) error {
 }
 
 // Ephemeral takes a random port of [lo, hi] for the one connection that c is
-// for. Connections share ports as long as used, which knows the other three
-// parts of the address pair, says that the port is free for this one; ports
-// that were claimed by Bind are left alone. EADDRNOTAVAIL: none is free.
+// for. Where the rule says so connections share ports as long as used, which
+// knows the other three parts of the address pair, says that the port is free
+// for this one; ports that were claimed by Bind are left alone. Elsewhere the
+// port is one that Bind could have chosen. No port is free: as configured.
 func (t *Table) Ephemeral(c *Claim, rng func() uint32, lo, hi uint16, used func(port uint16) bool) error {
-	p, ok := pick(rng, lo, hi, func(p uint16) bool { return t.ports[p].bound == 0 && !used(p) })
+	p, ok := pick(rng, lo, hi, func(p uint16) bool {
+		if t.law().PeersShare {
+			return t.ports[p].bound == 0 && !used(p)
+		}
+		return !t.refused(c, p, true) && !used(p)
+	})
 	if !ok {
-		return errno.EADDRNOTAVAIL
+		return orElse(t.cfg.ConnectExhausted, errno.EADDRNOTAVAIL)
 	}
-	c.Port, c.Connected = p, true
+	c.Port, c.State = p, Active
 	t.insert(c, false)
 	return nil
 }
 
-// Exact is Ephemeral for c.Port and no other. EADDRINUSE: it was claimed by Bind;
-// EADDRNOTAVAIL: it is used.
+func orElse(e, other errno.Errno) errno.Errno {
+	if e != 0 {
+		return e
+	}
+	return other
+}
+
+// Exact is Ephemeral for c.Port and no other, and shares it with connections to
+// other peers under every rule, as the port is not for the system to choose.
+// EADDRINUSE: it was claimed by Bind; EADDRNOTAVAIL: it is used.
 func (t *Table) Exact(c *Claim, used func(port uint16) bool) error {
 	switch {
 	case t.ports[c.Port].bound != 0:
@@ -57,7 +81,7 @@ func (t *Table) Exact(c *Claim, used func(port uint16) bool) error {
 	case used(c.Port):
 		return errno.EADDRNOTAVAIL
 	}
-	c.Connected = true
+	c.State = Active
 	t.insert(c, false)
 	return nil
 }
@@ -69,10 +93,12 @@ func (t *Table) Share(c *Claim) { t.insert(c, true) }
 // SetListening marks c as a listener if the rule lets it be one beside the
 // others on its port; the error is EADDRINUSE.
 func (t *Table) SetListening(c *Claim) error {
-	if t.conflict(c, c.Port, false) {
-		return errno.EADDRINUSE
+	for held := t.ports[c.Port].first; held != nil; held = held.next {
+		if held != c && t.law().RefuseListen(c, held) {
+			return errno.EADDRINUSE
+		}
 	}
-	c.Listening = true
+	c.State = Listen
 	return nil
 }
 
@@ -98,7 +124,7 @@ func (t *Table) Release(c *Claim) {
 	} else {
 		t.ports[c.Port] = p
 	}
-	c.prev, c.next, c.held, c.counted, c.Listening = nil, nil, false, false, false
+	c.prev, c.next, c.held, c.counted, c.State = nil, nil, false, false, Bound
 }
 
 func (t *Table) insert(c *Claim, bound bool) {
@@ -117,15 +143,16 @@ func (t *Table) insert(c *Claim, bound bool) {
 	t.ports[c.Port] = p
 }
 
-func (t *Table) conflict(c *Claim, number uint16, choosing bool) bool {
-	rule := t.rule
-	if rule == nil {
-		rule = Linux
+// law is the table's rule.
+func (t *Table) law() *Rule {
+	if t.rule == nil {
+		return &Linux
 	}
-	for held := t.ports[number].first; held != nil; held = held.next {
-		if held != c && rule(c, held, choosing) {
-			return true
-		}
-	}
-	return false
+	return t.rule
+}
+
+// refused asks the rule about c on the port.
+func (t *Table) refused(c *Claim, number uint16, choosing bool) bool {
+	q := Query{Want: c, Choosing: choosing, Datagram: t.cfg.Datagram, first: t.ports[number].first}
+	return t.law().Refuse(&q)
 }

@@ -90,7 +90,7 @@ func TestLinksSeparateClaims(t *testing.T) {
 
 func TestTimeWaitKeepsThePort(t *testing.T) {
 	var table Table
-	left := &Claim{Addr: netip.IPv4Unspecified(), Port: 80, ReusePort: true, UID: 1, TimeWait: true}
+	left := &Claim{Addr: netip.IPv4Unspecified(), Port: 80, ReusePort: true, UID: 1, State: TimeWait}
 	table.Share(left)
 	if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified(), Port: 80}, nil, 0, 0); err != errno.EADDRINUSE {
 		t.Errorf("a server restarts without SO_REUSEADDR: %v", err)
@@ -192,7 +192,7 @@ func TestEphemeralSharesPortsBetweenDestinations(t *testing.T) {
 			if err := table.Ephemeral(c, rng, 5000, 5003, func(p uint16) bool { return taken[p] }); err != nil {
 				t.Fatalf("destination %d: %v", destination, err)
 			}
-			if !c.Connected || !c.Held() {
+			if c.State != Active || !c.Held() {
 				t.Error("the claim is not marked")
 			}
 			taken[c.Port] = true
@@ -250,7 +250,7 @@ func TestTableStaysConsistent(t *testing.T) {
 	count := make(map[uint16]port)
 	for _, c := range held {
 		p := count[c.Port]
-		if !c.Connected {
+		if c.State != Active {
 			p.bound++
 		}
 		count[c.Port] = p
@@ -280,7 +280,7 @@ func TestRuleByName(t *testing.T) {
 		t.Error(err)
 	}
 	_, err := RuleByName("plan9")
-	if want := `bind rule "plan9" is unknown; accepted: linux`; err == nil || err.Error() != want {
+	if want := `bind rule "plan9" is unknown; accepted: cxux, freebsd, illumos, linux, sortix`; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
