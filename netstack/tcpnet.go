@@ -17,7 +17,10 @@ func (n *tcpNetwork) Now() time.Duration           { return n.now }
 func (n *tcpNetwork) Rand32() uint32               { return n.rng.uint32() }
 func (n *tcpNetwork) Secret() *[32]byte            { return &n.secret }
 func (n *tcpNetwork) IsLocal(addr netip.Addr) bool { return (*Stack)(n).IsLocal(addr) }
-func (n *tcpNetwork) Wake()                        { n.woken = true }
+
+// IsBroadcast reports whether addr is a broadcast address of a link.
+func (n *tcpNetwork) IsBroadcast(addr netip.Addr) bool { return (*udpNetwork)(n).IsBroadcast(addr) }
+func (n *tcpNetwork) Wake()                            { n.woken = true }
 
 // maxTCPHeaders is the most that IP and TCP headers take of a packet.
 const maxTCPHeaders = wire.IPv6Len + wire.TCPMaxHeader

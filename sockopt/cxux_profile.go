@@ -10,7 +10,7 @@ import (
 func newCXUX() *Profile {
 	p := &Profile{
 		Name:     "cxux",
-		BindRule: "linux",
+		BindRule: "cxux",
 
 		ConnectMulticast: errno.ENETUNREACH,
 		ConnectBroadcast: errno.ENETUNREACH,

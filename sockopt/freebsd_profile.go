@@ -10,7 +10,7 @@ import (
 func newFreeBSD() *Profile {
 	p := &Profile{
 		Name:     "freebsd",
-		BindRule: "linux",
+		BindRule: "freebsd",
 
 		ConnectMulticast: errno.ENETUNREACH,
 		ConnectBroadcast: errno.ENETUNREACH,

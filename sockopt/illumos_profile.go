@@ -10,7 +10,7 @@ import (
 func newIllumos() *Profile {
 	p := &Profile{
 		Name:     "illumos",
-		BindRule: "linux",
+		BindRule: "illumos",
 
 		ConnectMulticast: errno.ENETUNREACH,
 		ConnectBroadcast: errno.ENETUNREACH,

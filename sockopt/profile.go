@@ -14,6 +14,9 @@ type Profile struct {
 	Name     string
 	BindRule string // name of the rule in netstack/ports
 
+	// Bind is what else bind(2) goes by. It follows from BindRule.
+	Bind BindPolicy
+
 	// ConnectMulticast and ConnectBroadcast are what connect(2) of a TCP socket
 	// to such an address fails with (RFC 9293 section 3.9.2.3, MUST-46).
 	ConnectMulticast, ConnectBroadcast errno.Errno
@@ -202,6 +205,11 @@ func (p *Profile) Inherit(child, listener *Options) {
 // seal gives the tunables their defaults and builds the index after the rows are
 // complete.
 func (p *Profile) seal() *Profile {
+	policy, ok := bindPolicies[p.BindRule]
+	if !ok {
+		panic("profile " + p.Name + ": there is no bind rule " + p.BindRule)
+	}
+	p.Bind = policy
 	if _, err := NewTunables(p, nil); err != nil {
 		panic("profile " + p.Name + ": a default is outside its own range: " + err.Error())
 	}

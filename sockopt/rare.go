@@ -8,6 +8,10 @@ type Rare struct {
 	PortMin, PortMax uint16 // IP_LOCAL_PORT_RANGE; 0: as the tunable says
 	MD5Sig           bool   // segments are signed by the association database; see MD5SigRow
 
+	// Who shares a port, see netstack/ports.
+	AnonPrivBind bool // TCP_ANONPRIVBIND: bind to port 0 chooses a reserved port
+	ReusePortLB  bool // SO_REUSEPORT_LB: the port is shared with those that have it too
+
 	// RFC 7413.
 	FastOpen         int32  // of a listener: how many connections may have text before the handshake ends; 0: none
 	FastOpenConnect  bool   // connect waits for the first bytes if there is a cookie

@@ -10,7 +10,7 @@ import (
 func newSortix() *Profile {
 	p := &Profile{
 		Name:     "sortix",
-		BindRule: "linux",
+		BindRule: "sortix",
 
 		ConnectMulticast: errno.ENETUNREACH,
 		ConnectBroadcast: errno.ENETUNREACH,

@@ -299,7 +299,10 @@ func (p *Profile) tunableNames() []string {
 // defaultTunables are Linux's, and then what the profile's system has instead.
 func defaultTunables(p *Profile) (*Tunables, error) {
 	t := baseTunables()
-	for _, rows := range [][]tunableRow{linuxTunables, p.tunables} {
+	for i, rows := range [][]tunableRow{linuxTunables, p.tunables} {
+		if i > 0 {
+			t.PortMin, t.PortMax, t.UnprivilegedPortStart = p.Bind.PortMin, p.Bind.PortMax, p.Bind.Reserved
+		}
 		for i := range rows {
 			if r := &rows[i]; r.def != "" {
 				if err := r.parse(p, t, r.def); err != nil {

@@ -8,7 +8,11 @@
 // Read RFC 6056 before touching the choice of ports.
 package ports
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/tcpcni/tcpcni/sockopt"
+)
 
 // A Claim is what a socket holds, or asks for, in a Table. The socket owns it.
 // From Bind to Release the address, port and family fields are fixed; the other
@@ -54,6 +58,12 @@ type Holder interface{ PortState() State }
 
 // Held reports whether the claim is in a table.
 func (c *Claim) Held() bool { return c.held }
+
+// Follow takes over the options that rules look at.
+func (c *Claim) Follow(o *sockopt.Options) {
+	c.ReuseAddr, c.ReusePort, c.ReusePortLB = o.ReuseAddr, o.ReusePort, o.Rare().ReusePortLB
+	c.ExclBind = o.ExclBind
+}
 
 func (c *Claim) state() State {
 	if c.Of != nil {

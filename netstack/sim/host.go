@@ -128,6 +128,9 @@ func (h *Host) IsLocal(addr netip.Addr) bool {
 	return addr.IsLoopback() || slices.Contains(h.addrs, addr)
 }
 
+// IsBroadcast implements tcp.Network; hosts here have no such address.
+func (h *Host) IsBroadcast(netip.Addr) bool { return false }
+
 // Route implements tcp.Network.
 func (h *Host) Route(src, dst netip.Addr, _ int) (tcp.Path, error) {
 	if src.IsValid() && !h.IsLocal(src) {

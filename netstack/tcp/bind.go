@@ -12,7 +12,8 @@ import (
 
 // Bind gives the socket a local address and port; port 0 chooses one. Errors:
 // EINVAL (bound or connected already), EAFNOSUPPORT, EADDRNOTAVAIL (not an
-// address of this stack), EACCES (a privileged port), EADDRINUSE.
+// address of this stack), EACCES (a reserved port), EADDRINUSE, and those of
+// the profile's policy.
 func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) error {
 	if s.bound.IsValid() || s.claim != nil || s.live() != nil || s.lst != nil {
 		return errno.EINVAL
@@ -20,23 +21,56 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 	addr, err := s.nativeAddr(a.Addr())
 	switch {
 	case err == errno.ENETUNREACH:
-		return errno.EINVAL // an IPv4-mapped address on an IPv6-only socket
+		return s.l.profile.Bind.MappedV6Only
 	case err != nil:
 		return err
 	}
-	if !addr.IsUnspecified() && !s.opts.FreeBind && !s.l.net.IsLocal(addr) {
-		return errno.EADDRNOTAVAIL
+	if e := s.addrRefused(addr); e != 0 {
+		return e
 	}
 	if a.Port() != 0 && a.Port() < s.l.tun.UnprivilegedPortStart && !priv.NetBindService {
 		return errno.EACCES
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
-		if err := s.takePort(addr, a.Port(), uid); err != nil {
+		c := s.newClaim(addr, a.Port(), uid)
+		c.Super = priv.NetAdmin
+		if err := s.takePort(c); err != nil {
 			return err
 		}
 	}
 	s.bound = addr
 	return nil
+}
+
+var broadcast4 = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// addrRefused is why the socket cannot be bound to addr; 0: it can.
+func (s *Socket) addrRefused(addr netip.Addr) errno.Errno {
+	policy := &s.l.profile.Bind
+	switch {
+	case addr.IsUnspecified():
+		return 0
+	case addr.IsMulticast() && addr.Is4():
+		return policy.Multicast4
+	case addr.IsMulticast():
+		return policy.Multicast6
+	case addr == broadcast4:
+		return policy.LimitedBroadcast
+	case s.l.net.IsBroadcast(addr):
+		return policy.LinkBroadcast
+	case s.opts.FreeBind || s.l.net.IsLocal(addr):
+		return 0
+	}
+	return errno.EADDRNOTAVAIL
+}
+
+// source is the bound address as connections carry it: a broadcast or multicast
+// address never sends, the interface's stands for it.
+func (s *Socket) source() netip.Addr {
+	if a := s.bound; a.IsValid() && (a.IsMulticast() || a == broadcast4 || s.l.net.IsBroadcast(a)) {
+		return wildcard(int(s.domain))
+	}
+	return s.bound
 }
 
 // nativeAddr is addr without IPv4 mapping, if the socket's domain can use it.
@@ -59,18 +93,34 @@ func (s *Socket) newClaim(addr netip.Addr, port uint16, uid uint32) *ports.Claim
 	if s.domain == afInet6 && addr.Is4() {
 		addr = netip.AddrFrom16(addr.As16()) // the table tells families by the form
 	}
-	return &ports.Claim{
+	c := &ports.Claim{
 		Addr: addr, Port: port, UID: uid,
 		V6: s.domain == afInet6, V6Only: s.opts.V6Only,
-		ReuseAddr: s.opts.ReuseAddr, ReusePort: s.opts.ReusePort, ExclBind: s.opts.ExclBind,
-		Link: int(s.opts.BindToIf),
+		Link: int(s.opts.BindToIf), Of: s,
 	}
+	c.Follow(&s.opts)
+	return c
 }
 
-// takePort claims port, or a random one of the range when it is 0.
-func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32) error {
-	c := s.newClaim(addr, port, uid)
+// PortState implements ports.Holder.
+func (s *Socket) PortState() ports.State {
+	switch {
+	case s.lst != nil:
+		return ports.Listen
+	case s.live() == nil:
+		return ports.Bound
+	case s.conn.state.rule().open:
+		return ports.Active
+	}
+	return ports.Closing
+}
+
+// takePort claims c's port, or a random one of the range when it is 0.
+func (s *Socket) takePort(c *ports.Claim) error {
 	lo, hi := s.opts.PortRange(s.l.tun)
+	if p := &s.l.profile.Bind; s.opts.Rare().AnonPrivBind && p.AnonPrivMin != 0 {
+		lo, hi = p.AnonPrivMin, p.AnonPrivMax
+	}
 	if err := s.l.ports.Bind(c, s.l.net.Rand32, lo, hi); err != nil {
 		return err
 	}

@@ -77,6 +77,7 @@ func (c *conn) established() {
 	c.armKeepAlive()
 	c.startMTUProbing()
 	if c.flags&flagFinQueued != 0 {
+		c.leaveOpen()
 		c.state = StateFinWait1
 	}
 	if c.flags&flagOffered != 0 {
@@ -103,6 +104,7 @@ func (c *conn) closeWrite() {
 		c.destroy() // section 3.10.4: return "error: closing" to what is queued
 		return
 	case StateEstablished:
+		c.leaveOpen()
 		c.state = StateFinWait1
 	case StateCloseWait:
 		c.state = StateLastAck
@@ -185,6 +187,7 @@ func (c *conn) destroy() {
 	}
 	l.timers.remove(c)
 	c.timers = [numTimers]time.Duration{}
+	c.leaveOpen()
 	c.state = StateClosed
 	c.sq.trim(l.pool, c.sq.end)
 	c.dropReassembly()

@@ -12,8 +12,8 @@ import (
 // comes as EventConnected or EventError; nil is a start that waits for the first
 // bytes (TCP_FASTOPEN_CONNECT). Other errors: EALREADY, EISCONN,
 // EAFNOSUPPORT, the profile's for
-// broadcast and multicast, EADDRNOTAVAIL (no port left), EADDRINUSE (the pair of addresses
-// is taken), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a
+// broadcast and multicast, EADDRNOTAVAIL (no port left, or the pair of addresses is taken, unless
+// the profile says otherwise), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a
 // failure the socket may connect again.
 func (s *Socket) Connect(a netip.AddrPort) error {
 	if err := s.mayConnect(); err != nil {
@@ -27,7 +27,7 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	if dst.IsMulticast() {
 		return s.l.profile.ConnectMulticast
 	}
-	src := s.bound
+	src := s.source()
 	if src.IsValid() && !src.IsUnspecified() && src.Is4() != dst.Is4() {
 		return errno.ENETUNREACH
 	}
@@ -95,7 +95,7 @@ func (s *Socket) connectPort(p *Path, rport uint16) error {
 	used := func(lport uint16) bool { return !l.tupleFree(makeTuple(p.Src, p.Dst, lport, rport)) }
 	if s.claim != nil {
 		if used(s.claim.Port) {
-			return errno.EADDRNOTAVAIL
+			return l.profile.Bind.PairTaken
 		}
 		return nil
 	}

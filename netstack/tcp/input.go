@@ -211,6 +211,7 @@ func (c *conn) finInput() {
 		c.enterTimeWait()
 		return
 	}
+	c.leaveOpen()
 	c.state = next
 }
 

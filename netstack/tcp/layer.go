@@ -129,7 +129,7 @@ type Counters struct {
 func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockopt.Tunables) *Layer {
 	rule, err := ports.RuleByName(profile.BindRule)
 	if err != nil {
-		rule = ports.Linux
+		rule = &ports.Linux
 	}
 	profile.Congestion = congestionNames(profile)
 	return &Layer{
@@ -139,7 +139,7 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 		waits:     waitTable{byTuple: make(map[tuple]*timeWait)},
 		listeners: make(map[uint16][]*listener),
 		shared:    make(map[sharedKey]*sharedClaim),
-		ports:     ports.NewTable(rule),
+		ports:     ports.NewTable(rule, ports.Config{BindExhausted: profile.Bind.BindExhausted, ConnectExhausted: profile.Bind.ConnectExhausted}),
 		pending:   pendingTable{byTuple: make(map[tuple]*Pending)},
 		memory:    limitsOf(tun),
 	}

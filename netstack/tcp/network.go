@@ -41,6 +41,8 @@ type Network interface {
 	Route(src, dst netip.Addr, link int) (Path, error)
 	// IsLocal reports whether packets to addr are for this stack.
 	IsLocal(addr netip.Addr) bool
+	// IsBroadcast reports whether addr is a broadcast address of this stack's links.
+	IsBroadcast(addr netip.Addr) bool
 	// Transmit sends one TCP segment, or, with gso > 0, one super-segment that
 	// the link (or the IP layer) cuts every gso payload bytes. h's checksum is
 	// filled below. The payload slices are read before Transmit returns.

@@ -87,8 +87,10 @@ var changes = map[sockopt.ID]func(*conn){
 // Changed takes a new value into use.
 func (s *Socket) Changed(id sockopt.ID) {
 	if s.claim != nil {
-		s.claim.ReuseAddr, s.claim.ReusePort = s.opts.ReuseAddr, s.opts.ReusePort
-		s.claim.ExclBind = s.opts.ExclBind
+		s.claim.Follow(&s.opts)
+	}
+	if s.share != nil {
+		s.reshare()
 	}
 	if c := s.live(); c != nil {
 		if f := changes[id]; f != nil {

@@ -85,10 +85,11 @@ type fakeNet struct {
 }
 
 var (
-	testLocal   = netip.MustParseAddr("10.0.0.1")
-	testRemote  = netip.MustParseAddr("10.0.0.2")
-	testLocal6  = netip.MustParseAddr("fd00::1")
-	testRemote6 = netip.MustParseAddr("fd00::2")
+	testLocal     = netip.MustParseAddr("10.0.0.1")
+	testRemote    = netip.MustParseAddr("10.0.0.2")
+	testBroadcast = netip.MustParseAddr("10.0.0.255")
+	testLocal6    = netip.MustParseAddr("fd00::1")
+	testRemote6   = netip.MustParseAddr("fd00::2")
 )
 
 func (n *fakeNet) Now() time.Duration { return n.now }
@@ -97,6 +98,7 @@ func (n *fakeNet) Secret() *[32]byte  { return &n.secret }
 func (n *fakeNet) IsLocal(addr netip.Addr) bool {
 	return addr == testLocal || addr == testLocal6 || addr.IsLoopback()
 }
+func (n *fakeNet) IsBroadcast(addr netip.Addr) bool { return addr == testBroadcast }
 func (n *fakeNet) Wake()                            {}
 func (n *fakeNet) Unreachable(_ *Rx, e errno.Errno) { n.unreachable = append(n.unreachable, e) }
 

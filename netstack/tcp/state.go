@@ -26,6 +26,7 @@ const (
 type stateRule struct {
 	name     string
 	synced   bool // both SYNs are acknowledged (RFC 9293 section 3.5.2, "synchronized" states)
+	open     bool // no end has closed yet
 	mayRecv  bool // the peer may still send text
 	maySend  bool // the owner may still queue text
 	finSent  bool // the owner has closed: a FIN was sent or ends the queue
@@ -40,9 +41,9 @@ type stateRule struct {
 
 var stateRules = [...]stateRule{
 	0:                {name: "CLOSED"},
-	StateEstablished: {name: "ESTAB", synced: true, mayRecv: true, maySend: true, onFIN: StateCloseWait},
-	StateSynSent:     {name: "SYN-SENT"},
-	StateSynReceived: {name: "SYN-RECV", maySend: true, onFIN: StateCloseWait},
+	StateEstablished: {name: "ESTAB", synced: true, open: true, mayRecv: true, maySend: true, onFIN: StateCloseWait},
+	StateSynSent:     {name: "SYN-SENT", open: true},
+	StateSynReceived: {name: "SYN-RECV", open: true, maySend: true, onFIN: StateCloseWait},
 	StateFinWait1:    {name: "FIN-WAIT-1", synced: true, mayRecv: true, finSent: true, onFIN: StateClosing, onFinAcked: StateFinWait2},
 	StateFinWait2:    {name: "FIN-WAIT-2", synced: true, mayRecv: true, finSent: true, onFIN: StateTimeWait},
 	StateTimeWait:    {name: "TIME-WAIT", synced: true, finSent: true, peerDone: true},

@@ -97,9 +97,12 @@ func (c *conn) enterTimeWait() {
 	// The port stays taken for as long.
 	w.claim, s.claim = s.claim, nil
 	if w.claim != nil {
-		w.claim.TimeWait = true
+		w.claim.State, w.claim.Of = ports.TimeWait, nil
 	}
 	w.share, s.share = s.share, nil
+	if w.share != nil {
+		w.share.waiting++
+	}
 	w.auth = c.auth
 	c.destroy()
 	for len(l.waits.byTuple) >= max(int(l.tun.MaxTwBuckets), 1) {
@@ -116,6 +119,7 @@ func (l *Layer) dropTimeWait(w *timeWait) {
 		l.ports.Release(w.claim)
 	}
 	if w.share != nil {
+		w.share.waiting--
 		l.unshare(w.share)
 	}
 }

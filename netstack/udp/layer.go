@@ -46,7 +46,7 @@ func NewLayer(net Network, profile *sockopt.Profile, tun *sockopt.Tunables) *Lay
 	secret := net.Secret()
 	return &Layer{
 		net: net, profile: profile, tun: tun,
-		ports:  ports.NewTable(rule),
+		ports:  ports.NewTable(rule, ports.Config{Datagram: true, BindExhausted: profile.Bind.BindExhausted}),
 		byPort: make(map[uint16][]*Socket),
 		pairs:  make(map[pair]*Socket),
 		k0:     binary.LittleEndian.Uint64(secret[0:]),

@@ -79,7 +79,7 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 	addr, no := s.native(a.Addr())
 	switch {
 	case no == errno.ENETUNREACH:
-		return errno.EINVAL // an IPv4-mapped address on an IPv6-only socket
+		return s.l.profile.Bind.MappedV6Only
 	case no != 0:
 		return no
 	}
@@ -91,7 +91,7 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 		return errno.EACCES
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
-		if err := s.takePort(addr, a.Port(), uid); err != nil {
+		if err := s.takePort(addr, a.Port(), uid, priv.NetAdmin); err != nil {
 			return err
 		}
 		s.portFixed = true
@@ -108,16 +108,16 @@ func (s *Socket) bindable(a netip.Addr) bool {
 }
 
 // takePort claims port for addr, or a random one of the range when it is 0.
-func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32) error {
+func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32, super bool) error {
 	if s.domain == sockopt.AFInet6 && addr.Is4() {
 		addr = netip.AddrFrom16(addr.As16()) // the table tells families by the form
 	}
 	c := &ports.Claim{
-		Addr: addr, Port: port, UID: uid,
+		Addr: addr, Port: port, UID: uid, Super: super,
 		V6: s.domain == sockopt.AFInet6, V6Only: s.opts.V6Only,
-		ReuseAddr: s.opts.ReuseAddr, ReusePort: s.opts.ReusePort, ExclBind: s.opts.ExclBind,
-		Link: int(s.opts.BindToIf),
+		Link: int(s.opts.BindToIf), Of: s,
 	}
+	c.Follow(&s.opts)
 	lo, hi := s.opts.PortRange(s.l.tun)
 	if err := s.l.ports.Bind(c, s.l.net.Rand32, lo, hi); err != nil {
 		return err
@@ -127,8 +127,16 @@ func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32) error {
 	return nil
 }
 
-// autobind takes a port for a socket that sends or connects without one.
-// EAGAIN: none is free, as Linux says.
+// PortState implements ports.Holder.
+func (s *Socket) PortState() ports.State {
+	if s.remote.IsValid() {
+		return ports.Active
+	}
+	return ports.Bound
+}
+
+// autobind takes a port for a socket that sends or connects without one. None is
+// free: as the profile says.
 func (s *Socket) autobind() error {
 	if s.claim != nil {
 		return nil
@@ -141,16 +149,16 @@ func (s *Socket) autobind() error {
 	default:
 		addr = netip.IPv6Unspecified()
 	}
-	if s.takePort(addr, 0, 0) != nil {
-		return errno.EAGAIN
+	if s.takePort(addr, 0, 0, false) != nil {
+		return s.l.profile.Bind.DatagramExhausted
 	}
 	return nil
 }
 
 // Connect fixes the peer: only its datagrams arrive, sends go to it, and ICMP
 // errors about them are reported. It also fixes the local address. Errors:
-// EAFNOSUPPORT, EACCES (broadcast without SO_BROADCAST), ENETUNREACH, EAGAIN
-// (no port is free), …
+// EAFNOSUPPORT, EACCES (broadcast without SO_BROADCAST), ENETUNREACH, the
+// profile's when no port is free, …
 func (s *Socket) Connect(a netip.AddrPort) error {
 	if s.closed {
 		return errno.EINVAL
@@ -291,7 +299,7 @@ func (s *Socket) Options() *sockopt.Options { return &s.opts }
 func (s *Socket) Changed(sockopt.ID) {
 	s.pathTo = netip.Addr{} // the link, or the leave to broadcast, may have changed
 	if s.claim != nil {
-		s.claim.ReuseAddr, s.claim.ReusePort = s.opts.ReuseAddr, s.opts.ReusePort
+		s.claim.Follow(&s.opts)
 	}
 }
 
