@@ -40,6 +40,7 @@ type adoption struct {
 	attempts  []*stream // to connect again
 	shown     []*dgram  // to be shown to plain programs again
 	lost      int       // connections of programs
+	kept      map[uint64][]keptKey
 	ties      [tieTables][]tie
 }
 
@@ -54,6 +55,8 @@ func (e *engine) adopt(l legacy) *adoption {
 		return a
 	}
 	a.retune(r.tuned())
+	a.reassociate(r.associations())
+	a.kept = r.keys()
 	a.note(r.calls())
 	for table := range a.ties {
 		a.ties[table] = r.ties(table)
@@ -113,8 +116,8 @@ func (a *adoption) restore(x *relic, fd int) {
 	s.filled = min(x.filled, hostlink.QueuedIn(fd))
 	s.backlog, s.peer = x.backlog, x.peer
 	s.replay(s.tcp)
-	err := error(nil)
-	if x.at.IsValid() {
+	err := s.rekey(s.tcp, a.kept[x.end])
+	if err == nil && x.at.IsValid() {
 		if err = s.tcp.Bind(x.at, s.uid, agreed); err == nil {
 			s.at, s.bound = x.at, x.flags&flagBound != 0
 		}
@@ -132,6 +135,7 @@ func (a *adoption) restore(x *relic, fd int) {
 		a.attempts = append(a.attempts, s)
 	}
 	s.record()
+	s.keepKeys(s.tcp)
 }
 
 // replay sets the options that the program once set.

@@ -85,6 +85,7 @@ func (s *stream) connected() {
 		return
 	}
 	s.phase = phaseConnected
+	s.dropKeys()
 	s.record()
 	s.open(-1)
 	if s.wait.answer(func(w *waiter) bool { return w.reply(0) }, abi.SYS_CONNECT) {
@@ -120,7 +121,7 @@ func (c *call) disconnectStream(s *stream) {
 		c.fail(errno.EINVAL) // its pair is gone
 		return
 	}
-	options := *s.tcp.Options()
+	options, before := *s.tcp.Options(), s.tcp
 	s.unmirror()
 	s.tcp.SetOwner(nil)
 	s.tcp.Abort()
@@ -133,6 +134,8 @@ func (c *call) disconnectStream(s *stream) {
 	s.stream = s
 	s.tcp = s.eng.stack.NewTCP(s.domain, s)
 	*s.tcp.Options() = options
+	s.tcp.CopyKeys(before)
+	s.keepKeys(s.tcp)
 	s.watch(baseMask)
 	s.fill(c.p)
 	s.at, s.peer = netip.AddrPort{}, netip.AddrPort{}

@@ -110,12 +110,18 @@ func (c *call) setOpt(t sockopt.Target) {
 	level, name := c.arg(1), c.arg(2)
 	var row *sockopt.Row
 	err := c.privileged(func(p sockopt.Privilege) (err error) {
+		if err := c.s.keyRoom(level, name, val); err != nil {
+			return err
+		}
 		row, err = c.eng.profile.Set(t, level, name, val, p)
 		return err
 	})
 	if err == nil {
 		c.showOption(row, val)
 		c.s.keep(level, name, val)
+		if row.Keyed() {
+			c.s.keepKeys(t)
+		}
 	}
 	c.result(err)
 }

@@ -13,10 +13,11 @@ import (
 )
 
 // What a client takes of an answer, in bytes: the engine may have been taken over.
-// Only the list of sockets is long, a million of them at most.
+// Only the lists of sockets, a million of them at most, and of keys are long.
 const (
 	answerLimit  = 64 << 10
 	socketsLimit = 512 << 20
+	keysLimit    = 2 << 20
 )
 
 // clientPatience bounds the wait for an answer of an engine, which serves its
@@ -91,6 +92,45 @@ func (c *Client) askTunables(q request) ([]TunableValue, error) {
 	return r.Tunables, err
 }
 
+// AddKey, DeleteKey, GetKey and FlushKeys change and read the association
+// database. Only an association with exactly the same addresses and ports is
+// deleted or got; its Key does not matter.
+func (c *Client) AddKey(a Association) error { return c.tellKeys(keyAdd, a) }
+
+// DeleteKey takes an association out of the database.
+func (c *Client) DeleteKey(a Association) error { return c.tellKeys(keyDelete, a) }
+
+// FlushKeys empties the database.
+func (c *Client) FlushKeys() error { return c.tellKeys(keyFlush, Association{}) }
+
+// GetKey finds one association.
+func (c *Client) GetKey(a Association) (Association, error) {
+	r, err := c.ask(request{Op: opKeys, Keys: &keyRequest{keyGet, a}}, -1)
+	if err == nil && len(r.Keys) != 1 {
+		err = errors.New("engine: answer without an association")
+	}
+	if err != nil {
+		return Association{}, err
+	}
+	return r.Keys[0], nil
+}
+
+// Keys lists the database, in the order of addresses and ports, and what was
+// dropped for its signature, by counter.
+func (c *Client) Keys() ([]Association, map[string]uint64, error) {
+	r, err := c.ask(request{Op: opKeys, Keys: &keyRequest{Verb: keyList}}, -1)
+	dropped := make(map[string]uint64, len(r.Dropped))
+	for name, n := range r.Dropped {
+		dropped[printable(name)] = n
+	}
+	return r.Keys, dropped, err
+}
+
+func (c *Client) tellKeys(verb string, a Association) error {
+	_, err := c.ask(request{Op: opKeys, Keys: &keyRequest{verb, a}}, -1)
+	return err
+}
+
 // printable makes text of an engine, whose words an attacker may have chosen, fit
 // for a terminal.
 func printable(s string) string {
@@ -127,8 +167,11 @@ func (c *Client) ask(q request, fd int) (response, error) {
 		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
 	}
 	c.conn.Limit(answerLimit)
-	if q.Op == opSockets {
+	switch q.Op {
+	case opSockets:
 		c.conn.Limit(socketsLimit)
+	case opKeys:
+		c.conn.Limit(keysLimit)
 	}
 	line, err = c.conn.ReadLine()
 	if err != nil {

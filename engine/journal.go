@@ -20,7 +20,8 @@ import (
 
 // Layout, in bytes. What was changed of the
 // tunables follows the head (tunables.go), then tables: calls that wait for an answer, the
-// connections of each stack (ties.go), slots, and the options of each slot.
+// connections of each stack (ties.go), slots, the options of each slot,
+// associations (keys.go), and keys of sockets (journal_keys.go).
 const (
 	journalMagic = 0x7463706a00000002 // the last digits are the version of the layout
 	tunedStart   = 4096
@@ -97,6 +98,9 @@ type journal struct {
 	b     []byte
 	slots int
 	calls calls
+
+	assocs assocNotes
+	keys   keyNotes
 }
 
 // newJournal makes a journal for sockets whose E is below number slots.
@@ -111,7 +115,7 @@ func newJournal(slots int) (*journal, error) {
 	return j, nil
 }
 
-func journalSize(slots int) int { return slotAt(slots) + slots*optionsLen }
+func journalSize(slots int) int { return keyAt(slots, maxKeyNotes) }
 
 func noteAt(n int) int { return journalHead + n*hostlink.NotificationLen }
 
@@ -138,7 +142,7 @@ func (j *journal) clear(fd int) {
 // record writes down what the socket is now.
 func (s *sock) record() {
 	j := s.eng.journal
-	if !j.has(s.fd) {
+	if !j.has(s.fd) || s.unkept {
 		return
 	}
 	at := slotAt(s.fd)

@@ -15,6 +15,7 @@ const (
 	opStop    = "stop"
 
 	opTunables = "tunables"
+	opKeys     = "keys"
 )
 
 type request struct {
@@ -25,6 +26,8 @@ type request struct {
 	Get []string          `json:"get,omitempty"`
 	Own bool              `json:"own,omitempty"` // all names of the profile's system
 	All bool              `json:"all,omitempty"` // all names
+
+	Keys *keyRequest `json:"keys,omitempty"` // of opKeys
 }
 
 type response struct {
@@ -33,6 +36,9 @@ type response struct {
 	Sockets []SocketInfo `json:"sockets,omitempty"`
 
 	Tunables []TunableValue `json:"tunables,omitempty"`
+
+	Keys    []Association     `json:"keys,omitempty"`
+	Dropped map[string]uint64 `json:"dropped,omitempty"` // segments, by counter
 }
 
 // Status describes a running engine.

@@ -35,7 +35,9 @@ func (c *call) revive(s *stream) (*stream, error) {
 		fresh.at = at
 	}
 	fresh.settings = s.settings
+	fresh.tcp.CopyKeys(s.tcp)
 	fresh.record()
+	fresh.keepKeys(fresh.tcp)
 	n := c.arg(0)
 	if e := c.on.ReplaceFD(c.req.ID, n, p, c.eng.helper.closesOnExec(c.req.TID, n)); e != 0 {
 		hostlink.CloseFD(p)

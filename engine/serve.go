@@ -114,6 +114,7 @@ var operations = map[string]func(*engine, *request, *hostlink.ControlConn) respo
 		return response{}
 	},
 	opTunables: func(e *engine, q *request, _ *hostlink.ControlConn) response { return e.tunables(q) },
+	opKeys:     func(e *engine, q *request, _ *hostlink.ControlConn) response { return e.keys(q) },
 }
 
 func (e *engine) answer(line []byte, c *hostlink.ControlConn) response {

@@ -34,6 +34,8 @@ type sock struct {
 	at        netip.AddrPort // what bind agreed to
 	peer      netip.AddrPort // what connect was asked for
 	settings  []setting
+	keyNotes  []int32 // places of its keys
+	unkept    bool    // there was no place for one
 }
 
 // A place is where P was last seen: descriptor fd of thread tid.
@@ -98,6 +100,7 @@ func (s *sock) closeE() {
 	if s.fd >= 0 {
 		s.eng.socks.unlink(s)
 		s.eng.journal.clear(s.fd)
+		s.dropKeys()
 		hostlink.CloseFD(s.fd)
 		s.fd = -1
 	}

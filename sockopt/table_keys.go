@@ -91,6 +91,13 @@ const (
 	aoExcludeOpt = 2 // TCP_AO_KEYF_EXCLUDE_OPT
 )
 
+// Numbers of the options that give keys.
+const (
+	numberMD5Sig    = 14
+	numberMD5SigExt = 32
+	numberAOAdd     = 38
+)
+
 // Flags of the word that the TCP_AO structures have in common.
 const (
 	aoSetCurrent = 1 << iota
@@ -102,11 +109,11 @@ const noVRF = "a key for an interface is EINVAL, as on a host without VRF device
 
 // keyRows are the options of signed segments of profile linux.
 var keyRows = at(protoTCP, TCPOnly, []Row{
-	{ID: MD5SigKey, Name: "TCP_MD5SIG", Number: 14, Codec: Struct, Access: WriteOnly, Default: "no key", setBytes: setMD5Sig,
+	{ID: MD5SigKey, Name: "TCP_MD5SIG", Number: numberMD5Sig, Codec: Struct, Access: WriteOnly, Default: "no key", setBytes: setMD5Sig,
 		Note: "struct tcp_md5sig; an empty key takes a key away, ENOENT when there is none; at most 256 keys, then ENOMEM"},
-	{ID: MD5SigKey, Name: "TCP_MD5SIG_EXT", Number: 32, Codec: Struct, Access: WriteOnly, Default: "no key", setBytes: setMD5SigExt,
+	{ID: MD5SigKey, Name: "TCP_MD5SIG_EXT", Number: numberMD5SigExt, Codec: Struct, Access: WriteOnly, Default: "no key", setBytes: setMD5SigExt,
 		Note: "the same for the peers of a prefix; " + noVRF},
-	{ID: AOAddKey, Name: "TCP_AO_ADD_KEY", Number: 38, Codec: Struct, Access: WriteOnly, Default: "no key", setBytes: addAOKey,
+	{ID: AOAddKey, Name: "TCP_AO_ADD_KEY", Number: numberAOAdd, Codec: Struct, Access: WriteOnly, Default: "no key", setBytes: addAOKey,
 		Note: "struct tcp_ao_add; `hmac(sha1)` and `cmac(aes128)` with MACs of 12 bytes, other names are ENOENT; at most 256 keys, then ENOMEM; " + noVRF},
 	{ID: AODelKey, Name: "TCP_AO_DEL_KEY", Number: 39, Codec: Struct, Access: WriteOnly, setBytes: deleteAOKey, Note: "struct tcp_ao_del; EBUSY for a key in use"},
 	{ID: AOInfoID, Name: "TCP_AO_INFO", Number: 40, Codec: Struct, setBytes: setAOInfo, getBytes: getAOInfo,
@@ -315,6 +322,24 @@ func getAOInfo(c *call, b []byte, _ int) ([]byte, error) {
 	return b, nil
 }
 
+// MaxKeyOption is the length of the longest value of a KeyOption, in bytes.
+const MaxKeyOption = aoAddLen
+
+// Keyed reports whether the row gives or takes keys, which KeyOptions then shows.
+func (r *Row) Keyed() bool { return r.ID == MD5SigKey || r.ID == AOAddKey || r.ID == AODelKey }
+
+// AddsKey reports whether a setsockopt(2) that succeeds may give the socket a key
+// more than it has.
+func AddsKey(level, name int, val []byte) bool {
+	switch {
+	case level != protoTCP:
+		return false
+	case name == numberMD5Sig || name == numberMD5SigExt:
+		return len(val) >= md5Len && binary.NativeEndian.Uint16(val[md5KeyLen:]) != 0
+	}
+	return name == numberAOAdd
+}
+
 // A KeyOption is a setsockopt(2) that gives a socket one of its keys.
 type KeyOption struct {
 	Name  int // of level IPPROTO_TCP
@@ -336,7 +361,7 @@ func KeyOptions(t Target) []KeyOption {
 		b = append(b, md5HasLen, byte(k.Peers.Bits()))
 		b = binary.NativeEndian.AppendUint16(b, uint16(len(k.Key)))
 		b = append(binary.NativeEndian.AppendUint32(b, 0), k.Key...)
-		list = append(list, KeyOption{32, append(b, make([]byte, md5Len-len(b))...)})
+		list = append(list, KeyOption{numberMD5SigExt, append(b, make([]byte, md5Len-len(b))...)})
 	}
 	for _, k := range ao {
 		b := appendPeer(make([]byte, 0, aoAddLen), domain, k.Peers)
@@ -349,7 +374,7 @@ func KeyOptions(t Target) []KeyOption {
 		b = append(b, make([]byte, 10)...)
 		b = append(b, byte(k.Peers.Bits()), k.SendID, k.RecvID, aoMACLen, flags, byte(len(k.Key)))
 		b = append(b, k.Key...)
-		list = append(list, KeyOption{38, append(b, make([]byte, aoAddLen-len(b))...)})
+		list = append(list, KeyOption{numberAOAdd, append(b, make([]byte, aoAddLen-len(b))...)})
 	}
 	return list
 }

@@ -103,7 +103,7 @@ func rootCommand(level *slog.LevelVar) *cobra.Command {
 		}
 	}
 	root.AddCommand(
-		runCommand(), execCommand(), ssCommand(), listCommand(), sysctlCommand(),
+		runCommand(), execCommand(), ssCommand(), listCommand(), sysctlCommand(), tcpkeyCommand(),
 		holderCommand(), engineCommand(), shimCommand(), versionCommand(),
 		installCommand(), uninstallCommand(),
 		runcCommand(), hookCommand(), brokerCommand(), profileCommand(),
