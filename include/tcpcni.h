@@ -9,7 +9,46 @@
 #define TCPCNI_H
 
 /* Level SOL_SOCKET. */
+#ifndef SO_EXCLBIND
+#define SO_EXCLBIND 0x1015 /* illumos, omnios */
+#endif
 
 /* Level IPPROTO_TCP: 0x01SSNNNN, option NNNN of system SS. */
+#ifndef TCP_INIT_CWND
+#define TCP_INIT_CWND 0x1010015 /* illumos, omnios */
+#endif
+#ifndef TCP_KEEPALIVE_THRESHOLD
+#define TCP_KEEPALIVE_THRESHOLD 0x1010016 /* illumos, omnios */
+#endif
+#ifndef TCP_KEEPALIVE_ABORT_THRESHOLD
+#define TCP_KEEPALIVE_ABORT_THRESHOLD 0x1010017 /* illumos, omnios */
+#endif
+#ifndef TCP_NOTIFY_THRESHOLD
+#define TCP_NOTIFY_THRESHOLD 0x1010010 /* illumos, omnios */
+#endif
+#ifndef TCP_ABORT_THRESHOLD
+#define TCP_ABORT_THRESHOLD 0x1010011 /* illumos, omnios */
+#endif
+#ifndef TCP_CONN_NOTIFY_THRESHOLD
+#define TCP_CONN_NOTIFY_THRESHOLD 0x1010012 /* illumos, omnios */
+#endif
+#ifndef TCP_CONN_ABORT_THRESHOLD
+#define TCP_CONN_ABORT_THRESHOLD 0x1010013 /* illumos, omnios */
+#endif
+#ifndef TCP_RTO_INITIAL
+#define TCP_RTO_INITIAL 0x1010019 /* illumos, omnios */
+#endif
+#ifndef TCP_RTO_MIN
+#define TCP_RTO_MIN 0x101001a /* illumos, omnios */
+#endif
+#ifndef TCP_RTO_MAX
+#define TCP_RTO_MAX 0x101001b /* illumos, omnios */
+#endif
+#ifndef TCP_ANONPRIVBIND
+#define TCP_ANONPRIVBIND 0x1010020 /* illumos, omnios */
+#endif
+#ifndef TCP_EXCLBIND
+#define TCP_EXCLBIND 0x1010021 /* illumos, omnios */
+#endif
 
 #endif

@@ -38,7 +38,7 @@ var linuxCalls = callRules{
 // sizes are the lengths of values by codec, in bytes; the codecs that are not
 // here have no fixed one.
 var sizes = map[Codec]int{
-	Int: sizeofInt, Bool: sizeofInt, Seconds: sizeofInt, Millis: sizeofInt, UintMillis: sizeofInt,
+	Int: sizeofInt, Bool: sizeofInt, Seconds: sizeofInt, Millis: sizeofInt, UintMillis: sizeofInt, Uint: sizeofInt,
 	LingerPair: sizeofLinger, Timeval: sizeofTimeval,
 }
 

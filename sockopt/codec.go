@@ -17,7 +17,7 @@ const (
 
 // decodeInt reads an int as the codec allows it to be passed.
 func decodeInt(codec Codec, val []byte) (int, error) {
-	if len(val) >= sizeofInt && codec == UintMillis {
+	if len(val) >= sizeofInt && (codec == UintMillis || codec == Uint) {
 		return int(binary.NativeEndian.Uint32(val)), nil
 	}
 	if len(val) >= sizeofInt {

@@ -25,7 +25,7 @@ func (s *IDSet) Has(id ID) bool { return s[id>>6]&(1<<(id&63)) != 0 }
 func (s *IDSet) Add(id ID) { s[id>>6] |= 1 << (id & 63) }
 
 // sameAs are the options that write the field of another.
-var sameAs = map[ID]ID{SndBufForce: SndBuf, RcvBufForce: RcvBuf}
+var sameAs = map[ID]ID{SndBufForce: SndBuf, RcvBufForce: RcvBuf, KeepAliveThreshold: KeepIdle}
 
 func canonical(id ID) ID {
 	if other, ok := sameAs[id]; ok {
@@ -72,6 +72,21 @@ var defaultable = map[ID]func(o, from *Options){
 	TClass:       func(o, from *Options) { o.TClass = from.TClass },
 	MTUDiscover6: func(o, from *Options) { o.MTUDiscover6 = from.MTUDiscover6 },
 	MinHopCount:  func(o, from *Options) { o.MinHopCount = from.MinHopCount },
+
+	InitCwnd:            rare(func(o, from *Rare) { o.InitCwnd = from.InitCwnd }),
+	NotifyThreshold:     rare(func(o, from *Rare) { o.Notify = from.Notify }),
+	AbortThreshold:      rare(func(o, from *Rare) { o.Abort = from.Abort }),
+	ConnNotifyThreshold: rare(func(o, from *Rare) { o.ConnNotify = from.ConnNotify }),
+	ConnAbortThreshold:  rare(func(o, from *Rare) { o.ConnAbort = from.ConnAbort }),
+	KeepAliveAbort:      rare(func(o, from *Rare) { o.KeepAbort = from.KeepAbort }),
+	RTOInitial:          rare(func(o, from *Rare) { o.RTOInitial = from.RTOInitial }),
+	RTOMin:              rare(func(o, from *Rare) { o.RTOMin = from.RTOMin }),
+	RTOMax:              rare(func(o, from *Rare) { o.RTOMax = from.RTOMax }),
+}
+
+// rare restores a setting that hangs behind the pointer.
+func rare(restore func(o, from *Rare)) func(o, from *Options) {
+	return func(o, from *Options) { o.SetRare(func(r *Rare) { restore(r, from.Rare()) }) }
 }
 
 // mayDefault reports whether a configuration may give the row a value.
@@ -169,6 +184,9 @@ func (c Codec) fromText(s string) ([]byte, bool) {
 		}
 		n, err := strconv.ParseInt(s, 10, 32)
 		return appendLinger(nil, LingerSetting{On: true, Seconds: int32(n)}), err == nil && n >= 0
+	case Uint, UintMillis:
+		n, err := strconv.ParseUint(s, 10, 32)
+		return binary.NativeEndian.AppendUint32(nil, uint32(n)), err == nil
 	case Timeval, Struct:
 		return nil, false // none of them is defaultable
 	}

@@ -61,7 +61,7 @@ func replaceSection(t *testing.T, doc, mark, text string) string {
 }
 
 var codecNames = map[Codec]string{
-	Int: "int", Bool: "0 or 1", Seconds: "int, seconds", Millis: "int, ms", UintMillis: "unsigned int, ms", IntOrByte: "int or byte", BoolOrByte: "0 or 1",
+	Int: "int", Bool: "0 or 1", Seconds: "int, seconds", Millis: "int, ms", UintMillis: "unsigned int, ms", Uint: "unsigned int", IntOrByte: "int or byte", BoolOrByte: "0 or 1",
 	LingerPair: "struct linger", Timeval: "struct timeval", Text: "string", Struct: "structure",
 }
 

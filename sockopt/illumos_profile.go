@@ -2,34 +2,66 @@ package sockopt
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // newIllumos is the profile of illumos as its page tcp(7P) of 2019 has it.
 func newIllumos() *Profile {
-	p := &Profile{
-		Name:     "illumos",
-		BindRule: "illumos",
-
-		ConnectMulticast: errno.ENETUNREACH,
-		ConnectBroadcast: errno.ENETUNREACH,
-
-		Congestion: slices.Clone(linuxCongestion),
-		calls:      illumosCalls,
-		tunables:   linuxTunables,
-		defaults:   linuxDefaults,
-		fresh:      linuxNotInherited,
-		rows:       slices.Concat(plainSocketRows, plainTCPRows, ipRows, ipv6Rows),
-	}
+	p := illumosFamily("illumos")
+	p.rows = slices.Concat(illumosSocketRows, illumosTCPRows, ipRows, ipv6Rows)
 	return p.seal()
 }
 
 // newOmniOS is the profile of OmniOS as its page tcp(4P) of 2024 has it.
 func newOmniOS() *Profile {
-	p := newIllumos()
-	p.Name = "omnios"
-	return p
+	p := illumosFamily("omnios")
+	p.Congestion = slices.Clone(omniosCongestion)
+	p.rows = slices.Concat(illumosSocketRows, illumosTCPRows, omniosTCPRows, ipRows, ipv6Rows)
+	return p.seal()
+}
+
+// omniosCongestion are the algorithms of ipadm(8)'s congestion_control; the first
+// is the default.
+var omniosCongestion = []string{"sunreno", "newreno", "cubic"}
+
+// illumosFamily is what both have. Their sockets copy the tunables when they are
+// made.
+func illumosFamily(name string) *Profile {
+	var shared *Rare
+	return &Profile{
+		Name:     name,
+		BindRule: "illumos",
+
+		ConnectMulticast: errno.ENETUNREACH,
+		ConnectBroadcast: errno.ENETUNREACH,
+
+		Congestion: []string{"newreno"},
+		calls:      illumosCalls,
+		tunables:   linuxTunables,
+		values: map[string]string{
+			"tcp_rmem":            "4096 128000 1048576",
+			"tcp_wmem":            "4096 49152 1048576",
+			"rmem_default":        "114688", // 57344 as programs see it
+			"wmem_default":        "114688",
+			"rmem_max":            "1048576", // max_buf of ipadm(8)
+			"wmem_max":            "1048576",
+			"ip_local_port_range": "32768 65535", // smallest and largest_anon_port
+			"tcp_rto_max_ms":      "60000",
+			"tcp_ecn":             "2", // tcp_ecn_permitted 1
+		},
+		patience: illumosPatience,
+		fresh:    illumosNotInherited,
+		defaults: func(t *Tunables) Options {
+			o := illumosDefaults(t)
+			if r := o.Rare(); shared == nil || *shared != *r {
+				shared = r
+			}
+			o.rare = shared
+			return o
+		},
+	}
 }
 
 // illumosCalls are those of the option table that illumos's protocols share: a
@@ -42,9 +74,54 @@ var illumosCalls = callRules{
 	writeOnly:   errno.ENOPROTOOPT,
 }
 
-// plainSocketRows and plainTCPRows are what sockets have everywhere.
-var (
-	plainSocketRows = from(socketRows, "SO_DEBUG", "SO_REUSEADDR", "SO_TYPE", "SO_ERROR", "SO_DONTROUTE", "SO_BROADCAST", "SO_SNDBUF", "SO_RCVBUF",
-		"SO_KEEPALIVE", "SO_OOBINLINE", "SO_LINGER", "SO_RCVLOWAT", "SO_SNDLOWAT", "SO_RCVTIMEO", "SO_SNDTIMEO", "SO_ACCEPTCONN")
-	plainTCPRows = from(tcpRows, "TCP_NODELAY")
-)
+// illumosPatience are the values that the page names, and where it names none
+// those of ipadm(8)'s private properties.
+var illumosPatience = Patience{
+	KeepAbort:   8 * time.Minute,
+	Abort:       5 * time.Minute,
+	ConnAbort:   3 * time.Minute,
+	ClosedAbort: 3 * time.Minute,
+	Notify:      10 * time.Second,
+	ConnNotify:  10 * time.Second,
+	Cork:        -1,
+	RTOMin:      400 * time.Millisecond,
+}
+
+func illumosDefaults(t *Tunables) Options {
+	o := linuxDefaults(t)
+	// Buffers have the size that they say and are not tuned; Options counts twice
+	// what programs ask for.
+	o.RcvBuf, o.SndBuf = 2*t.TCPRmem.Default, 2*t.TCPWmem.Default
+	o.RcvBufLocked, o.SndBufLocked = true, true
+	o.KeepIntvl, o.KeepCnt = 0, 0
+	w := &t.Patience
+	o.SetRare(func(r *Rare) {
+		r.KeepAbort = orForever(w.KeepAbort)
+		r.Abort, r.ConnAbort = orForever(w.Abort), orForever(w.ConnAbort)
+		r.Notify, r.ConnNotify = w.Notify, w.ConnNotify
+		r.RTOInitial, r.RTOMin, r.RTOMax = time.Second, w.RTOMin, t.RTOMax
+	})
+	return o
+}
+
+// orForever is a wait of which 0 means that it has no end.
+func orForever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+// illumosNotInherited is what a connection does not take from its listener
+// (conn_inherit_parent, tcp_init_values).
+var illumosNotInherited = []func(*Options, *Tunables){
+	func(o *Options, _ *Tunables) { o.ExclBind = false },
+	func(o *Options, _ *Tunables) { o.Cork = false },
+	func(o *Options, _ *Tunables) { o.AckAll = false },
+	func(o *Options, _ *Tunables) { o.DontRoute = false },
+	func(o *Options, _ *Tunables) {
+		if o.Rare().AnonPrivBind {
+			o.SetRare(func(r *Rare) { r.AnonPrivBind = false })
+		}
+	},
+}

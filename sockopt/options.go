@@ -11,6 +11,7 @@ type Options struct {
 	ReuseAddr bool
 	ReusePort bool
 	ExclBind  bool // SO_EXCLBIND of illumos; always false in profile linux
+	AckAll    bool // TCP_QUICKACK of illumos: every segment is acknowledged at once
 	KeepAlive bool
 	OOBInline bool // urgent data stays in the stream
 	Broadcast bool // UDP may send to broadcast addresses
@@ -55,7 +56,7 @@ type Options struct {
 	Priority     int32
 	Mark         uint32
 	BindToIf     int32  // link number, 0 for none (SO_BINDTODEVICE, SO_BINDTOIFINDEX)
-	KeepCnt      int32  // unanswered keep-alive probes before the connection fails, 1..127
+	KeepCnt      int32  // unanswered keep-alive probes before the connection fails; 0: Rare.KeepAbort decides
 	SynCnt       int32  // retransmissions of a SYN, 1..127
 	MaxSeg       int32  // bytes, 0 for none
 	WinClamp     int32  // bytes, bound on the window that is advertised, 0 for none
@@ -64,7 +65,7 @@ type Options struct {
 	RcvTimeo    time.Duration // 0: none; negative: give up at once
 	SndTimeo    time.Duration
 	KeepIdle    time.Duration // silence before the first keep-alive probe
-	KeepIntvl   time.Duration // between probes
+	KeepIntvl   time.Duration // between probes; 0: twice as long each time, from the retransmission timeout on
 	UserTimeout time.Duration // RFC 5482; 0: the retransmission limit of the tunables
 	Linger2     time.Duration // life in FIN_WAIT_2 after close; negative: none
 	DeferAccept time.Duration // how long a listener waits for the first data; 0: not at all

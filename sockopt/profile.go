@@ -29,8 +29,7 @@ type Profile struct {
 	Tunables *Tunables
 
 	// Congestion lists the algorithms that TCP_CONGESTION may name, as the system
-	// names them; Algorithm gives the stack's name. The stack leaves in it what
-	// it has.
+	// names them. The stack leaves in it what it has.
 	Congestion []string
 
 	// Links resolves link names for SO_BINDTODEVICE; with nil no link has one.
@@ -45,7 +44,7 @@ type Profile struct {
 	tunables []tunableRow      // by the names of its system
 	values   map[string]string // defaults of tunables that are not its own
 	follows  []ID              // options whose default an unchosen one follows; see Follower
-	aliases  map[string]string // algorithms that the system has another name for, by that name
+	patience Patience
 	defaults func(*Tunables) Options
 	fresh    []func(*Options, *Tunables) // what an accepted socket does not inherit
 }
@@ -162,30 +161,7 @@ func (p *Profile) find(typ, level, name int) *Row {
 }
 
 // NewOptions are the settings of a new TCP socket, with the tunables' defaults.
-func (p *Profile) NewOptions() Options {
-	o := p.defaults(p.Tunables)
-	o.Congestion = p.Algorithm(o.Congestion)
-	return o
-}
-
-// Algorithm is the stack's name of a congestion control that the system names,
-// which is Options.Congestion.
-func (p *Profile) Algorithm(name string) string {
-	if own, ok := p.aliases[name]; ok {
-		return own
-	}
-	return name
-}
-
-// congestionName is what the system calls the stack's algorithm.
-func (p *Profile) congestionName(own string) string {
-	for _, name := range p.Congestion {
-		if p.Algorithm(name) == own {
-			return name
-		}
-	}
-	return own
-}
+func (p *Profile) NewOptions() Options { return p.defaults(p.Tunables) }
 
 // NewDatagramOptions are those of a new UDP socket.
 func (p *Profile) NewDatagramOptions() Options {

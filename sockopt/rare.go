@@ -1,9 +1,14 @@
 package sockopt
 
+import "time"
+
 // Rare are the settings that few sockets have. They hang behind a pointer, so
 // that a socket without them pays for the pointer only. A Rare never changes
 // once it is in use: setting one makes another, so copies of Options may share
 // it.
+//
+// A profile whose system lets sockets choose them starts all its sockets with the
+// tunables' values, in one Rare that they share.
 type Rare struct {
 	PortMin, PortMax uint16 // IP_LOCAL_PORT_RANGE; 0: as the tunable says
 	MD5Sig           bool   // segments are signed by the association database; see MD5SigRow
@@ -29,6 +34,18 @@ type Rare struct {
 	BusyPoll       int32 // microseconds
 	BusyPollBudget uint16
 	PreferBusyPoll bool
+
+	InitCwnd int32 // TCP_INIT_CWND, segments; 0: as the tunables have it
+
+	// How long to wait for a peer that is silent. 0: so many retransmissions or
+	// probes as the tunables and KeepCnt have it; negative: for ever.
+	KeepAbort  time.Duration // from the first keep-alive probe on, when KeepCnt is 0
+	Abort      time.Duration // from the first loss on
+	ConnAbort  time.Duration // the same in the handshake
+	Notify     time.Duration // until the way is asked for again; 0: Retries1 timeouts
+	ConnNotify time.Duration
+
+	RTOInitial, RTOMin, RTOMax time.Duration // 0: the tunables'
 }
 
 var noRare Rare

@@ -85,6 +85,7 @@ const (
 	Seconds                 // int, a duration in whole seconds
 	Millis                  // int, a duration in milliseconds
 	UintMillis              // the same without a sign: up to 2^32-1
+	Uint                    // unsigned int
 	IntOrByte               // int, or one byte when shorter, or 0 when empty (IPPROTO_IP)
 	BoolOrByte              // the same as a truth value
 	LingerPair              // struct linger

@@ -144,13 +144,13 @@ func setCongestion(c *call, val []byte) error {
 	if !slices.Contains(c.p.Congestion, name) {
 		return errno.ENOENT
 	}
-	c.o.Congestion = c.p.Algorithm(name)
+	c.o.Congestion = name
 	return nil
 }
 
 func getCongestion(c *call, b []byte, _ int) ([]byte, error) {
 	var name [caNameSize]byte
-	copy(name[:caNameSize-1], c.p.congestionName(c.o.Congestion))
+	copy(name[:caNameSize-1], c.o.Congestion)
 	return append(b, name[:]...), nil
 }
 

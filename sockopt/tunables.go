@@ -87,6 +87,8 @@ type Tunables struct {
 	AcceptSourceRoute     bool   // net.ipv4.conf.all.accept_source_route
 	DefaultTTL            uint8  // net.ipv4.ip_default_ttl
 	HopLimit              uint8  // net.ipv6.conf.default.hop_limit
+
+	Patience Patience // of systems that measure it by time
 }
 
 // A tunableRow is one name of a tunable. Several systems have names for one
@@ -299,12 +301,18 @@ func (p *Profile) tunableNames() []string {
 // defaultTunables are Linux's, and then what the profile's system has instead.
 func defaultTunables(p *Profile) (*Tunables, error) {
 	t := baseTunables()
+	t.Patience = p.patience
 	for i, rows := range [][]tunableRow{linuxTunables, p.tunables} {
 		if i > 0 {
 			t.PortMin, t.PortMax, t.UnprivilegedPortStart = p.Bind.PortMin, p.Bind.PortMax, p.Bind.Reserved
 		}
 		for i := range rows {
-			if r := &rows[i]; r.def != "" {
+			r := &rows[i]
+			switch {
+			case r.def == "":
+			case r.words != nil && !slices.Contains(r.words(p), r.def):
+				*r.word(t) = r.words(p)[0] // the system has other names
+			default:
 				if err := r.parse(p, t, r.def); err != nil {
 					return nil, err
 				}

@@ -90,9 +90,9 @@ type congestion interface {
 
 // A ccInfo is the row of an algorithm in the table.
 type ccInfo struct {
-	name  string
-	alias string // by which another system knows it
-	make  func() congestion
+	name    string
+	aliases []string // by which other systems know it
+	make    func() congestion
 
 	// What the connection has to do for it.
 	pacing    bool // spread segments by ccWindow.pacing
@@ -108,7 +108,7 @@ var congestions = []*ccInfo{&cubicInfo, &newRenoInfo, &bbrInfo, &dctcpInfo, &htc
 
 func congestionByName(name string) *ccInfo {
 	for _, i := range congestions {
-		if i.name == name || i.alias == name && name != "" {
+		if i.name == name || slices.Contains(i.aliases, name) {
 			return i
 		}
 	}
@@ -239,5 +239,5 @@ func (l *lots) share() float64 { return float64(l.next()>>11) / (1 << 53) }
 
 // congestionNames leaves of a profile's list what the stack has.
 func congestionNames(p *sockopt.Profile) []string {
-	return slices.DeleteFunc(slices.Clone(p.Congestion), func(n string) bool { return !knowsCongestion(p.Algorithm(n)) })
+	return slices.DeleteFunc(slices.Clone(p.Congestion), func(n string) bool { return !knowsCongestion(n) })
 }

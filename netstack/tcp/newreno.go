@@ -11,7 +11,7 @@ type newReno struct {
 }
 
 var newRenoInfo = ccInfo{
-	name: "reno", alias: "newreno",
+	name: "reno", aliases: []string{"newreno", "sunreno"},
 	make: func() congestion { return &newReno{beta: 50, betaECN: 80} },
 	params: []ccParam{
 		{
