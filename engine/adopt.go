@@ -169,7 +169,7 @@ func (s *stream) restoreAttempt() {
 		s.giveUp(asErrno(err))
 		return
 	}
-	s.phase = phaseConnecting
+	s.phase, s.fast = phaseConnecting, new(fastSend)
 	s.record()
 }
 

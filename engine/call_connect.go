@@ -66,11 +66,17 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		return
 	}
 	c.eng.defaults.Outgoing(s.tcp.Options(), s.domain, to)
-	if err := s.tcp.Connect(to); err != errno.EINPROGRESS {
+	err = s.tcp.Connect(to)
+	if err != nil && err != errno.EINPROGRESS {
 		c.result(err)
 		return
 	}
-	s.phase, s.peer = phaseConnecting, to
+	s.peer = to
+	if err == nil {
+		c.startDeferred(s)
+		return
+	}
+	s.phase = phaseConnecting
 	s.record()
 	if c.nonBlocking(0) {
 		c.fail(errno.EINPROGRESS)
@@ -78,6 +84,9 @@ func (c *call) startConnect(s *stream, sa []byte) {
 	}
 	c.parkFor(s.tcp.Options().SndTimeo, errno.EINPROGRESS)
 }
+
+// connectCalls are the calls that wait for a connection to stand.
+var connectCalls = append([]int32{abi.SYS_CONNECT}, sendCalls...)
 
 // connected shows the program that its connection stands.
 func (s *stream) connected() {
@@ -94,15 +103,17 @@ func (s *stream) connected() {
 	s.readable = true // bytes may have been written behind the filler
 	s.tcp.Resume()
 	s.pump()
+	s.fastConnected()
 }
 
 // connectFailed shows the program that its attempt has failed: to the calls that
 // wait for it, or else as Linux shows it to poll, by POLLERR and POLLHUP, and in
 // SO_ERROR. E holds the filler unread, so closing it does that.
 func (s *stream) connectFailed() {
-	if s.wait.first(abi.SYS_CONNECT) != nil {
+	s.fast = nil
+	if s.wait.first(connectCalls...) != nil {
 		e := s.tcp.TakeError()
-		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, abi.SYS_CONNECT) {
+		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, connectCalls...) {
 			s.phase = phaseIdle
 			s.record()
 			return

@@ -35,7 +35,7 @@ func (c *call) sendmmsgStream(s *stream) {
 
 // sendRefusal is why a sending call on a TCP socket fails at once, 0 if it does
 // not. While a connection is being made the kernel lets the caller wait, as P is
-// full.
+// full. Of several messages none may connect.
 func (c *call) sendRefusal(s *stream, flags int) errno.Errno {
 	switch {
 	case flags&abi.MSG_FASTOPEN != 0:
@@ -50,6 +50,10 @@ func (c *call) sendRefusal(s *stream, flags int) errno.Errno {
 // connection; an AF_UNIX socket would refuse it, so the bytes are copied. What
 // does not fit at once is the caller's to repeat, as after any partial send.
 func (c *call) sendStream(s *stream, m *message, flags int) {
+	if flags&abi.MSG_FASTOPEN != 0 {
+		c.sendFast(s, m, flags)
+		return
+	}
 	if e := c.sendRefusal(s, flags); e != 0 {
 		c.fail(e)
 		return

@@ -30,8 +30,8 @@ func (c *call) shutdownStream(s *stream) {
 	case phaseConnecting:
 		// Linux drops the attempt; the socket may connect again.
 		s.tcp.Abort()
-		s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) }, abi.SYS_CONNECT)
-		s.phase = phaseIdle
+		s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) }, connectCalls...)
+		s.phase, s.fast = phaseIdle, nil
 		s.record()
 		c.reply(0)
 	case phaseEnded:

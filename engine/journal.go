@@ -153,7 +153,7 @@ func (s *sock) record() {
 	}
 	b[slotKind], b[slotPhase], b[slotDomain], b[slotFlags] = slotDgram, 0, byte(s.domain), 0
 	if st := s.stream; st != nil {
-		b[slotKind], b[slotPhase] = slotStream, byte(st.phase)
+		b[slotKind], b[slotPhase] = slotStream, byte(st.durable())
 		b[slotFlags] = flagIf(st.bound, flagBound)
 		binary.NativeEndian.PutUint32(b[slotFilled:], uint32(st.filled))
 		binary.NativeEndian.PutUint32(b[slotBacklog:], uint32(int32(st.backlog)))
@@ -168,6 +168,15 @@ func (s *sock) record() {
 	putAddr(b[slotLocal:], s.at)
 	putAddr(b[slotPeer:], s.peer)
 	j.mem.Publish(at+slotValid, 1)
+}
+
+// durable is the phase as the next engine is to see it: what went to the stack
+// with the SYN is lost with the stack, like a connection's bytes.
+func (s *stream) durable() phase {
+	if s.phase == phaseConnecting && s.early {
+		return phaseConnected
+	}
+	return s.phase
 }
 
 func flagIf(on bool, flag byte) byte {

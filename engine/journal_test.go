@@ -349,3 +349,16 @@ func FuzzJournal(f *testing.F) {
 		e.stack.Flush()
 	})
 }
+
+// What went with a SYN is lost with the engine: the next one must not connect
+// again without it.
+func TestTextOfASYNIsNotForgotten(t *testing.T) {
+	s := stream{phase: phaseConnecting}
+	if p := s.durable(); p != phaseConnecting {
+		t.Errorf("without text phase %d", p)
+	}
+	s.early = true
+	if p := s.durable(); p != phaseConnected {
+		t.Errorf("with text phase %d", p)
+	}
+}

@@ -30,10 +30,12 @@ type stream struct {
 	dirty  bool       // stands in engine.dirty
 
 	// Not connected yet.
-	bound    bool // the program has called bind
-	filled   int  // filler bytes in E's receive queue
-	raiseDue bool // P's send buffer is still the small one although connected
-	told     bool // a connect call has returned success
+	bound    bool      // the program has called bind
+	filled   int       // filler bytes in E's receive queue
+	raiseDue bool      // P's send buffer is still the small one although connected
+	told     bool      // a connect call has returned success
+	early    bool      // the stack has taken bytes for the SYN: another cannot begin anew
+	fast     *fastSend // the call that connects with data and waits; nil: none
 
 	// Connected.
 	readable   bool // E may hold bytes

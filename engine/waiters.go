@@ -115,6 +115,16 @@ func (w *waiter) expire() {
 		w.s.wait.compact()
 		return
 	}
+	w.retry()
+}
+
+// again tries the call of a waiter that is still in service.
+func (w *waiter) again() {
+	w.end()
+	w.retry()
+}
+
+func (w *waiter) retry() {
 	again := w.call
 	again.s = nil
 	w.note = noNote

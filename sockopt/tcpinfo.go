@@ -101,6 +101,7 @@ const (
 	TCPInfoWScale     = 4
 	TCPInfoECN        = 8
 	TCPInfoECNSeen    = 16
+	TCPInfoSynData    = 32 // of the SYN was acknowledged (RFC 7413)
 )
 
 // Bits of TCPInfo.AccECNFailMode, and values of TCPInfo.AccECNOptSeen.

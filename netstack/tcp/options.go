@@ -194,6 +194,9 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 			i.Options |= o.bit
 		}
 	}
+	if c.flags&flagFastOpen != 0 && c.rare.fast.taken {
+		i.Options |= sockopt.TCPInfoSynData
+	}
 	c.infoECN(i)
 	i.SndWScale, i.RcvWScale = c.sndScale, c.rcvScale
 	i.RTO, i.ATO = micros(c.currentRTO()), micros(delackTime)

@@ -30,6 +30,7 @@ type fastConn struct {
 	sent   bool      // the SYN-ACK went
 	asks   bool      // active: the SYN asks for a cookie
 	waits  bool      // active: the SYN waits for the first bytes
+	taken  bool      // text of the SYN was acknowledged
 	cookie [wire.MaxFastOpen]byte
 	size   uint8  // bytes of it
 	text   uint32 // active: bytes of text in the first SYN

@@ -163,6 +163,7 @@ func (c *conn) fastSynAck(h *wire.TCP) {
 		c.sq.trim(c.l.pool, h.Ack)
 		c.sndNxt = h.Ack
 		c.bytesAcked += uint64(n)
+		f.taken = true
 	} else if f.text > 0 {
 		c.l.counters.FastOpenActiveFail++
 	}

@@ -106,6 +106,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	p = p[:min(uint32(len(p)), c.rcvAdv-c.rcvNxt)]
 	if len(p) > 0 && !l.exhausted() {
 		c.take(p)
+		c.rare.fast.taken = true
 		c.rcvAdv = c.rcvNxt + min(c.rcvSpaceLeft(), 65535)
 	}
 	lst.fast.len++

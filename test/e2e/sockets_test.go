@@ -22,7 +22,7 @@ func TestSocketsAsOnTheKernel(t *testing.T) {
 			program := []string{"/usr/bin/python3", "-B", testdata(t, "sockets/"+name+".py")}
 			want := kernelProgram(t, program...).ok()
 			h := newHost(t)
-			pod := h.pod()
+			pod := h.pod("--set", "tcp_fastopen=3")
 			p := pod.start(program...)
 			p.wait()
 			compareLines(t, want, p.stdout.String())
@@ -38,6 +38,7 @@ func kernelProgram(t *testing.T, args ...string) *proc {
 	t.Helper()
 	s := newHost(t).newSandbox()
 	s.kernelNetwork()
+	start(t, plumbing{}, "ip", "netns", "exec", s.kernelName(), "sh", "-c", "echo 3 >/proc/sys/net/ipv4/tcp_fastopen").ok()
 	return start(t, plumbing{}, append([]string{"ip", "netns", "exec", s.kernelName()}, args...)...)
 }
 
