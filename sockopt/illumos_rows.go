@@ -22,18 +22,18 @@ const (
 	largestUintMsec = math.MaxUint32
 )
 
-// shown gives a truth value the number that it is read as.
-func shown(name string, truth int) Row {
+// truthAs gives a truth value the number that it is read as.
+func truthAs(name string, truth int) Row {
 	return altered(socketRows, name, func(r *Row) { r.Truth = truth })
 }
 
 var illumosSocketRows = slices.Concat([]Row{
 	altered(socketRows, "SO_DEBUG", func(r *Row) { r.set, r.Note = nil, "kept and inherited; nothing is traced" }),
-	shown("SO_REUSEADDR", 0x4),
-	shown("SO_KEEPALIVE", 0x8),
+	truthAs("SO_REUSEADDR", 0x4),
+	truthAs("SO_KEEPALIVE", 0x8),
 	altered(socketRows, "SO_DONTROUTE", func(r *Row) { r.Truth, r.NotInherited = 0x10, true }),
-	shown("SO_BROADCAST", 0x20),
-	shown("SO_OOBINLINE", 0x100),
+	truthAs("SO_BROADCAST", 0x20),
+	truthAs("SO_OOBINLINE", 0x100),
 	{ID: AcceptConn, Name: "SO_ACCEPTCONN", Number: 30, Level: SolSocket, On: AnySocket, Access: ReadOnly,
 		get: func(c *call) (int, error) { return 0x2 * truth(c.t.Listening()), nil }, Note: "reads 2 when listening"},
 	{ID: ExclBind, Name: "SO_EXCLBIND", Number: soExclBind, Level: SolSocket, On: AnySocket, Codec: Bool, Truth: soExclBind, Default: "0", NotInherited: true,
