@@ -81,7 +81,11 @@ func (e *engine) openInner(p *port) error {
 
 // tune sets what differs from the stack of the uplink. Between two ends of a
 // virtual cable no segment is late: the kernel may use a port again at once.
-func (in *inline) tune() { in.profile.Tunables.TwReuse = 1 }
+// It refuses what the other side has refused, which is no attempt in vain.
+func (in *inline) tune() {
+	t := in.profile.Tunables
+	t.TwReuse, t.Blackhole, t.LogInVain = 1, 0, 0
+}
 
 // innerLink describes the TAP that the sandbox shows as its interface.
 func (e *engine) innerLink(p *port) (netstack.LinkConfig, error) {

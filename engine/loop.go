@@ -19,6 +19,7 @@ type engine struct {
 	log     *slog.Logger
 	stack   *netstack.Stack
 	profile *sockopt.Profile
+	vain    vainLog
 	changed map[string]string // tunables that were set since the sandbox runs
 	poll    *hostlink.Poller
 	stopped atomic.Bool

@@ -224,6 +224,7 @@ func (e *engine) makeStack() error {
 	hostlink.Entropy(cfg.Seed[:])
 	e.profile = profile
 	e.stack = netstack.New(cfg)
+	e.stack.TCP().SetVain(e.inVain)
 	e.keepTies(e.stack, outerTies)
 	profile.Links = links{e.stack, e}
 	if e.defaults, err = NewDefaults(profile, e.cfg.SocketOptions); err != nil {

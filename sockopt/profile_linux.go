@@ -50,7 +50,7 @@ func linuxDefaults(t *Tunables) Options {
 		QuickAck:       true,
 		TTL:            -1,
 		HopLimit:       -1,
-		MTUDiscover:    PMTUDiscWant,
+		MTUDiscover:    pathMTUMode(t),
 		MTUDiscover6:   PMTUDiscWant,
 		MulticastTTL:   1,
 		MulticastHops:  1,
@@ -72,4 +72,12 @@ var linuxNotInherited = []func(*Options, *Tunables){
 			o.SetRare(func(r *Rare) { r.IncomingCPU, r.FastOpen, r.FastOpenKeys = 0, 0, "" })
 		}
 	},
+}
+
+// pathMTUMode is what a new socket has for IP_MTU_DISCOVER.
+func pathMTUMode(t *Tunables) uint8 {
+	if t.PathMTU {
+		return PMTUDiscWant
+	}
+	return PMTUDiscDont
 }

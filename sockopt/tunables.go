@@ -89,6 +89,44 @@ type Tunables struct {
 	HopLimit              uint8  // net.ipv6.conf.default.hop_limit
 
 	Patience Patience // of systems that measure it by time
+
+	DSACK      bool  // net.ipv4.tcp_dsack: what arrives twice is reported (RFC 2883)
+	Reordering int32 // net.ipv4.tcp_reordering: segments above a hole that make it a loss
+
+	// What Linux has no names for; baseTunables has its values.
+	TimeWait      time.Duration // 2 MSL
+	LocalTimeWait bool          // connections within the stack wait, too
+	KeepInit      time.Duration // for the handshake; 0: as many retransmissions as SynRetries says
+	KeepAll       bool          // keep-alives as if every socket had asked
+	FastFinWait2  bool          // a closed connection has FinTimeout in FIN-WAIT-2, else as long as keep-alives may fail
+
+	MSS4, MSS6   int32 // of a peer that names none, bytes
+	BaseMSS6     int32 // as BaseMSS, of IPv6; 0: BaseMSS
+	PathMTU      bool  // IPv4 finds out what a path carries
+	Blackhole    int32 // what no socket waits for gets no RST: 1 SYNs, 2 anything
+	LogInVain    int32 // and is told in the log: 1 SYNs, 2 anything
+	ICMPMayReset bool  // a host that refuses by ICMP ends an attempt to connect
+
+	RTOInitial time.Duration // before there is a round trip
+	RTOFloor   time.Duration // the least timeout; RTOMin is the least margin for variation
+	RTOSlop    time.Duration // added to what the round trips say
+
+	DelayedAck  bool          // acknowledgements wait for company
+	DelAckTime  time.Duration // and for how long
+	InitCwnd    int32         // initial window, segments; 0: as RFC 3390 or RFC 5681 has it
+	RFC3390     bool          // which of them
+	LimitedXmit bool          // RFC 3042
+
+	SACKPassive bool // only a peer that offers it is answered
+	// In our SYN, besides WindowScaling and Timestamps, which rule both directions.
+	WScaleAlways    bool // else when the program wants more than 64 KiB
+	TstampAlways    bool
+	TstampIfWScale  bool  // together with a window scale
+	ReassDrain      bool  // text behind a gap is given up when memory is short
+	ReassMax        int32 // pieces behind gaps, of all connections
+	ReassQueue      int32 // and of one; 0: as its buffer allows
+	SACKHoles       int32 // that a peer may report, of one connection
+	SACKGlobalHoles int32 // and of all
 }
 
 // A tunableRow is one name of a tunable. Several systems have names for one
@@ -387,6 +425,3 @@ func (r *tunableRow) accepted(p *Profile) string {
 	}
 	return span
 }
-
-// baseTunables are the values that Linux has no names for, as it has them.
-func baseTunables() *Tunables { return &Tunables{} }

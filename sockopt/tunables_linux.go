@@ -32,6 +32,8 @@ var linuxTunables = []tunableRow{
 	toggle("net.ipv4.tcp_window_scaling", "1", func(t *Tunables) *bool { return &t.WindowScaling }),
 	toggle("net.ipv4.tcp_timestamps", "1", func(t *Tunables) *bool { return &t.Timestamps }),
 	toggle("net.ipv4.tcp_sack", "1", func(t *Tunables) *bool { return &t.SACK }),
+	toggle("net.ipv4.tcp_dsack", "1", func(t *Tunables) *bool { return &t.DSACK }),
+	count("net.ipv4.tcp_reordering", "segments", 1, 300, "3", func(t *Tunables) *int32 { return &t.Reordering }),
 	count("net.ipv4.tcp_recovery", "sum of 1 RACK, 2 no adaptation to D-SACKs, 4 no three segments", 0, 7, "1", func(t *Tunables) *int32 { return &t.Recovery }),
 	count("net.ipv4.tcp_early_retrans", "0 to 2 no tail loss probes, else on", 0, 4, "3", func(t *Tunables) *int32 { return &t.EarlyRetrans }),
 	count("net.ipv4.tcp_frto", "0 off, else on", 0, 2, "2", func(t *Tunables) *int32 { return &t.FRTO }),

@@ -5,8 +5,23 @@ package tcp
 
 import "time"
 
-// initialCwnd is the initial window in segments (RFC 6928).
-const initialCwnd = 10
+// initialCwnd is the initial window in bytes: so many segments (RFC 6928 asks for
+// ten), or what came before: RFC 3390 section 1, and RFC 5681 section 3.1, whose
+// bounds are in segments alone.
+func (c *conn) initialCwnd() uint32 {
+	mss := uint32(c.mss)
+	switch n := c.l.tun.InitCwnd; {
+	case n > 0:
+		return uint32(n) * mss
+	case c.l.tun.RFC3390:
+		return min(4*mss, max(2*mss, 4380))
+	case mss > 2190:
+		return 2 * mss
+	case mss > 1095:
+		return 3 * mss
+	}
+	return 4 * mss
+}
 
 // signal is the layer's signal with the connection as it is now.
 func (c *conn) signal(now time.Duration) *ccSignal {
@@ -23,7 +38,7 @@ func (c *conn) signal(now time.Duration) *ccSignal {
 // startCongestion sets the initial window: RFC 6928 section 2; one segment
 // after a lost SYN (RFC 5681 section 3.1).
 func (c *conn) startCongestion() {
-	c.cwnd = initialCwnd * uint32(c.mss)
+	c.cwnd = c.initialCwnd()
 	if c.flags&flagSynTimeout != 0 {
 		c.cwnd = uint32(c.mss)
 	}
@@ -144,7 +159,7 @@ func (c *conn) restartAfterIdle(now time.Duration) {
 	if own || !c.l.tun.SlowStartAfterIdle {
 		return
 	}
-	restart := min(c.cwnd, initialCwnd*uint32(c.mss))
+	restart := min(c.cwnd, c.initialCwnd())
 	c.ssthresh = max(c.ssthresh, c.cwnd/4*3)
 	for ; idle > c.rto && c.cwnd > restart; idle -= c.rto {
 		c.cwnd /= 2

@@ -26,10 +26,10 @@ func (c *conn) enoughAbove() bool {
 	if c.log.sacked > 0 {
 		// RFC 6675 section 5 step 1 and 2.
 		return seqLEQ(c.recover, c.sndUna) &&
-			(c.dupAcks >= dupThresh || c.log.lostEdge(c.sndUna, uint32(c.mss)) != c.sndUna)
+			(uint32(c.dupAcks) >= c.dupThresh() || c.log.lostEdge(c.sndUna, uint32(c.mss), c.dupThresh()) != c.sndUna)
 	}
 	// RFC 6582 section 3.2 step 2: not for duplicates of what a timeout resent.
-	return c.dupAcks >= dupThresh && seqLT(c.recover, c.sndUna)
+	return uint32(c.dupAcks) >= c.dupThresh() && seqLT(c.recover, c.sndUna)
 }
 
 // lostEdge is the sequence number under which what is not acknowledged counts
@@ -39,14 +39,14 @@ func (c *conn) lostEdge() uint32 {
 	// and after every partial acknowledgement.
 	edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
 	if c.log.sacked > 0 {
-		edge = seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss)))
+		edge = seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss), c.dupThresh()))
 	}
 	return edge
 }
 
 // lostEdge is the sequence number under which every hole is lost: IsLost of
 // RFC 6675 section 4. Without any it is una.
-func (b *sendLog) lostEdge(una, mss uint32) uint32 {
+func (b *sendLog) lostEdge(una, mss, dupThresh uint32) uint32 {
 	var bytes, ranges uint32
 	for i := b.records() - 1; i >= 0 && bytes < b.sacked; i-- {
 		r := b.at(i)
@@ -63,12 +63,18 @@ func (b *sendLog) lostEdge(una, mss uint32) uint32 {
 }
 
 // limitedTransmit bounds the room for new data that duplicate acknowledgements
-// make without SACK before fast retransmit: RFC 3042 section 2, two segments
-// beyond the window.
+// make before fast retransmit: RFC 3042 section 2, without SACK two segments
+// beyond the window. With the algorithm switched off there is no such room.
 func (c *conn) limitedTransmit(room uint32) uint32 {
-	if c.flags&flagSACK != 0 || c.caState != caOpen || c.log == nil || c.log.dups == 0 {
+	if c.caState != caOpen || c.log == nil {
 		return room
 	}
-	out, limit := c.sndNxt-c.sndUna, c.cwnd+2*uint32(c.mss)
+	out, limit := c.sndNxt-c.sndUna, c.cwnd
+	switch sack := c.flags&flagSACK != 0; {
+	case sack && c.l.tun.LimitedXmit, !sack && c.log.dups == 0:
+		return room
+	case !sack && c.l.tun.LimitedXmit:
+		limit += 2 * uint32(c.mss)
+	}
 	return min(room, limit-min(out, limit))
 }

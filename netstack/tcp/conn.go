@@ -16,7 +16,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	path.NoDF = path.NoDF || s.noDF()
 	c := &conn{
 		l: l, s: s, path: path, lport: lport, rport: rport,
-		rto: initialRTO, quickAck: quickAcks,
+		rto: l.tun.RTOInitial, quickAck: quickAcks,
 		rcvBuf: l.tun.TCPRmem.Default,
 	}
 	s.conn = c
@@ -49,11 +49,15 @@ func (c *conn) activeOpen() {
 	c.state = StateSynSent
 	c.flags |= flagActive | flagSynDue
 	c.advMSS = c.ourMSS()
-	c.peerMSS = defaultMSS(&c.path)
+	c.peerMSS = c.l.defaultMSS(&c.path)
 	c.setMSS()
 	c.rcvScale = c.wantScale()
+	c.chooseOffers()
 	c.askECN()
 	c.fastStart()
+	if limit := l.tun.KeepInit; limit > 0 {
+		c.setTimer(timerKeep, c.now()+limit)
+	}
 	l.counters.ActiveOpens++
 	l.markDirty(c)
 }

@@ -92,7 +92,7 @@ func (l *Layer) sendCookie(lst *listener, k tuple, path Path, in *wire.TCP) {
 	h.cookie = true
 	peer := in.MSS
 	if peer == 0 {
-		peer = defaultMSS(&path)
+		peer = l.defaultMSS(&path)
 	}
 	mss := 0
 	for mss+1 < len(cookieMSS) && cookieMSS[mss+1] <= peer {

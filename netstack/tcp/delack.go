@@ -9,9 +9,6 @@ import (
 )
 
 const (
-	// delackTime is how long an acknowledgement waits for company; Linux's least
-	// value, below the 500 ms of MUST-40.
-	delackTime = 40 * time.Millisecond
 	// quickAcks is how many acknowledgements at the start are not delayed, so
 	// that the peer's slow start is not.
 	quickAcks = 16
@@ -32,13 +29,13 @@ func (c *conn) textAcked(n uint32, segs int, now time.Duration) {
 	c.unacked += n
 	full := uint32(c.rcvMSS)
 	switch {
-	case segs > 1 || c.unacked >= 2*full:
+	case segs > 1 || c.unacked >= 2*full || !c.l.tun.DelayedAck:
 		c.ackNow() // RFC 5681 section 4.2: at least every second full segment
 	case c.s.opts.QuickAck && c.flags&flagPingPong == 0 && n >= full && c.quickAck > 0:
 		c.quickAck--
 		c.ackNow()
 	case c.timers[timerDelack] == 0:
-		wait := delackTime
+		wait := c.l.tun.DelAckTime
 		if c.s.opts.QuickAck && c.flags&flagPingPong == 0 && c.quickAck > 0 {
 			c.quickAck--
 			wait = quickDelay

@@ -74,6 +74,7 @@ func (c *conn) answerSYN(syn *wire.TCP, floor uint32, tos uint8) {
 	c.flags |= flagOffered | flagSynDue
 	c.advMSS = c.ourMSS()
 	c.rcvScale = c.wantScale()
+	c.answerOffers()
 	c.peerSYN(syn, c.now())
 	c.agreeECN(ecnAgree(syn.Flags, l.ecnAccepts(c.cc.info())), tos&ecnMask)
 	l.embryos = append(l.embryos, c)

@@ -15,13 +15,7 @@ func (l *Layer) Blocks() int {
 
 // ReassemblySegments is the number of pieces that wait behind a gap, of all
 // connections.
-func (l *Layer) ReassemblySegments() int {
-	n := 0
-	for r := l.ooo.oldest; r != nil; r = r.newer {
-		n += len(r.pieces)
-	}
-	return n
-}
+func (l *Layer) ReassemblySegments() int { return l.ooo.pieces }
 
 // SACKHoles is the number of holes that peers have reported below something that
 // arrived, of all connections.
@@ -33,23 +27,12 @@ func (l *Layer) SACKHoles() int {
 	return n
 }
 
-// holes counts the runs of what is not acknowledged below the highest that a
-// peer has reported.
-func (c *conn) holes() int {
-	if c.log == nil {
-		return 0
-	}
-	n, open := 0, false
-	for i := range c.log.records() {
-		switch sacked := c.log.at(i).flags&recSacked != 0; {
-		case sacked && open:
-			n, open = n+1, false
-		case !sacked:
-			open = true
+// Retune takes over the tunables that the layer keeps a copy of.
+func (l *Layer) Retune() {
+	l.memory = limitsOf(l.tun)
+	for _, c := range l.conns {
+		if c.timers[timerKeep] == 0 {
+			c.armKeepAlive()
 		}
 	}
-	return n
 }
-
-// Retune takes over the tunables that the layer keeps a copy of.
-func (l *Layer) Retune() { l.memory = limitsOf(l.tun) }

@@ -83,7 +83,7 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, rx *Rx, floor uint32
 	if floor != 0 && seqLEQ(h.iss, floor) {
 		h.iss = floor
 	}
-	h.at = h.sentAt + initialRTO
+	h.at = h.sentAt + l.tun.RTOInitial
 	for l.syns.len >= l.synRoom() {
 		l.evictHalf()
 	}
@@ -106,7 +106,7 @@ func (h *halfOpen) runTimers(now time.Duration) time.Duration {
 	}
 	h.tries++
 	l.moveHalf(h)
-	h.at = now + min(initialRTO<<min(h.tries, 16), l.tun.RTOMax)
+	h.at = now + min(l.tun.RTOInitial<<min(h.tries, 16), l.tun.RTOMax)
 	// The peer has completed the handshake and waits for us to have room, or
 	// for its own data (TCP_DEFER_ACCEPT): no need to ask again, except that
 	// it may have forgotten.

@@ -18,16 +18,16 @@ func (c *conn) peerSYN(h *wire.TCP, now time.Duration) {
 	if h.MSS != 0 {
 		c.peerMSS = h.MSS
 	} else {
-		c.peerMSS = defaultMSS(&c.path)
+		c.peerMSS = c.l.defaultMSS(&c.path)
 	}
-	if h.WScale >= 0 && c.l.tun.WindowScaling {
+	if h.WScale >= 0 && c.flags&flagNoWScale == 0 {
 		c.flags |= flagWScale
 		c.sndScale = uint8(h.WScale)
 	} else {
 		c.sndScale, c.rcvScale = 0, 0
 	}
-	sack := h.SACKPermitted && c.l.tun.SACK
-	if h.HasTS && c.l.tun.Timestamps && c.auth.fitsTS(sack || c.flags&flagActive != 0) {
+	sack := h.SACKPermitted && c.flags&flagNoSACK == 0
+	if h.HasTS && c.flags&flagNoTS == 0 && c.auth.fitsTS(sack || c.flags&flagActive != 0) {
 		c.flags |= flagTS
 		c.tsRecent, c.tsRecentAt = h.TSVal, now
 	}
@@ -89,11 +89,11 @@ func (c *conn) synOptions(h *wire.TCP) {
 	reply := h.Flags&wire.TCPAck != 0
 	h.Window = uint16(min(c.rcvLimit(), 65535))
 	h.MSS = c.advMSS
-	if c.l.tun.WindowScaling && (!reply || c.flags&flagWScale != 0) {
+	if c.flags&flagNoWScale == 0 && (!reply || c.flags&flagWScale != 0) {
 		h.WScale = int8(c.rcvScale)
 	}
-	h.SACKPermitted = c.l.tun.SACK && (!reply || c.flags&flagSACK != 0)
-	if c.l.tun.Timestamps && (!reply && c.auth.fitsTS(true) || c.flags&flagTS != 0) {
+	h.SACKPermitted = c.flags&flagNoSACK == 0 && (!reply || c.flags&flagSACK != 0)
+	if c.flags&flagNoTS == 0 && (!reply && c.auth.fitsTS(true) || c.flags&flagTS != 0) {
 		h.HasTS = true
 		h.TSVal, h.TSEcr = c.tsNow(c.now()), 0
 		if reply {
@@ -102,6 +102,38 @@ func (c *conn) synOptions(h *wire.TCP) {
 	}
 	c.advertiseUTO(h)
 	c.synECN(h)
+}
+
+// chooseOffers decides what our SYN offers. An answer may come after a tunable
+// was changed: both go by what is decided here.
+func (c *conn) chooseOffers() {
+	t, o := c.l.tun, &c.s.opts
+	c.answerOffers()
+	wide := o.RcvBufLocked && o.RcvBuf/2 > 65535 || o.SndBufLocked && o.SndBuf/2 > 65535
+	if !t.WScaleAlways && !wide {
+		c.flags |= flagNoWScale
+	}
+	if !t.TstampAlways && !(t.TstampIfWScale && c.flags&flagNoWScale == 0) {
+		c.flags |= flagNoTS
+	}
+	if t.SACKPassive {
+		c.flags |= flagNoSACK
+	}
+}
+
+// answerOffers decides which of a peer's offers are answered.
+func (c *conn) answerOffers() {
+	t := c.l.tun
+	c.flags &^= flagNoWScale | flagNoTS | flagNoSACK
+	if !t.WindowScaling {
+		c.flags |= flagNoWScale
+	}
+	if !t.Timestamps {
+		c.flags |= flagNoTS
+	}
+	if !t.SACK {
+		c.flags |= flagNoSACK
+	}
 }
 
 // crossedSynInput is a SYN or SYN-ACK in SYN-RECEIVED after a simultaneous

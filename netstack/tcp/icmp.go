@@ -61,7 +61,7 @@ func (c *conn) icmp(seq uint32, e ICMPError) bool {
 	if c.state == StateSynReceived && c.flags&(flagOffered|flagFastOpen) != 0 && c.flags&flagActive == 0 && !e.Hard {
 		return true // as for a half-open connection
 	}
-	if c.state == StateSynSent || c.state == StateSynReceived {
+	if (c.state == StateSynSent || c.state == StateSynReceived) && (!e.Hard || c.l.tun.ICMPMayReset) {
 		// RFC 5461 section 4.1: while the connection is not yet established, even
 		// a soft error ends the attempt, as Linux does for a connect in progress.
 		if e.Errno != 0 {

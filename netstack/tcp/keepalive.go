@@ -5,20 +5,28 @@ package tcp
 import "time"
 
 // armKeepAlive starts the idle timer if the option is on (MUST-25: off unless
-// asked for).
+// asked for, by the program or for all of them).
 func (c *conn) armKeepAlive() {
-	if c.s.opts.KeepAlive && c.state.rule().synced {
+	switch {
+	case !c.state.rule().synced: // the timer limits the handshake
+	case c.keepsAlive():
 		c.setTimer(timerKeep, c.now()+c.s.opts.KeepIdle)
-	} else {
+	default:
 		c.timers[timerKeep] = 0
 	}
 }
+
+func (c *conn) keepsAlive() bool { return c.s.opts.KeepAlive || c.l.tun.KeepAll }
 
 // keepTimeout probes a peer that was silent for KeepIdle, and gives it up after
 // KeepCnt probes without an answer, or UserTimeout if that is set.
 func (c *conn) keepTimeout(now time.Duration) {
 	o := &c.s.opts
-	if !o.KeepAlive {
+	if !c.state.rule().synced {
+		c.giveUp() // the handshake has taken too long
+		return
+	}
+	if !c.keepsAlive() {
 		return
 	}
 	// With data under way its retransmission finds out (MUST-24 asks for idle).

@@ -61,6 +61,8 @@ type Layer struct {
 	ooo        oooList // what arrived ahead of its turn
 	orphans    int     // connections whose program is gone
 	challenges challengeLimit
+	holes      int // that peers have reported, see sackholes.go
+	vain       func(local, remote netip.AddrPort, flags wire.TCPFlags)
 
 	spareLogs    []*sendLog
 	spareRecords int      // in all of them
@@ -111,6 +113,9 @@ type Counters struct {
 	// association is for, of the peer and of ours.
 	AuthFailures, AuthMissing, AuthUnexpected, AuthMerged uint64
 	AuthNoKey, AuthNoKeyOut                               uint64
+
+	Blackholed    uint64 // segments without a socket that were not answered
+	SACKHoleDrops uint64 // blocks ignored as they would open a hole too many
 
 	// SYNs without a listener; see Pending.
 	Offers, OfferAccepts          uint64

@@ -192,7 +192,9 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		return
 	case lst == nil:
 		if rx.IPOptions != nil || !l.offered(k, rx, floor) && !l.offerCookie(k, rx) {
-			l.refuse(rx, nil)
+			if l.unwanted(netip.AddrPortFrom(rx.Dst, h.DstPort), netip.AddrPortFrom(rx.Src, h.SrcPort), h.Flags) {
+				l.refuse(rx, nil)
+			}
 		}
 		return
 	case lst.s.tooFar(rx):

@@ -21,11 +21,11 @@ func headersOf(p *Path) int {
 
 // defaultMSS is assumed of a peer that names none: RFC 9293 section 3.7.1,
 // MUST-15.
-func defaultMSS(p *Path) uint16 {
+func (l *Layer) defaultMSS(p *Path) uint16 {
 	if p.Dst.Is4() {
-		return 536
+		return uint16(l.tun.MSS4)
 	}
-	return 1220
+	return uint16(l.tun.MSS6)
 }
 
 // mssOf is the MSS that fits the path, without options.
@@ -60,7 +60,7 @@ func (c *conn) setMSS() {
 		c.cwnd = max(c.cwnd, uint32(m)) // less would never send anything
 	}
 	if c.rcvMSS == 0 {
-		c.rcvMSS = min(m, defaultMSS(&c.path))
+		c.rcvMSS = min(m, c.l.defaultMSS(&c.path))
 	}
 }
 

@@ -64,6 +64,14 @@ func (c *conn) baseMTU(mss int32) int {
 	return max(int(mss)+headersOf(&c.path), least)
 }
 
+// baseMSS is the tunable for the connection's family.
+func (c *conn) baseMSS() int32 {
+	if t := c.l.tun; c.path.Dst.Is6() && t.BaseMSS6 != 0 {
+		return t.BaseMSS6
+	}
+	return c.l.tun.BaseMSS
+}
+
 // mayProbeMTU reports whether the network has a say in the MTU at all.
 func (c *conn) mayProbeMTU() bool {
 	return c.l.tun.MTUProbing != mtuProbingOff && !c.path.NoDF && !c.path.Local && c.s.followsPathMTU()
@@ -72,7 +80,7 @@ func (c *conn) mayProbeMTU() bool {
 // startMTUProbing begins a connection low if it is to search from the start.
 func (c *conn) startMTUProbing() {
 	if c.l.tun.MTUProbing == mtuProbingAlways && c.mayProbeMTU() {
-		c.searchFrom(c.baseMTU(c.l.tun.BaseMSS))
+		c.searchFrom(c.baseMTU(c.baseMSS()))
 	}
 }
 
@@ -96,7 +104,7 @@ func (c *conn) suspectHole() {
 	}
 	first := min(c.sndNxt-c.sndUna, uint32(c.mss))
 	large := func(mtu int) bool { return int(first)+c.overhead() > mtu }
-	base, least := c.baseMTU(c.l.tun.BaseMSS), c.baseMTU(c.l.tun.MTUProbeFloor)
+	base, least := c.baseMTU(c.baseMSS()), c.baseMTU(c.l.tun.MTUProbeFloor)
 	switch c.backoff {
 	case holeSuspected:
 		if large(base) && c.sndWnd > 0 { // without a window a peer may have refused it
@@ -201,7 +209,7 @@ func (c *conn) sendMTUProbe(now time.Duration) {
 	}
 	n := uint32(size - c.overhead())
 	// Enough must follow to show that the probe alone is missing.
-	most := n + (dupThresh+1)*uint32(c.mss)
+	most := n + (c.dupThresh()+1)*uint32(c.mss)
 	if doubted {
 		most = n
 	}

@@ -7,6 +7,7 @@ package tcp
 // An oooList is the reassembly queues that hold memory, the oldest first.
 type oooList struct {
 	bytes          int // of their chunks
+	pieces         int
 	oldest, newest *reassembly
 }
 
@@ -37,9 +38,15 @@ func (o *oooList) account(r *reassembly, before int) {
 	}
 }
 
+// count enters that r has n pieces now.
+func (o *oooList) count(r *reassembly, n int) {
+	o.pieces += n - r.listed
+	r.listed = n
+}
+
 // prune gives up queues, the oldest first, while the layer has no memory.
 func (l *Layer) prune() {
-	for l.exhausted() && l.ooo.oldest != nil {
+	for l.tun.ReassDrain && l.exhausted() && l.ooo.oldest != nil {
 		l.counters.OOOPruned++
 		l.ooo.oldest.of.dropReassembly()
 	}

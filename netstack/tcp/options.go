@@ -199,7 +199,7 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	}
 	c.infoECN(i)
 	i.SndWScale, i.RcvWScale = c.sndScale, c.rcvScale
-	i.RTO, i.ATO = micros(c.currentRTO()), micros(delackTime)
+	i.RTO, i.ATO = micros(c.currentRTO()), micros(c.l.tun.DelAckTime)
 	i.SndMSS, i.RcvMSS, i.AdvMSS = uint32(c.mss), uint32(c.rcvMSS), uint32(c.advMSS)
 	i.Unacked = segs(c.sndNxt - c.sndUna)
 	i.Sacked = segs(c.sackedBytes())
@@ -219,7 +219,7 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	if i.PacingRate, i.MaxPacingRate = c.paceRate(), c.s.opts.MaxPacing(); i.PacingRate == 0 {
 		i.PacingRate = c.windowRate()
 	}
-	i.Reordering = dupThresh
+	i.Reordering = c.dupThresh()
 	i.RcvSpace = uint32(c.rcvBuf)
 	i.NotSentBytes = c.unsent()
 	i.BytesAcked, i.BytesReceived = c.bytesAcked, c.bytesRcvd

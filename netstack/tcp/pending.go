@@ -217,6 +217,9 @@ func (p *Pending) Waiting() bool { return p.waiting }
 func (p *Pending) Refuse() {
 	if p.verdict() {
 		p.l.open.forget(p.dst, p.key.lport)
+		if p.half == nil && !p.l.unwanted(p.Local(), p.Remote(), p.syn.Flags) {
+			return
+		}
 		p.reset()
 	}
 }

@@ -77,7 +77,7 @@ func (c *conn) updateReorderWindow(dsack bool, was caState) {
 // three segments above a hole are proof enough.
 func (c *conn) reorderWindow() time.Duration {
 	if c.flags&flagReordering == 0 && c.l.tun.Recovery&recoveryNoDup == 0 &&
-		(c.caState != caOpen || c.log.sackedSegs >= dupThresh) {
+		(c.caState != caOpen || uint32(c.log.sackedSegs) >= c.dupThresh()) {
 		return 0
 	}
 	return min(time.Duration(1+int(c.reoMult))*c.minRTT/4, c.srtt)

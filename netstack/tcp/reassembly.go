@@ -22,6 +22,7 @@ const (
 type reassembly struct {
 	pieces []piece
 	mem    int // capacity of the chunks, in bytes
+	listed int // pieces that the layer has counted
 
 	// All queues of a layer with memory, in the order in which they began: what
 	// is given up first when there is none left.
@@ -48,7 +49,7 @@ func (c *conn) ahead() bool { return c.ooo != nil && len(c.ooo.pieces) > 0 }
 // from which the peer learns that a retransmission was needless: RFC 2883
 // section 4.
 func (c *conn) noteTwice(left, right uint32) {
-	if c.flags&flagSACK != 0 && seqLT(left, right) {
+	if c.flags&flagSACK != 0 && c.l.tun.DSACK && seqLT(left, right) {
 		c.cold().dsack = seqRange{left, right}
 		c.flags |= flagDSACK
 	}
@@ -75,6 +76,7 @@ func (c *conn) keepAhead(p []byte, seq uint32, fin bool) {
 	c.noteTwice(r.held(seq, seq+uint32(len(p)))) // RFC 2883 section 4.1.2
 	at := r.insert(c.l.pool, p, seq)
 	c.l.ooo.account(r, before)
+	c.l.ooo.count(r, len(r.pieces))
 	r.note(at)
 }
 
@@ -95,7 +97,9 @@ func (r *reassembly) held(left, right uint32) (from, to uint32) {
 // full reports whether no more may be stored. The memory of a connection may be
 // twice its window, as chunks are not always full.
 func (r *reassembly) full(c *conn) bool {
+	queue := int(c.l.tun.ReassQueue)
 	return len(r.pieces) >= maxOOOPieces || c.l.ooo.bytes >= maxOOOBytes ||
+		queue > 0 && len(r.pieces) >= queue || c.l.ooo.pieces >= int(c.l.tun.ReassMax) ||
 		r.mem > 2*int(c.rcvLimit())+buf.LargeSize
 }
 
@@ -218,6 +222,7 @@ func (c *conn) fillGap() bool {
 	}
 	if n > 0 {
 		r.pieces = r.pieces[:copy(r.pieces, r.pieces[n:])]
+		c.l.ooo.count(r, len(r.pieces))
 		if len(r.pieces) == 0 {
 			r.nrecent = 0
 			if cap(r.pieces) > idlePieces {
@@ -242,6 +247,7 @@ func (c *conn) dropReassembly() {
 		}
 	}
 	c.l.ooo.account(r, before)
+	c.l.ooo.count(r, 0)
 	c.ooo = nil
 }
 

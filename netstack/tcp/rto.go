@@ -11,7 +11,6 @@ import (
 )
 
 const (
-	initialRTO = time.Second // RFC 6298 section 2.1
 	// synFallbackRTO is used when a SYN was lost and no sample exists: section 5.7.
 	synFallbackRTO = 3 * time.Second
 	clockGrain     = time.Millisecond // G of section 2
@@ -36,9 +35,10 @@ func (c *conn) rttSample(r time.Duration) {
 		c.rttvar += (d - c.rttvar) / 4
 		c.srtt += (r - c.srtt) / 8
 	}
-	// The floor applies to the variance term, as in Linux, so that a steady
-	// round trip of a second does not leave a margin of nothing.
-	c.rto = min(c.srtt+max(clockGrain, 4*c.rttvar, c.l.tun.RTOMin), c.l.tun.RTOMax)
+	// RTOMin is for the variance term, as in Linux, so that a steady round trip
+	// of a second does not leave a margin of nothing. The others bound all of it.
+	t := c.l.tun
+	c.rto = min(max(c.srtt+max(clockGrain, 4*c.rttvar, t.RTOMin)+t.RTOSlop, t.RTOFloor), t.RTOMax)
 }
 
 // currentRTO is the timeout with its backoff: section 5.5.
@@ -105,7 +105,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 	}
 	if !c.state.rule().synced {
 		c.flags |= flagSynTimeout
-		c.rto = max(c.rto, initialRTO)
+		c.rto = max(c.rto, c.l.tun.RTOInitial)
 		c.flags |= flagSynDue
 		c.flags &^= flagSynTimed
 		c.l.markDirty(c)
@@ -172,7 +172,7 @@ func (c *conn) orphanRetries() int32 {
 // retryTime is how long n timeouts take when they start at the least RTO: the
 // meaning that Linux gives to tcp_retries2.
 func (c *conn) retryTime(n int32) time.Duration {
-	least, most := c.l.tun.RTOMin, c.l.tun.RTOMax
+	least, most := max(c.l.tun.RTOMin, c.l.tun.RTOFloor, clockGrain), c.l.tun.RTOMax
 	steps := int32(bits.Len64(uint64(most/least))) - 1 // doublings below the ceiling
 	if n <= steps {
 		return least * (2<<n - 1)

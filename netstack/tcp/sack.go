@@ -11,7 +11,7 @@ import (
 )
 
 // dupThresh is how many segments above a hole make it a loss (RFC 6675 section 2).
-const dupThresh = 3
+func (c *conn) dupThresh() uint32 { return uint32(c.l.tun.Reordering) }
 
 // seqRange is [left, right).
 type seqRange struct{ left, right uint32 }
@@ -35,7 +35,12 @@ func (c *conn) sackInput(h *wire.TCP, now time.Duration) (fresh uint32, dsack bo
 		if !seqLT(s.Left, s.Right) || seqLT(s.Left, c.sndUna) || seqLT(c.sndNxt, s.Right) || c.log == nil {
 			continue
 		}
+		if !c.mayNote(s.Left, s.Right) {
+			c.l.counters.SACKHoleDrops++
+			continue
+		}
 		fresh += c.sacked(s.Left, s.Right, now)
+		c.countHoles()
 	}
 	return fresh, dsack
 }
@@ -114,6 +119,7 @@ func (c *conn) logAcked(now time.Duration) {
 	if b == nil {
 		return
 	}
+	defer c.countHoles()
 	all := c.sndUna == c.sndNxt // then nothing needs to be kept in order
 	for i := 0; i < b.records(); {
 		r := b.at(i)

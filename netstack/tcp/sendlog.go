@@ -65,6 +65,7 @@ type sendLog struct {
 
 	sacked, lost uint32 // bytes in that state
 	sackedSegs   uint32
+	holes        int    // that the layer has counted
 	dups         uint32 // without SACK: bytes that duplicate acknowledgements stand for
 
 	// RACK of RFC 8985 section 5.3: the latest transmission that has arrived, by
@@ -107,6 +108,9 @@ func (l *Layer) takeLog() *sendLog {
 func (c *conn) dropLog() {
 	b, l := c.log, c.l
 	c.log = nil
+	if b != nil {
+		l.holes -= b.holes
+	}
 	if b == nil || l.spareRecords+cap(b.recs) > spareRecords {
 		return
 	}

@@ -50,6 +50,9 @@ const (
 	flagOneSegment                        // transmit does not cut: a probe for the path's MTU
 	flagFastOpen                          // rare.fast is valid: RFC 7413
 	flagUTODue                            // the next acknowledgement carries the user timeout
+	flagNoWScale                          // our SYN offers no window scale, so an answer that has one is none
+	flagNoTS                              // the same for timestamps
+	flagNoSACK                            // and for SACK
 )
 
 // Timers of one connection.

@@ -99,7 +99,7 @@ func (c *conn) fastStart() {
 	}
 	bare := set.FastOpenNoCookie || l.tun.FastOpen&fastClientNoSeal != 0
 	f.asks = f.size == 0 && !bare
-	f.most = defaultMSS(&c.path)
+	f.most = c.l.defaultMSS(&c.path)
 	if p != nil && p.mss != 0 {
 		f.most = p.mss
 	}

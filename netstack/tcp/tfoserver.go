@@ -97,6 +97,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	c.rare.syn = lst.keepSYN(rx)
 	c.advMSS = c.ourMSS()
 	c.rcvScale = c.wantScale()
+	c.answerOffers()
 	c.peerSYN(h, c.now())
 	c.agreeECN(ecnAgree(h.Flags, l.ecnAccepts(c.cc.info())), rx.TOS&ecnMask)
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN

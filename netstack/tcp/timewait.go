@@ -11,13 +11,9 @@ import (
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
-const (
-	// timeWaitTime is 2MSL with Linux's MSL of 30 s.
-	timeWaitTime = 60 * time.Second
-	// timeWaitGap keeps a new connection's numbers away from the old one's: more
-	// than an unscaled window.
-	timeWaitGap = 65535 + 2
-)
+// timeWaitGap keeps a new connection's numbers away from the old one's: more than
+// an unscaled window.
+const timeWaitGap = 65535 + 2
 
 // A timeWait is all that is kept of a connection. There may be as many as
 // tcp_max_tw_buckets, so it holds what an answer needs and no more; the way is
@@ -43,8 +39,9 @@ type timeWait struct {
 	older, newer *timeWait
 }
 
-// A waitTable holds the records in the order in which they expire, which is the
-// order in which they were entered or touched, as all wait equally long.
+// A waitTable holds the records in the order in which they were entered or
+// touched. They expire in that order, as all wait equally long; after the time
+// was made shorter, later ones wait for those before them.
 type waitTable struct {
 	byTuple        map[tuple]*timeWait
 	oldest, newest *timeWait
@@ -89,10 +86,14 @@ func (c *conn) enterTimeWait() {
 	if c.flags&flagAckNow != 0 {
 		c.sendAck()
 	}
+	if c.path.Local && !l.tun.LocalTimeWait {
+		c.destroy()
+		return
+	}
 	w := &timeWait{
 		key: c.key(), link: int32(c.path.Link), local: c.path.Local, tos: c.path.TOS, ttl: c.path.TTL, route: c.path.Route, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
 		tsRecent: c.tsRecent, tsOffset: c.tsOffset, ts: c.flags&flagTS != 0,
-		wnd: c.advertise(), domain: s.domain, since: now, expires: now + timeWaitTime,
+		wnd: c.advertise(), domain: s.domain, since: now, expires: now + l.tun.TimeWait,
 	}
 	// The port stays taken for as long.
 	w.claim, s.claim = s.claim, nil
@@ -157,7 +158,7 @@ func (l *Layer) timeWaitInput(w *timeWait, rx *Rx) {
 	if h.Flags&wire.TCPFin != 0 && !old && h.Seq+segLen(rx) == w.rcvNxt {
 		// The peer missed our acknowledgement: start over. A FIN elsewhere is not
 		// the peer's.
-		w.expires = l.net.Now() + timeWaitTime
+		w.expires = l.net.Now() + l.tun.TimeWait
 		l.waits.unlink(w)
 		l.waits.link(w)
 	}
@@ -223,7 +224,7 @@ func (c *conn) armFinWait2() {
 		return
 	}
 	if wait == 0 {
-		wait = c.l.tun.FinTimeout
+		wait = c.l.tun.FinWait2Time()
 	}
 	c.setTimer(timerLinger, c.now()+wait)
 }

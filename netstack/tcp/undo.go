@@ -32,7 +32,7 @@ func (c *conn) dsackSeen(n uint32, now time.Duration) {
 	c.undoBytes -= min(n, c.undoBytes)
 	if c.undoBytes == 0 {
 		// The retransmissions have arrived, so an initial window is no burst.
-		c.spurious(initialCwnd*uint32(c.mss), now)
+		c.spurious(c.initialCwnd(), now)
 	}
 }
 
@@ -51,7 +51,7 @@ func (c *conn) spurious(acked uint32, now time.Duration) {
 	if !c.cc.info().ownWindow {
 		// Step 7: as much as before, but no burst; the threshold lets slow start
 		// find back to it.
-		iw := initialCwnd * uint32(c.mss)
+		iw := c.initialCwnd()
 		c.cwnd = min(c.cwnd, c.sndNxt-c.sndUna+min(acked, iw))
 		c.ssthresh = max(c.ssthresh, c.priorFlight)
 		c.clampCwnd()
