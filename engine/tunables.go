@@ -33,7 +33,7 @@ func (e *engine) tunables(q *request) response {
 	}
 	for _, name := range q.Get { // before anything is changed
 		if _, ok := e.profile.LongName(name); !ok {
-			return response{Error: fmt.Sprintf("tunable %q is unknown; accepted: the names of docs/options.md and docs/tunables.md", name)}
+			return response{Error: fmt.Sprintf("tunable %q is unknown; accepted: the names of docs/tunables.md", name)}
 		}
 	}
 	if len(q.Set) > 0 {

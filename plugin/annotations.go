@@ -154,28 +154,12 @@ func (c *Config) allows(setting, item string) bool {
 // matches reports whether a pattern of the allow-list has the name. A tunable
 // goes by both its names.
 func matches(pattern, name string) bool {
-	for _, n := range []string{name, otherName(name)} {
+	for _, n := range []string{name, sockopt.OtherTunableName(name)} {
 		if ok, err := path.Match(pattern, n); ok && err == nil {
 			return true
 		}
 	}
 	return false
-}
-
-// otherName is the long name of a tunable that is known by the short one, and
-// the reverse.
-func otherName(name string) string {
-	for _, profile := range sockopt.ProfileNames() {
-		for _, t := range profileOf(profile).TunableTable() {
-			switch name {
-			case t.Name:
-				return t.Short
-			case t.Short:
-				return t.Name
-			}
-		}
-	}
-	return name
 }
 
 // allowShape is that of podAnnotations.
@@ -198,7 +182,9 @@ func itemNames(setting string) (names []string) {
 		p := profileOf(profile)
 		if setting == "tunables" {
 			for _, t := range p.TunableTable() {
-				names = append(names, t.Short)
+				if !t.ReadOnly {
+					names = append(names, t.Short)
+				}
 			}
 			continue
 		}
@@ -237,7 +223,7 @@ func annotateTunables(c *Config, field string, raw json.RawMessage) error {
 	merged := make(map[string]string)
 	for _, from := range []map[string]string{c.Tunables, set} {
 		for name, value := range from {
-			delete(merged, otherName(name)) // the pod's value, whichever name it goes by
+			delete(merged, sockopt.OtherTunableName(name)) // the pod's value, whichever name it goes by
 			merged[name] = value
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -57,10 +58,12 @@ func tunablesShape() shape {
 			s.members = append(s.members, key{name: name, def: t.Default, shape: tunableShape(t)})
 		}
 	}
-	for _, name := range sockopt.ProfileNames() {
+	for _, name := range slices.Concat([]string{"linux"}, sockopt.ProfileNames()) { // a name's default is that of its own system
 		for _, t := range profileOf(name).TunableTable() {
-			add(t.Short, &t)
-			add(t.Name, &t)
+			if t.Own && !t.ReadOnly {
+				add(t.Short, &t)
+				add(t.Name, &t)
+			}
 		}
 	}
 	return s
@@ -71,7 +74,7 @@ func tunableShape(t *sockopt.Tunable) shape {
 	switch {
 	case t.Words != nil:
 		return word(t.Words).is(t.Unit)
-	case t.Numbers > 1:
+	case t.Numbers != 1:
 		return str(t.Accepted + ", in a string").is(t.Unit)
 	}
 	return scalar(accepted, 0, 0).is(t.Accepted + ", " + t.Unit)

@@ -27,7 +27,6 @@ func TestDocument(t *testing.T) {
 		"IPPROTO_IP":   optionTable(p, protoIP),
 		"IPPROTO_IPV6": optionTable(p, protoIPv6),
 		"refused":      refusedTable(p),
-		"tunables":     tunableTable(p),
 	}
 	for _, name := range ProfileNames() {
 		if name != "linux" {
@@ -153,15 +152,6 @@ func refusedTable(p *Profile) string {
 		if r.Refuse != 0 {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", levelNames[r.Level], strings.Join(names, ", "), r.Refuse.Name(), r.Note)
 		}
-	}
-	return b.String()
-}
-
-func tunableTable(p *Profile) string {
-	var b strings.Builder
-	b.WriteString("| tunable | accepted | unit | default |\n|---|---|---|---|\n")
-	for _, r := range p.TunableTable() {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.Name, r.Accepted, r.Unit, r.Default)
 	}
 	return b.String()
 }

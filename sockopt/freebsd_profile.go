@@ -17,7 +17,7 @@ func newFreeBSD() *Profile {
 
 		Congestion: slices.Clone(linuxCongestion),
 		calls:      linuxCalls,
-		tunables:   linuxTunables,
+		tunables:   freebsdTunables,
 		defaults:   linuxDefaults,
 		fresh:      linuxNotInherited,
 		rows:       slices.Concat(plainSocketRows, plainTCPRows, ipRows, ipv6Rows),

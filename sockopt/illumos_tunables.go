@@ -35,7 +35,6 @@ var illumosTunables = []tunableRow{
 		get: func(*Tunables) []int64 { return []int64{2} },
 	},
 	alias("_keepalive_interval", period("tcp_keepalive_interval", "milliseconds", time.Millisecond, 10_000, 864_000_000, "7200000", func(t *Tunables) *time.Duration { return &t.KeepaliveTime })),
-	alias("_keepalive_abort_interval", period("tcp_keepalive_abort_interval", "milliseconds, 0 never", time.Millisecond, 0, math.MaxUint32, "480000", func(t *Tunables) *time.Duration { return &t.KeepAbort })),
 
 	alias("_time_wait_interval", period("tcp_time_wait_interval", "milliseconds", time.Millisecond, 1000, 600_000, "60000", func(t *Tunables) *time.Duration { return &t.TimeWait })),
 	alias("_fin_wait_2_flush_interval", period("tcp_fin_wait_2_flush_interval", "milliseconds", time.Millisecond, 1000, 7_200_000, "60000", func(t *Tunables) *time.Duration { return &t.FinTimeout })),
@@ -67,7 +66,7 @@ var illumosTunables = []tunableRow{
 	alias("largest_anon_port", bounded(port16("tcp_largest_anon_port", "65535", func(t *Tunables) *uint16 { return &t.PortMax }), "not below tcp_smallest_anon_port", portsFit)),
 	alias("smallest_nonpriv_port", port16("tcp_smallest_nonpriv_port", "1024", func(t *Tunables) *uint16 { return &t.UnprivilegedPortStart })),
 	{
-		name: "tcp_congestion_control", alias: "congestion_control", unit: "name",
+		name: "congestion_control", unit: "name",
 		words: func(p *Profile) []string { return p.Congestion },
 		word:  func(t *Tunables) *string { return &t.CongestionControl },
 	},

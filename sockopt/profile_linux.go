@@ -45,7 +45,7 @@ func linuxDefaults(t *Tunables) Options {
 		KeepIntvl:      t.KeepaliveIntvl,
 		KeepCnt:        t.KeepaliveProbes,
 		SynCnt:         t.SynRetries,
-		Linger2:        t.FinTimeout,
+		Linger2:        t.FinWait2Time(),
 		Congestion:     t.CongestionControl,
 		QuickAck:       true,
 		TTL:            -1,

@@ -86,7 +86,7 @@ func setLinger2(c *call, v int) error {
 	case v < 0:
 		c.o.Linger2 = -1
 	case v == 0:
-		c.o.Linger2 = c.p.Tunables.FinTimeout
+		c.o.Linger2 = c.p.Tunables.FinWait2Time()
 	default:
 		c.o.Linger2 = min(d, maxLinger2)
 	}
@@ -143,6 +143,9 @@ func setCongestion(c *call, val []byte) error {
 	name := text(val[:min(len(val), caNameSize-1)])
 	if !slices.Contains(c.p.Congestion, name) {
 		return errno.ENOENT
+	}
+	if !c.p.Tunables.allows(name) && !c.priv.NetAdmin {
+		return errno.EPERM
 	}
 	c.o.Congestion = name
 	return nil

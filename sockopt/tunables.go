@@ -90,6 +90,9 @@ type Tunables struct {
 
 	Patience Patience // of systems that measure it by time
 
+	AllowedCongestion string // net.ipv4.tcp_allowed_congestion_control; "": all
+	LimitOutput       int32  // net.ipv4.tcp_limit_output_bytes: what a connection sends before others have their turn
+
 	DSACK      bool  // net.ipv4.tcp_dsack: what arrives twice is reported (RFC 2883)
 	Reordering int32 // net.ipv4.tcp_reordering: segments above a hole that make it a loss
 
@@ -151,6 +154,7 @@ type tunableRow struct {
 
 	// For the tunables that are words.
 	words func(p *Profile) []string // what is accepted
+	list  bool                      // any number of them; none so far is all
 	word  func(t *Tunables) *string
 
 	// show is the value of one that can only be read; it comes from the stack.
@@ -168,7 +172,7 @@ const (
 
 // allTunables are the names of every system, each accepted in every profile. A
 // system's own come from its profile's list, which also has the defaults.
-var allTunables = [][]tunableRow{linuxTunables}
+var allTunables = [][]tunableRow{linuxTunables, illumosTunables, freebsdTunables}
 
 // short is the other name that is accepted: ipadm(8)'s, or for Linux the one
 // without its directory.
@@ -205,9 +209,9 @@ func (p *Profile) TunableTable() []Tunable {
 		t := Tunable{Name: r.name, Short: r.short(), Unit: r.unit, Accepted: r.accepted(p), Own: own, ReadOnly: r.access == neverSet}
 		t.Default = r.value(&fresh)
 		switch {
-		case r.words != nil:
+		case r.words != nil && !r.list:
 			t.Words = r.words(p)
-		case !t.ReadOnly:
+		case !t.ReadOnly && !r.list:
 			t.Numbers, t.Min, t.Max = r.fields, r.min, r.max
 		}
 		list = append(list, t)
@@ -285,12 +289,12 @@ func (p *Profile) apply(t *Tunables, set map[string]string, when tunableAccess) 
 		if err := row.parse(p, t, set[name]); err != nil {
 			return err
 		}
-		rows, shown = append(rows, row), append(shown, row.format(t))
+		rows, shown = append(rows, row), append(shown, row.format(p, t))
 	}
 	for i, row := range rows {
 		switch value := set[names[i]]; {
-		case row.format(t) != shown[i]:
-			return fmt.Errorf("tunable %s: value %q; accepted: what the other names of the same value are set to: %s", row.name, value, row.format(t))
+		case row.format(p, t) != shown[i]:
+			return fmt.Errorf("tunable %s: value %q; accepted: what the other names of the same value are set to: %s", row.name, value, row.format(p, t))
 		case row.fits != nil && !row.fits(t):
 			return fmt.Errorf("tunable %s: value %q; accepted: %s, %s", row.name, value, row.accepted(p), row.bound)
 		}
@@ -310,7 +314,7 @@ func (p *Profile) Value(name string) (string, bool) {
 func (r *tunableRow) value(p *Profile) string {
 	switch {
 	case r.show == nil:
-		return r.format(p.Tunables)
+		return r.format(p, p.Tunables)
 	case p.Gauges == nil:
 		return r.show(atRest{}, p)
 	}
@@ -367,10 +371,15 @@ func (r *tunableRow) parse(p *Profile, t *Tunables, value string) error {
 	}
 	words := strings.Fields(value)
 	if r.words != nil {
-		if len(words) != 1 || !slices.Contains(r.words(p), words[0]) {
+		if len(words) == 0 || len(words) > 1 && !r.list {
 			return refuse()
 		}
-		*r.word(t) = words[0]
+		for _, w := range words {
+			if !slices.Contains(r.words(p), w) {
+				return refuse()
+			}
+		}
+		*r.word(t) = strings.Join(words, " ")
 		return nil
 	}
 	if len(words) != r.fields {
@@ -394,7 +403,10 @@ func (r *tunableRow) parse(p *Profile, t *Tunables, value string) error {
 	return nil
 }
 
-func (r *tunableRow) format(t *Tunables) string {
+func (r *tunableRow) format(p *Profile, t *Tunables) string {
+	if r.list && *r.word(t) == "" {
+		return strings.Join(r.words(p), " ")
+	}
 	if r.words != nil {
 		return *r.word(t)
 	}
@@ -411,6 +423,9 @@ func (r *tunableRow) accepted(p *Profile) string {
 		return "none, as it can only be read"
 	}
 	if r.words != nil {
+		if r.list {
+			return "names with spaces between, of " + strings.Join(r.words(p), ", ")
+		}
 		return "one of " + strings.Join(r.words(p), ", ")
 	}
 	if r.bits != 0 {

@@ -2,6 +2,8 @@ package sockopt
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -43,4 +45,9 @@ func (t *Tunables) FinWait2Time() time.Duration {
 		return time.Duration(t.KeepaliveProbes) * t.KeepaliveIntvl
 	}
 	return t.FinTimeout
+}
+
+// allows reports whether TCP_CONGESTION takes the name without a capability.
+func (t *Tunables) allows(algorithm string) bool {
+	return t.AllowedCongestion == "" || slices.Contains(strings.Fields(t.AllowedCongestion), algorithm)
 }

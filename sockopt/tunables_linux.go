@@ -2,6 +2,7 @@ package sockopt
 
 import (
 	"math"
+	"strings"
 	"time"
 )
 
@@ -93,6 +94,18 @@ var linuxTunables = []tunableRow{
 		name: "net.ipv4.tcp_congestion_control", unit: "name", def: linuxCongestion[0],
 		words: func(p *Profile) []string { return p.Congestion },
 		word:  func(t *Tunables) *string { return &t.CongestionControl },
+	},
+	shown("net.ipv4.tcp_available_congestion_control", "names", func(_ Gauges, p *Profile) string { return strings.Join(p.Congestion, " ") }),
+	{
+		name: "net.ipv4.tcp_allowed_congestion_control", unit: "what TCP_CONGESTION takes without CAP_NET_ADMIN", list: true,
+		words: func(p *Profile) []string { return p.Congestion },
+		word:  func(t *Tunables) *string { return &t.AllowedCongestion },
+	},
+	count("net.ipv4.tcp_limit_output_bytes", "bytes that a connection sends before others have their turn", 4096, math.MaxInt32, "4194304", func(t *Tunables) *int32 { return &t.LimitOutput }),
+	{
+		name: "net.ipv4.ip_no_pmtu_disc", unit: "0 IPv4 finds out what a path carries, 1 new sockets do not", fields: 1, max: 1, def: "0",
+		set: func(t *Tunables, v []int64) { t.PathMTU = v[0] == 0 },
+		get: func(t *Tunables) []int64 { return []int64{int64(truth(!t.PathMTU))} },
 	},
 	// As FreeBSD's net.inet.tcp.functions_default and so on.
 	{

@@ -1,6 +1,9 @@
 package sockopt
 
-import "math"
+import (
+	"math"
+	"strconv"
+)
 
 // Forms of rows that several systems' tables share.
 
@@ -46,5 +49,5 @@ func shown(name, unit string, show func(Gauges, *Profile) string) tunableRow {
 
 // counter shows a counter of the stack.
 func counter(name, unit, of string) tunableRow {
-	return shown(name, unit, func(g Gauges, _ *Profile) string { return formatCount(g.Counter(of)) })
+	return shown(name, unit, func(g Gauges, _ *Profile) string { return strconv.FormatUint(g.Counter(of), 10) })
 }

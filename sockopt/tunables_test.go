@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 func TestTunables(t *testing.T) {
@@ -87,7 +89,7 @@ func TestTunableTable(t *testing.T) {
 	}
 	for i := range p.tunables {
 		r := &p.tunables[i]
-		if r.words != nil || r.fields > 1 {
+		if r.words != nil || r.fields != 1 {
 			continue
 		}
 		for _, v := range []int64{r.min - 1, r.max + 1} {
@@ -138,4 +140,111 @@ func FuzzTunables(f *testing.F) {
 			t.Errorf("%s = %q reads %q", name, value, shown)
 		}
 	})
+}
+
+// Every system's names are accepted in every profile, on the same values.
+func TestTunablesByOtherNames(t *testing.T) {
+	for _, c := range []struct{ set, value, name, want string }{
+		{"net.inet.tcp.keepidle", "5000", "tcp_keepalive_time", "5"},
+		{"tcp_keepalive_time", "20", "tcp_keepalive_interval", "20000"},
+		{"_keepalive_interval", "10000", "net.inet.tcp.keepidle", "10000"},
+		{"net.inet.tcp.ecn.enable", "1", "tcp_ecn_permitted", "2"},
+		{"tcp_ecn_permitted", "1", "tcp_ecn", "2"},
+		{"ecn", "active", "net.ipv4.tcp_ecn", "1"},
+		{"tcp_ecn", "4", "tcp_ecn_permitted", "2"},
+		{"sack", "never", "tcp_sack", "0"},
+		{"sack", "passive", "net.inet.tcp.sack.enable", "1"},
+		{"tcp_sack", "0", "tcp_sack_permitted", "0"},
+		{"net.inet.tcp.rfc1323", "0", "tcp_timestamps", "0"},
+		{"tcp_window_scaling", "0", "net.inet.tcp.rfc1323", "0"},
+		{"net.inet.tcp.msl", "1000", "tcp_time_wait_interval", "2000"},
+		{"net.inet.tcp.syncookies", "0", "tcp_syncookies", "0"},
+		{"tcp_syncookies", "2", "net.inet.tcp.syncookies", "1"},
+		{"net.inet.tcp.syncookies_only", "1", "tcp_syncookies", "2"},
+		{"net.inet.tcp.recvspace", "70000", "tcp_rmem", "4096 70000 6291456"},
+		{"net.inet.ip.portrange.first", "40000", "ip_local_port_range", "40000 60999"},
+		{"smallest_nonpriv_port", "100", "net.inet.ip.portrange.reservedhigh", "99"},
+		{"net.inet.tcp.cc.algorithm", "reno", "tcp_congestion_control", "reno"},
+		{"net.inet.tcp.functions_default", "rack", "net.tcpcni.functions_default", "rack"},
+		{"net.inet.tcp.nolocaltimewait", "1", "net.inet.tcp.nolocaltimewait", "1"},
+		{"kern.ipc.maxsockbuf", "100000", "net.core.wmem_max", "100000"},
+		{"tcp_allowed_congestion_control", "reno\tbbr", "net.ipv4.tcp_allowed_congestion_control", "reno bbr"},
+	} {
+		p := linux(t)
+		if _, err := NewTunables(p, map[string]string{c.set: c.value}); err != nil {
+			t.Error(err)
+			continue
+		}
+		if got, ok := p.Value(c.name); !ok || got != c.want {
+			t.Errorf("%s = %s: %s reads %q, want %q", c.set, c.value, c.name, got, c.want)
+		}
+	}
+}
+
+func TestTunablesThatCannotBe(t *testing.T) {
+	for _, c := range []struct {
+		set  map[string]string
+		want string
+	}{
+		{map[string]string{"net.inet.tcp.pcbcount": "1"}, "net.inet.tcp.pcbcount: value \"1\"; accepted: none, as it can only be read"},
+		{map[string]string{"tcp_ecn": "0", "net.inet.tcp.ecn.enable": "1"}, "accepted: what the other names of the same value are set to: "},
+		{map[string]string{"net.inet.tcp.rfc1323": "1", "tcp_timestamps": "0"}, "accepted: what the other names"},
+		{map[string]string{"net.inet.tcp.recvspace": "7000000"}, "accepted: 2304..2147483647, not above recvbuf_max"},
+		{map[string]string{"net.inet.tcp.sendbuf_max": "10000"}, "accepted: 2304..2147483647, not below sendspace"},
+		{map[string]string{"net.inet.ip.portrange.first": "61000"}, "not above portrange.last"},
+		{map[string]string{"tcp_allowed_congestion_control": "reno luck"}, "accepted: names with spaces between, of cubic, "},
+		{map[string]string{"sack": "sometimes"}, "accepted: 0..2 (never, passive, active)"},
+		{map[string]string{"tcp_strong_iss": "1"}, "accepted: 2..2"},
+	} {
+		p := linux(t)
+		if _, err := NewTunables(p, c.set); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %s", c.set, err, c.want)
+		}
+	}
+	p := linux(t)
+	if err := p.ChangeTunables(map[string]string{"net.inet.tcp.reass.maxsegments": "5"}); err == nil || !strings.Contains(err.Error(), "while the sandbox runs") {
+		t.Errorf("a tunable of the start: %v", err)
+	}
+	// Together they fit.
+	if err := p.ChangeTunables(map[string]string{"net.inet.tcp.recvspace": "7000000", "net.inet.tcp.recvbuf_max": "8000000"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// No name stands for two tunables, in whatever system.
+func TestTunableNamesAreUnique(t *testing.T) {
+	seen := make(map[string]string)
+	for _, rows := range allTunables {
+		for i := range rows {
+			r := &rows[i]
+			for name := range map[string]bool{r.name: true, r.short(): true} {
+				if other, ok := seen[name]; ok {
+					t.Errorf("%s is a name of %s and of %s", name, other, r.name)
+				}
+				seen[name] = r.name
+			}
+			if r.show == nil && (r.set == nil || r.get == nil) && r.word == nil {
+				t.Errorf("%s has no value", r.name)
+			}
+		}
+	}
+}
+
+// tcp_congestion_control's algorithms are for everybody unless the tunable
+// tcp_allowed_congestion_control names some.
+func TestAllowedCongestionControl(t *testing.T) {
+	p := linux(t)
+	if _, err := NewTunables(p, map[string]string{"tcp_allowed_congestion_control": "reno cubic"}); err != nil {
+		t.Fatal(err)
+	}
+	s := newFake(p, AFInet, SockStream)
+	if _, err := p.Set(s, protoTCP, 13, []byte("bbr"), Privilege{}); err != errno.EPERM {
+		t.Errorf("bbr without privilege: %v", err)
+	}
+	if _, err := p.Set(s, protoTCP, 13, []byte("bbr"), Privilege{NetAdmin: true}); err != nil {
+		t.Errorf("bbr with CAP_NET_ADMIN: %v", err)
+	}
+	if _, err := p.Set(s, protoTCP, 13, []byte("reno"), Privilege{}); err != nil {
+		t.Errorf("reno: %v", err)
+	}
 }

@@ -120,12 +120,17 @@ func (c *conn) sendNew(now time.Duration) {
 	if c.rare != nil && c.rare.mtu != nil {
 		c.sendMTUProbe(now)
 	}
-	for {
+	for sent := uint32(0); ; {
+		if sent >= uint32(c.l.tun.LimitOutput) {
+			c.l.markDirty(c) // again after the others
+			break
+		}
 		n, fin := c.sendable()
 		if n == 0 && !fin || n > 0 && !c.mayDepart(now) {
 			break
 		}
 		c.sendPiece(n, fin, now)
+		sent += n
 	}
 	// A slow start that uses more than half of its window is in use.
 	if c.cwnd < c.ssthresh && c.sndNxt-c.sndUna > c.cwnd/2 {

@@ -1,0 +1,57 @@
+package sockopt
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+const tunablesDocument = "../docs/tunables.md"
+
+// TestTunablesDocument holds the tables of docs/tunables.md against those of the
+// code: go test ./sockopt -run TestTunablesDocument -update writes them.
+func TestTunablesDocument(t *testing.T) {
+	have, err := os.ReadFile(tunablesDocument)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(have)
+	for _, name := range []string{"linux", "illumos", "freebsd"} {
+		p, err := ProfileByName(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = replaceSection(t, want, name, tunableTable(p))
+	}
+	if want == string(have) {
+		return
+	}
+	if !*update {
+		t.Fatal("the tables of docs/tunables.md are not those of the code; rewrite them with go test ./sockopt -run TestTunablesDocument -update")
+	}
+	if err := os.WriteFile(tunablesDocument, []byte(want), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tunableTable has the names of the profile's own system.
+func tunableTable(p *Profile) string {
+	var b strings.Builder
+	b.WriteString("| tunable | or | accepted | unit | default |\n|---|---|---|---|---|\n")
+	for _, r := range p.TunableTable() {
+		if !r.Own {
+			continue
+		}
+		short := r.Short
+		if short == r.Name {
+			short = ""
+		}
+		accepted, def := r.Accepted, r.Default
+		if r.ReadOnly {
+			accepted, def = "read only", ""
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Name, short, accepted, r.Unit, def)
+	}
+	return b.String()
+}
