@@ -42,14 +42,14 @@ var freebsdTunables = []tunableRow{
 	toggle("net.inet.tcp.delayed_ack", "1", func(t *Tunables) *bool { return &t.DelayedAck }),
 	period("net.inet.tcp.delacktime", "milliseconds", time.Millisecond, 1, 500, "40", func(t *Tunables) *time.Duration { return &t.DelAckTime }),
 	toggle("net.inet.tcp.path_mtu_discovery", "1", func(t *Tunables) *bool { return &t.PathMTU }),
-	shown("net.inet.tcp.tcbhashsize", "buckets: the table grows with what is in it", func(g Gauges, _ *Profile) string {
+	gauge("net.inet.tcp.tcbhashsize", "buckets: the table grows with what is in it", func(g Gauges, _ *Profile) string {
 		n := 512 // FreeBSD's least
 		for n < g.TCPBlocks() {
 			n *= 2
 		}
 		return strconv.Itoa(n)
 	}),
-	shown("net.inet.tcp.pcbcount", "control blocks in use", func(g Gauges, _ *Profile) string { return strconv.Itoa(g.TCPBlocks()) }),
+	gauge("net.inet.tcp.pcbcount", "control blocks in use", func(g Gauges, _ *Profile) string { return strconv.Itoa(g.TCPBlocks()) }),
 	{
 		name: "net.inet.tcp.syncookies", unit: "0 off, 1 under load", fields: 1, max: 1, def: "1",
 		set: func(t *Tunables, v []int64) { t.SynCookies = int32(v[0]) },
@@ -62,7 +62,7 @@ var freebsdTunables = []tunableRow{
 	},
 	period("net.inet.tcp.isn_reseed_interval", "seconds, 0 never", time.Second, 0, 86400, "0", func(t *Tunables) *time.Duration { return &t.ISNReseedInterval }),
 
-	shown("net.inet.tcp.reass.cursegments", "segments behind a gap, of all connections", func(g Gauges, _ *Profile) string { return strconv.Itoa(g.ReassemblySegments()) }),
+	gauge("net.inet.tcp.reass.cursegments", "segments behind a gap, of all connections", func(g Gauges, _ *Profile) string { return strconv.Itoa(g.ReassemblySegments()) }),
 	starting(count("net.inet.tcp.reass.maxsegments", "segments behind a gap, of all connections", 1, math.MaxInt32, "65536", func(t *Tunables) *int32 { return &t.ReassMax })),
 	count("net.inet.tcp.reass.maxqueuelen", "segments behind a gap, of one connection; 0: as its buffer allows", 0, math.MaxInt32, "100", func(t *Tunables) *int32 { return &t.ReassQueue }),
 
@@ -76,7 +76,7 @@ var freebsdTunables = []tunableRow{
 	toggle("net.inet.tcp.sack.enable", "1", func(t *Tunables) *bool { return &t.SACK }),
 	count("net.inet.tcp.sack.maxholes", "holes that a peer may report, of one connection", 0, math.MaxInt32, "128", func(t *Tunables) *int32 { return &t.SACKHoles }),
 	count("net.inet.tcp.sack.globalmaxholes", "and of all", 0, math.MaxInt32, "65536", func(t *Tunables) *int32 { return &t.SACKGlobalHoles }),
-	shown("net.inet.tcp.sack.globalholes", "holes that peers have reported", func(g Gauges, _ *Profile) string { return strconv.Itoa(g.SACKHoles()) }),
+	gauge("net.inet.tcp.sack.globalholes", "holes that peers have reported", func(g Gauges, _ *Profile) string { return strconv.Itoa(g.SACKHoles()) }),
 
 	count("net.inet.tcp.maxtcptw", "connections", 0, math.MaxInt32, "27767", func(t *Tunables) *int32 { return &t.MaxTwBuckets }),
 	{
@@ -104,7 +104,7 @@ var freebsdTunables = []tunableRow{
 	counter("net.inet.tcp.pmtud_blackhole_activated_min_mss", "times that the least MSS was tried", "TCP.PMTUDBlackholeMinMSS"),
 	counter("net.inet.tcp.pmtud_blackhole_failed", "connections for which neither helped", "TCP.PMTUDBlackholeFailed"),
 
-	shown("net.inet.tcp.functions_available", "function blocks", func(Gauges, *Profile) string { return strings.Join(functionBlocks, " ") }),
+	gauge("net.inet.tcp.functions_available", "function blocks", func(Gauges, *Profile) string { return strings.Join(functionBlocks, " ") }),
 	{
 		name: "net.inet.tcp.functions_default", unit: "name", def: functionBlocks[0],
 		words: func(*Profile) []string { return functionBlocks },
@@ -114,7 +114,7 @@ var freebsdTunables = []tunableRow{
 	toggle("net.inet.tcp.insecure_rst", "0", func(t *Tunables) *bool { return &t.InsecureRST }),
 	toggle("net.inet.tcp.insecure_syn", "0", func(t *Tunables) *bool { return &t.InsecureSYN }),
 
-	shown("net.inet.tcp.cc.available", "algorithms", func(_ Gauges, p *Profile) string { return strings.Join(p.Congestion, " ") }),
+	gauge("net.inet.tcp.cc.available", "algorithms", func(_ Gauges, p *Profile) string { return strings.Join(p.Congestion, " ") }),
 	{
 		name: "net.inet.tcp.cc.algorithm", unit: "name",
 		words: func(p *Profile) []string { return p.Congestion },

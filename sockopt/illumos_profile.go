@@ -39,7 +39,7 @@ func illumosFamily(name string) *Profile {
 
 		Congestion: []string{"newreno"},
 		calls:      illumosCalls,
-		tunables:   linuxTunables,
+		tunables:   illumosTunables,
 		values: map[string]string{
 			"tcp_rmem":            "4096 128000 1048576",
 			"tcp_wmem":            "4096 49152 1048576",

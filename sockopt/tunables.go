@@ -144,6 +144,7 @@ type tunableRow struct {
 	bits     int64 // the only ones that a value may have; 0: any
 	labels   []string
 	access   tunableAccess
+	only     func(p *Profile) bool // the profiles that have it; nil: all
 
 	set func(t *Tunables, v []int64)
 	get func(t *Tunables) []int64
@@ -221,17 +222,15 @@ func (p *Profile) TunableTable() []Tunable {
 
 // tunableRows yields every row, and whether it is of the profile's own system.
 func (p *Profile) tunableRows(yield func(r *tunableRow, own bool) bool) {
-	for i := range p.tunables {
-		if !yield(&p.tunables[i], true) {
-			return
+	lists := [][]tunableRow{p.tunables}
+	for _, rows := range allTunables {
+		if len(p.tunables) == 0 || &rows[0] != &p.tunables[0] {
+			lists = append(lists, rows)
 		}
 	}
-	for _, rows := range allTunables {
-		if len(p.tunables) > 0 && &rows[0] == &p.tunables[0] {
-			continue
-		}
+	for k, rows := range lists {
 		for i := range rows {
-			if !yield(&rows[i], false) {
+			if r := &rows[i]; (r.only == nil || r.only(p)) && !yield(r, k == 0) {
 				return
 			}
 		}

@@ -95,7 +95,7 @@ var linuxTunables = []tunableRow{
 		words: func(p *Profile) []string { return p.Congestion },
 		word:  func(t *Tunables) *string { return &t.CongestionControl },
 	},
-	shown("net.ipv4.tcp_available_congestion_control", "names", func(_ Gauges, p *Profile) string { return strings.Join(p.Congestion, " ") }),
+	gauge("net.ipv4.tcp_available_congestion_control", "names", func(_ Gauges, p *Profile) string { return strings.Join(p.Congestion, " ") }),
 	{
 		name: "net.ipv4.tcp_allowed_congestion_control", unit: "what TCP_CONGESTION takes without CAP_NET_ADMIN", list: true,
 		words: func(p *Profile) []string { return p.Congestion },

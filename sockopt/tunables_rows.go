@@ -24,6 +24,13 @@ func starting(r tunableRow) tunableRow {
 	return r
 }
 
+// patient is a row of a value that counts only where a system measures its
+// patience by time; others do not have the name.
+func patient(r tunableRow) tunableRow {
+	r.only = func(p *Profile) bool { return p.patience != Patience{} }
+	return r
+}
+
 // bounded is a row whose value must go with others.
 func bounded(r tunableRow, bound string, fits func(*Tunables) bool) tunableRow {
 	r.bound, r.fits = bound, fits
@@ -42,12 +49,12 @@ func port16(name, def string, field func(*Tunables) *uint16) tunableRow {
 	}
 }
 
-// shown is a row that can only be read.
-func shown(name, unit string, show func(Gauges, *Profile) string) tunableRow {
+// gauge is a row that can only be read.
+func gauge(name, unit string, show func(Gauges, *Profile) string) tunableRow {
 	return tunableRow{name: name, unit: unit, access: neverSet, show: show}
 }
 
 // counter shows a counter of the stack.
 func counter(name, unit, of string) tunableRow {
-	return shown(name, unit, func(g Gauges, _ *Profile) string { return strconv.FormatUint(g.Counter(of), 10) })
+	return gauge(name, unit, func(g Gauges, _ *Profile) string { return strconv.FormatUint(g.Counter(of), 10) })
 }
