@@ -343,10 +343,7 @@ func (p *Profile) tunableNames() []string {
 func defaultTunables(p *Profile) (*Tunables, error) {
 	t := baseTunables()
 	t.Patience = p.patience
-	for i, rows := range [][]tunableRow{linuxTunables, p.tunables} {
-		if i > 0 {
-			t.PortMin, t.PortMax, t.UnprivilegedPortStart = p.Bind.PortMin, p.Bind.PortMax, p.Bind.Reserved
-		}
+	for _, rows := range [][]tunableRow{linuxTunables, p.tunables} {
 		for i := range rows {
 			r := &rows[i]
 			switch {
@@ -360,6 +357,7 @@ func defaultTunables(p *Profile) (*Tunables, error) {
 			}
 		}
 	}
+	t.PortMin, t.PortMax, t.UnprivilegedPortStart = p.Bind.PortMin, p.Bind.PortMax, p.Bind.Reserved
 	return t, p.apply(t, p.values, atStart)
 }
 

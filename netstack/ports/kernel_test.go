@@ -2,25 +2,22 @@ package ports
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"runtime"
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // TestKernelAgreesWithTheOracle binds real sockets on the loopback of a network
 // namespace of its own: every pair of the small space, TCP (with the first and
 // then the second listening) and UDP. No packet is sent.
 func TestKernelAgreesWithTheOracle(t *testing.T) {
-	done := make(chan error, 1)
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // for good: the thread and its namespace end with the goroutine
-		if err := enterNamespace(); err != nil {
-			done <- err
-			return
-		}
+	inNamespace(t, func() {
 		all := users()
 		for _, first := range all {
 			for _, second := range all {
@@ -29,6 +26,21 @@ func TestKernelAgreesWithTheOracle(t *testing.T) {
 				checkKernelUDP(t, first, second)
 			}
 		}
+	})
+}
+
+// inNamespace runs f on a thread with a network namespace of its own.
+func inNamespace(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // for good: the thread and its namespace end with the goroutine
+		if err := enterNamespace(); err != nil {
+			done <- err
+			return
+		}
+		f()
 	}()
 	switch err := <-done; {
 	case err != nil && os.Getenv("CI") == "true":
@@ -36,6 +48,54 @@ func TestKernelAgreesWithTheOracle(t *testing.T) {
 	case err != nil:
 		t.Skipf("a network namespace needs root: %v", err)
 	}
+}
+
+// TestKernelAgreesWithThePolicy asks it about the addresses that are not a
+// host's: profile linux answers a TCP socket the same.
+func TestKernelAgreesWithThePolicy(t *testing.T) {
+	profile, err := sockopt.ProfileByName("linux")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &profile.Bind
+	inNamespace(t, func() {
+		for _, c := range []struct {
+			what, addr string
+			only       bool
+			want       errno.Errno
+		}{
+			{"broadcast", "255.255.255.255", false, p.LimitedBroadcast},
+			{"broadcast of lo", "127.255.255.255", false, p.LinkBroadcast},
+			{"multicast", "224.0.0.251", false, p.Multicast4},
+			{"IPv6 multicast", "ff0e::1", false, p.Multicast6},
+			{"mapped", "::ffff:127.0.0.1", false, 0},
+			{"mapped, IPV6_V6ONLY", "::ffff:127.0.0.1", true, p.MappedV6Only},
+			{"nobody's", "192.0.2.1", false, errno.EADDRNOTAVAIL},
+		} {
+			addr := netip.MustParseAddr(c.addr)
+			var sa syscall.Sockaddr = &syscall.SockaddrInet6{Port: testPort, Addr: addr.As16()}
+			domain := syscall.AF_INET6
+			if addr.Is4() {
+				sa, domain = &syscall.SockaddrInet4{Port: testPort, Addr: addr.As4()}, syscall.AF_INET
+			}
+			fd, err := syscall.Socket(domain, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+			if err == nil && c.only {
+				err = syscall.SetsockoptInt(fd, syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, 1)
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			got := errno.Errno(0)
+			if e, ok := syscall.Bind(fd, sa).(syscall.Errno); ok {
+				got = errno.Errno(e)
+			}
+			if got != c.want {
+				t.Errorf("%s: the kernel says %v, the profile %v", c.what, got, c.want)
+			}
+			syscall.Close(fd)
+		}
+	})
 }
 
 const testPort = 4001

@@ -1,0 +1,105 @@
+package udp
+
+import (
+	"testing"
+
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+func profileLayer(t *testing.T, name string) *Layer {
+	t.Helper()
+	p, err := sockopt.ProfileByName(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewLayer(&ground{mtu: 1500, gen: 1}, p, p.Tunables)
+}
+
+// TestBindPolicy: what a datagram socket is answered is the profile's.
+func TestBindPolicy(t *testing.T) {
+	for name, want := range map[string]struct{ mapped, bind, send errno.Errno }{
+		"linux":   {errno.EINVAL, errno.EADDRINUSE, errno.EAGAIN},
+		"illumos": {errno.EADDRNOTAVAIL, errno.EADDRNOTAVAIL, errno.EADDRNOTAVAIL},
+		"omnios":  {errno.EADDRNOTAVAIL, errno.EADDRNOTAVAIL, errno.EADDRNOTAVAIL},
+		"freebsd": {errno.EADDRNOTAVAIL, errno.EADDRNOTAVAIL, errno.EADDRNOTAVAIL},
+		"sortix":  {errno.EADDRNOTAVAIL, errno.EAGAIN, errno.EAGAIN},
+		"cxux":    {errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EADDRINUSE},
+	} {
+		l := profileLayer(t, name)
+		s := l.NewSocket(v6, &app{})
+		s.opts.V6Only = true
+		if err := s.Bind(ap("[::ffff:10.87.0.2]:2000"), 0, sockopt.Privilege{}); err != want.mapped {
+			t.Errorf("%s: mapped address: %v, want %v", name, err, want.mapped)
+		}
+		l.tun.PortMin, l.tun.PortMax = 2000, 2000
+		if err := l.NewSocket(v4, &app{}).Bind(ap("0.0.0.0:0"), 0, sockopt.Privilege{}); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := l.NewSocket(v4, &app{}).Bind(ap("0.0.0.0:0"), 0, sockopt.Privilege{}); err != want.bind {
+			t.Errorf("%s: no port for bind: %v, want %v", name, err, want.bind)
+		}
+		if err := l.NewSocket(v4, &app{}).SendTo([]byte("x"), ap("10.87.0.1:9")); err != want.send {
+			t.Errorf("%s: no port for sendto: %v, want %v", name, err, want.send)
+		}
+		if err := l.NewSocket(v4, &app{}).Connect(ap("10.87.0.1:9")); err != want.send {
+			t.Errorf("%s: no port for connect: %v, want %v", name, err, want.send)
+		}
+		// Datagrams may be received at these everywhere.
+		for _, addr := range []string{"10.87.0.255:2100", "255.255.255.255:2101", "224.0.0.251:2102"} {
+			if err := l.NewSocket(v4, &app{}).Bind(ap(addr), 0, sockopt.Privilege{}); err != nil {
+				t.Errorf("%s: %s: %v", name, addr, err)
+			}
+		}
+	}
+}
+
+// A socket that has a peer is a connection to FreeBSD's rule, until it has none.
+func TestConnectedSocketUnderFreeBSD(t *testing.T) {
+	l := profileLayer(t, "freebsd")
+	try := func() error {
+		s := l.NewSocket(v4, &app{})
+		defer s.Close()
+		s.opts.ReuseAddr = true
+		return s.Bind(ap("10.87.0.2:2000"), 0, sockopt.Privilege{})
+	}
+	s := l.NewSocket(v4, &app{})
+	if err := s.Bind(ap("10.87.0.2:2000"), 0, sockopt.Privilege{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(); err != errno.EADDRINUSE {
+		t.Errorf("bound: %v", err)
+	}
+	if err := s.Connect(ap("10.87.0.1:9")); err != nil {
+		t.Fatal(err)
+	}
+	if err := try(); err != nil {
+		t.Errorf("connected: %v", err)
+	}
+	s.Disconnect()
+	if err := try(); err != errno.EADDRINUSE {
+		t.Errorf("disconnected: %v", err)
+	}
+}
+
+// SO_EXCLBIND and SO_REUSEPORT_LB count from the moment they are set.
+func TestClaimFollowsOptions(t *testing.T) {
+	l := profileLayer(t, "illumos")
+	first := l.NewSocket(v4, &app{})
+	if err := first.Bind(ap("10.87.0.2:2000"), 0, sockopt.Privilege{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range []bool{true, false} {
+		first.opts.ExclBind = on
+		first.opts.SetRare(func(r *sockopt.Rare) { r.ReusePortLB = on })
+		first.Changed(sockopt.ExclBind)
+		second := l.NewSocket(v4, &app{})
+		if err := second.Bind(ap("10.99.0.2:2000"), 0, sockopt.Privilege{}); (err != nil) != on {
+			t.Errorf("SO_EXCLBIND %v: %v", on, err)
+		}
+		second.Close()
+		if first.claim.ReusePortLB != on {
+			t.Errorf("SO_REUSEPORT_LB %v: %v", on, first.claim.ReusePortLB)
+		}
+	}
+}
