@@ -41,15 +41,9 @@ func illumosFamily(name string) *Profile {
 		calls:      illumosCalls,
 		tunables:   illumosTunables,
 		values: map[string]string{
-			"tcp_rmem":            "4096 128000 1048576",
-			"tcp_wmem":            "4096 49152 1048576",
-			"rmem_default":        "114688", // 57344 as programs see it
-			"wmem_default":        "114688",
-			"rmem_max":            "1048576", // max_buf of ipadm(8)
-			"wmem_max":            "1048576",
-			"ip_local_port_range": "32768 65535", // smallest and largest_anon_port
-			"tcp_rto_max_ms":      "60000",
-			"tcp_ecn":             "2", // tcp_ecn_permitted 1
+			"rmem_default":   "114688", // 57344 as programs see it
+			"wmem_default":   "114688",
+			"tcp_rto_min_us": "1", // the least timeout is tcp_rexmit_interval_min
 		},
 		patience: illumosPatience,
 		fresh:    illumosNotInherited,
@@ -99,7 +93,7 @@ func illumosDefaults(t *Tunables) Options {
 		r.KeepAbort = orForever(w.KeepAbort)
 		r.Abort, r.ConnAbort = orForever(w.Abort), orForever(w.ConnAbort)
 		r.Notify, r.ConnNotify = w.Notify, w.ConnNotify
-		r.RTOInitial, r.RTOMin, r.RTOMax = time.Second, w.RTOMin, t.RTOMax
+		r.RTOInitial, r.RTOMin, r.RTOMax = t.RTOInitial, w.RTOMin, t.RTOMax
 	})
 	return o
 }

@@ -80,7 +80,7 @@ func (c *conn) audit() error {
 	busy := c.sndUna != c.sndNxt || synced && c.unsent() > 0
 	finOwed := c.flags&(flagFinQueued|flagFinSent) == flagFinQueued && synced && c.unsent() == 0
 	switch {
-	case busy && c.timers[timerRexmt] == 0 && c.flags&flagDirty == 0:
+	case busy && c.timers[timerRexmt] == 0 && c.flags&flagDirty == 0 && (c.sndUna != c.sndNxt || !c.corked()):
 		return fmt.Errorf("%d bytes in flight, %d unsent, no timer", c.sndNxt-c.sndUna, c.unsent())
 	case c.unacked > 0 && c.timers[timerDelack] == 0:
 		return fmt.Errorf("%d bytes are never acknowledged", c.unacked)

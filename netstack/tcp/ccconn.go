@@ -10,7 +10,11 @@ import "time"
 // bounds are in segments alone.
 func (c *conn) initialCwnd() uint32 {
 	mss := uint32(c.mss)
-	switch n := c.l.tun.InitCwnd; {
+	n := c.l.tun.InitCwnd
+	if own := c.s.opts.Rare().InitCwnd; own > 0 {
+		n = own
+	}
+	switch {
 	case n > 0:
 		return uint32(n) * mss
 	case c.l.tun.RFC3390:

@@ -16,7 +16,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	path.NoDF = path.NoDF || s.noDF()
 	c := &conn{
 		l: l, s: s, path: path, lport: lport, rport: rport,
-		rto: l.tun.RTOInitial, quickAck: quickAcks,
+		rto: l.rtoInitial(&s.opts), quickAck: quickAcks,
 		rcvBuf: l.tun.TCPRmem.Default,
 	}
 	s.conn = c

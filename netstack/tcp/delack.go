@@ -29,7 +29,7 @@ func (c *conn) textAcked(n uint32, segs int, now time.Duration) {
 	c.unacked += n
 	full := uint32(c.rcvMSS)
 	switch {
-	case segs > 1 || c.unacked >= 2*full || !c.l.tun.DelayedAck:
+	case segs > 1 || c.unacked >= 2*full || c.s.opts.AckAll || !c.l.tun.DelayedAck:
 		c.ackNow() // RFC 5681 section 4.2: at least every second full segment
 	case c.s.opts.QuickAck && c.flags&flagPingPong == 0 && n >= full && c.quickAck > 0:
 		c.quickAck--

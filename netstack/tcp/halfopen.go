@@ -83,7 +83,7 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, rx *Rx, floor uint32
 	if floor != 0 && seqLEQ(h.iss, floor) {
 		h.iss = floor
 	}
-	h.at = h.sentAt + l.tun.RTOInitial
+	h.at = h.sentAt + l.rtoInitial(h.options())
 	for l.syns.len >= l.synRoom() {
 		l.evictHalf()
 	}
@@ -100,13 +100,13 @@ func (h *halfOpen) runTimers(now time.Duration) time.Duration {
 		return h.at
 	}
 	l := h.l
-	if int32(h.tries) >= l.tun.SynAckRetries {
+	if h.outOfPatience(now) {
 		l.dropHalf(h)
 		return never
 	}
 	h.tries++
 	l.moveHalf(h)
-	h.at = now + min(l.tun.RTOInitial<<min(h.tries, 16), l.tun.RTOMax)
+	h.at = now + min(l.rtoInitial(h.options())<<min(h.tries, 16), l.rtoMax(h.options()))
 	// The peer has completed the handshake and waits for us to have room, or
 	// for its own data (TCP_DEFER_ACCEPT): no need to ask again, except that
 	// it may have forgotten.

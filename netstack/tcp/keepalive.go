@@ -30,7 +30,7 @@ func (c *conn) keepTimeout(now time.Duration) {
 		return
 	}
 	// With data under way its retransmission finds out (MUST-24 asks for idle).
-	if c.sndUna != c.sndNxt || c.unsent() > 0 {
+	if c.sndUna != c.sndNxt || c.unsent() > 0 && !c.corked() {
 		c.setTimer(timerKeep, now+o.KeepIdle)
 		return
 	}
@@ -39,7 +39,7 @@ func (c *conn) keepTimeout(now time.Duration) {
 		return
 	}
 	r := c.cold()
-	dead := int32(r.keepProbes) >= o.KeepCnt
+	dead := c.keepDead(r.keepProbes, now)
 	if u := c.userTimeout(); u > 0 {
 		dead = r.keepProbes > 0 && now-c.lastRecv >= u
 	}
@@ -51,5 +51,5 @@ func (c *conn) keepTimeout(now time.Duration) {
 		r.keepProbes++
 	}
 	c.sendProbe()
-	c.setTimer(timerKeep, now+o.KeepIntvl)
+	c.setTimer(timerKeep, now+c.keepWait(r.keepProbes, now))
 }

@@ -56,6 +56,12 @@ func (s *Socket) PathMTU() int {
 var changes = map[sockopt.ID]func(*conn){
 	sockopt.KeepAlive: (*conn).armKeepAlive,
 	sockopt.KeepIdle:  (*conn).armKeepAlive,
+
+	sockopt.KeepAliveThreshold: (*conn).armKeepAlive,
+
+	sockopt.InitCwnd: (*conn).startWindow,
+	sockopt.RTOMin:   (*conn).boundRTO,
+	sockopt.RTOMax:   (*conn).boundRTO,
 	sockopt.NoDelay: func(c *conn) {
 		if c.s.opts.NoDelay {
 			c.pushNow()

@@ -261,11 +261,13 @@ func (c *conn) superviseOutput(now time.Duration) {
 		case c.lastSend == now && c.caState == caOpen:
 			c.armProbe() // RFC 8985 section 7.2: after new data
 		}
+	case c.corked():
+		c.timers[timerRexmt] = 0
 	case c.unsent() > 0:
 		if c.timers[timerRexmt] == 0 {
 			wait := c.currentRTO()
-			if c.sndWnd != 0 && c.s.opts.Cork {
-				wait = corkTime
+			if c.sndWnd != 0 && c.s.opts.Cork && c.l.tun.Patience.Cork >= 0 {
+				wait = c.corkWait()
 			}
 			c.flags |= flagWinProbe
 			c.setTimer(timerRexmt, now+wait)

@@ -38,12 +38,12 @@ func (c *conn) rttSample(r time.Duration) {
 	// RTOMin is for the variance term, as in Linux, so that a steady round trip
 	// of a second does not leave a margin of nothing. The others bound all of it.
 	t := c.l.tun
-	c.rto = min(max(c.srtt+max(clockGrain, 4*c.rttvar, t.RTOMin)+t.RTOSlop, t.RTOFloor), t.RTOMax)
+	c.rto = min(max(c.srtt+max(clockGrain, 4*c.rttvar, t.RTOMin)+t.RTOSlop, c.rtoFloor()), c.rtoMax())
 }
 
 // currentRTO is the timeout with its backoff: section 5.5.
 func (c *conn) currentRTO() time.Duration {
-	return min(c.rto<<min(c.backoff, 20), c.l.tun.RTOMax)
+	return min(c.rto<<min(c.backoff, 20), c.rtoMax())
 }
 
 // armRexmt starts the retransmission timer afresh: section 5.3.
@@ -96,16 +96,17 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 		return
 	}
 	c.l.counters.Timeouts++
+	waited := c.currentRTO()
 	if c.backoff < 255 {
 		c.backoff++
 	}
 	c.fastTimeout(false)
-	if int32(c.backoff) == c.l.tun.Retries1 && c.state.rule().synced {
+	if c.doubtsRoute(now, waited) {
 		c.reroute() // RFC 1122 section 4.2.3.5, R1
 	}
 	if !c.state.rule().synced {
 		c.flags |= flagSynTimeout
-		c.rto = max(c.rto, c.l.tun.RTOInitial)
+		c.rto = max(c.rto, c.rtoInitial())
 		c.flags |= flagSynDue
 		c.flags &^= flagSynTimed
 		c.l.markDirty(c)
@@ -144,7 +145,7 @@ func (c *conn) givesUp(now time.Duration) bool {
 	}
 	// A peer that acknowledges but keeps its window shut is alive: RFC 9293
 	// section 3.8.6.1, MUST-37. As on Linux one answer may be lost.
-	if c.sndWnd == 0 && !c.s.orphan && now-c.lastRecv <= 2*c.l.tun.RTOMax {
+	if c.sndWnd == 0 && !c.s.orphan && !c.outOfPatience(now-c.lastRecv, now-c.lastRecv > 2*c.l.tun.RTOMax) {
 		return false
 	}
 	limit := c.l.tun.Retries2
@@ -154,12 +155,13 @@ func (c *conn) givesUp(now time.Duration) bool {
 	return c.expired(now, now-c.failingSince >= c.retryTime(limit))
 }
 
-// expired applies TCP_USER_TIMEOUT, which replaces the limit by count.
+// expired applies TCP_USER_TIMEOUT, which replaces the limit by count, or the
+// limit by time of systems that have one.
 func (c *conn) expired(now time.Duration, byCount bool) bool {
 	if u := c.userTimeout(); u > 0 {
 		return now-c.failingSince >= u
 	}
-	return byCount
+	return c.outOfPatience(now-c.failingSince, byCount)
 }
 
 func (c *conn) orphanRetries() int32 {

@@ -11,7 +11,7 @@ import (
 
 // scriptTitle is the first line of a script: the document and its section, and
 // the rule in words.
-var scriptTitle = regexp.MustCompile(`^# (RFC \d+ (section|figure|appendix)|[a-z_0-9]+\([2347]\)|draft-).*: .+\.$`)
+var scriptTitle = regexp.MustCompile(`^# (RFC \d+ (section|figure|appendix)|[a-z_0-9]+\([2347]P?\)|draft-).*: .+\.$`)
 
 // TestScripts runs every file of testdata that ends in .script; one of them is
 // chosen by go test -run 'TestScripts/RFC9293/NAME'.

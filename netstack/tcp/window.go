@@ -174,13 +174,22 @@ func (c *conn) probeTimeout(now time.Duration) {
 	if c.failingSince == 0 {
 		c.failingSince = now
 	}
-	dead := int32(r.keepProbes) >= c.l.tun.Retries2
+	dead, silent := int32(r.keepProbes) >= c.l.tun.Retries2, time.Duration(0)
+	if r.keepProbes > 0 {
+		silent = now - c.lastRecv
+	}
 	if c.s.orphan {
 		// RFC 6429 section 4: a peer that answers but never reads may hold a
 		// program's connection, not one that only takes memory.
-		dead = int32(r.keepProbes) >= c.orphanRetries() || c.currentRTO() >= c.l.tun.RTOMax
+		dead = int32(r.keepProbes) >= c.orphanRetries() || c.currentRTO() >= c.rtoMax()
+		silent = now - c.failingSince
 	}
-	if c.expired(now, dead) {
+	if u := c.userTimeout(); u > 0 {
+		dead = now-c.failingSince >= u
+	} else {
+		dead = c.outOfPatience(silent, dead)
+	}
+	if dead {
 		c.giveUp()
 		return
 	}
