@@ -23,9 +23,10 @@ type Ledger interface {
 // SetLedger sets who is told, before there is any connection.
 func (l *Layer) SetLedger(g Ledger) { l.ledger = g }
 
-// enter and strike keep the ledger of an established connection.
+// enter and strike keep the ledger of an established connection. Who signs does
+// not believe what a successor without the key could tell.
 func (c *conn) enter() {
-	if c.l.ledger != nil && c.entry == 0 {
+	if c.l.ledger != nil && c.entry == 0 && c.auth == nil {
 		c.entry = c.l.ledger.Enter(netip.AddrPortFrom(c.path.Src, c.lport), netip.AddrPortFrom(c.path.Dst, c.rport)) + 1
 	}
 }

@@ -52,3 +52,26 @@ func TestDisownedPeerIsReset(t *testing.T) {
 		t.Errorf("answer: %+v, want a RST at 2000", h)
 	}
 }
+
+// TestSignedConnectionsAreNotInTheLedger: the peer would drop what is not signed.
+func TestSignedConnectionsAreNotInTheLedger(t *testing.T) {
+	for name, signed := range map[string]bool{"plain": false, "signed": true} {
+		s := newScript(t, nil)
+		g := &countingLedger{}
+		s.l.SetLedger(g)
+		c := &conn{l: s.l, s: s.s, path: Path{Src: testLocal, Dst: testRemote}}
+		if signed {
+			c.auth = &auth{md5: []byte("k")}
+		}
+		c.enter()
+		c.strike()
+		if want := map[bool]int{false: 1}[signed]; g.entered != want || g.struck != want {
+			t.Errorf("%s: %d entered, %d struck", name, g.entered, g.struck)
+		}
+	}
+}
+
+type countingLedger struct{ entered, struck int }
+
+func (g *countingLedger) Enter(_, _ netip.AddrPort) int32 { g.entered++; return 0 }
+func (g *countingLedger) Strike(int32)                    { g.struck++ }

@@ -10,7 +10,7 @@ packages="
 gcc libc6-dev libc-bin ca-certificates
 iproute2 nftables iptables util-linux procps iputils-ping iputils-tracepath traceroute tcpdump
 curl nginx-light redis-server redis-tools dnsmasq-base
-openssh-client openssh-server python3
+openssh-client openssh-server python3 bird2
 runc libseccomp-dev
 $*
 "
