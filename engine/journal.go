@@ -14,6 +14,7 @@ package engine
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 )
@@ -208,21 +209,15 @@ type setting struct {
 }
 
 // keep remembers an option that the program has set, for the case that the
-// engine dies before the socket is connected. The last value counts, in the place
-// of the first.
+// engine dies before the socket is connected. The last value counts, in its own
+// place: there are options that set others as well.
 func (s *sock) keep(level, name int, val []byte) {
 	if len(val) > maxOptKept || s.stream != nil && s.stream.phase == phaseConnected {
 		return
 	}
 	set := setting{level: int32(level), name: int32(name), len: uint32(len(val))}
 	copy(set.val[:], val)
-	for i := range s.settings {
-		if old := &s.settings[i]; old.level == set.level && old.name == set.name {
-			*old = set
-			s.record()
-			return
-		}
-	}
+	s.settings = slices.DeleteFunc(s.settings, func(old setting) bool { return old.level == set.level && old.name == set.name })
 	if len(s.settings) < maxOptions {
 		s.settings = append(s.settings, set)
 		s.record()

@@ -136,7 +136,8 @@ func TestJournalHoldsWhatWasAgreed(t *testing.T) {
 		x.cookie != s.cookie || x.inode != s.inode || x.flags != flagBound || x.filled != s.filled || x.peer.IsValid() {
 		t.Errorf("stream: %+v", x)
 	}
-	if len(x.settings) != 2 || x.settings[0].val[0] != 0 || !bytes.HasPrefix(x.settings[1].val[:], []byte("reno")) || x.settings[1].len != 4 {
+	// In the order in which the values that count were set.
+	if len(x.settings) != 2 || x.settings[1].val[0] != 0 || !bytes.HasPrefix(x.settings[0].val[:], []byte("reno")) || x.settings[0].len != 4 {
 		t.Errorf("settings: %+v", x.settings)
 	}
 	if y := list[1]; y.peer != d.peer || y.at.IsValid() || y.flags != flagRdShut || y.domain != sockopt.AFInet6 {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -44,7 +45,7 @@ func (w *World) Host(addrs ...string) *Host { return w.HostWith(nil, addrs...) }
 
 // HostWith is Host with tunables by name; it panics on a bad one.
 func (w *World) HostWith(set map[string]string, addrs ...string) *Host {
-	profile, err := sockopt.ProfileByName("linux")
+	profile, err := sockopt.ProfileByName(cmp.Or(w.Profile, "linux"))
 	if err != nil {
 		panic(err)
 	}

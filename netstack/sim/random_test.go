@@ -4,6 +4,7 @@ package sim
 // programs and accidents.
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -64,11 +65,14 @@ var worldTunables = []struct {
 
 // host draws a host with one address of each family.
 func (d drawer) host(w *World, n int) *Host {
-	profile, err := sockopt.ProfileByName("linux")
+	profile, err := sockopt.ProfileByName(cmp.Or(w.Profile, "linux"))
 	if err != nil {
 		panic(err)
 	}
-	set := map[string]string{"tcp_congestion_control": d.word(tcp.CongestionNames()...)}
+	set := map[string]string{}
+	if w.Profile == "" {
+		set["tcp_congestion_control"] = d.word(tcp.CongestionNames()...)
+	}
 	for _, t := range worldTunables {
 		v := t.values[0]
 		if d.one(4) {
@@ -166,8 +170,12 @@ type randomWorld struct {
 }
 
 // newRandomWorld draws everything from seed.
-func newRandomWorld(seed uint64) *randomWorld {
+func newRandomWorld(seed uint64) *randomWorld { return newWorldOf("", seed) }
+
+// newWorldOf is the same with hosts of another system.
+func newWorldOf(profile string, seed uint64) *randomWorld {
 	w := New(seed)
+	w.Profile = profile
 	w.Audit, w.MaxSteps = true, 2_000_000
 	x := &randomWorld{d: drawer{w.Rand()}, w: w}
 	for i := range x.d.pick(2, 2, 3, 4) {
@@ -269,6 +277,9 @@ var worldOptions = []struct {
 func (x *randomWorld) dress(h *Host, s *tcp.Socket) (lenient bool) {
 	for range x.d.pick(0, 0, 1, 2, 4) {
 		o := worldOptions[x.d.r.Intn(len(worldOptions))]
+		if o.name == "TCP_CORK" && h.Profile.Tunables.Patience.Cork < 0 {
+			continue // a request that nobody sends has no answer
+		}
 		if h.SetOption(s, o.name, x.d.pick(o.values...)) == nil {
 			lenient = lenient || o.lenient
 		}

@@ -15,6 +15,8 @@ type World struct {
 	hosts  []*Host
 	broken bool // a host has broken a rule
 
+	// Profile is that of the hosts to come; "" is linux.
+	Profile string
 	// Audit has every host examined after every step.
 	Audit bool
 	// MaxSteps ends a world in which there is no end of things to do; 0: none.

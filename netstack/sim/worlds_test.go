@@ -7,16 +7,20 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // world runs one seed. A panic is an error with its place.
-func world(seed uint64) (digest uint64, err error) {
+func world(seed uint64) (digest uint64, err error) { return worldOf("", seed) }
+
+func worldOf(profile string, seed uint64) (digest uint64, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	x := newRandomWorld(seed)
+	x := newWorldOf(profile, seed)
 	if *show {
 		x.traceAll()
 		defer x.report()
@@ -53,6 +57,27 @@ func TestWorlds(t *testing.T) {
 		}()
 	}
 	workers.Wait()
+}
+
+// TestWorldsOfProfiles are worlds whose hosts are of the other systems.
+func TestWorldsOfProfiles(t *testing.T) {
+	for _, profile := range sockopt.ProfileNames() {
+		if profile == "linux" {
+			continue
+		}
+		t.Run(profile, func(t *testing.T) {
+			t.Parallel()
+			first, last := uint64(1), uint64(*seeds/10)
+			if *oneSeed != 0 {
+				first, last = *oneSeed, *oneSeed
+			}
+			for seed := first; seed <= last && !t.Failed(); seed++ {
+				if _, err := worldOf(profile, seed); err != nil {
+					t.Errorf("seed %d: %v\n\tagain: go test ./netstack/sim -run 'TestWorldsOfProfiles/%s$' -seed %d", seed, err, profile, seed)
+				}
+			}
+		})
+	}
 }
 
 // TestWorldsRepeat: one seed, one run, to the bit.
