@@ -30,7 +30,7 @@ type Claim struct {
 	ReusePortLB bool // SO_REUSEPORT_LB, for the rules that know it
 	ExclBind    bool // SO_EXCLBIND, for the rules that know it
 	UID         uint32
-	Super       bool // whoever asks has the leave of the system's superuser
+	Super       bool // whoever asks is the systems' superuser where ports are concerned: CAP_NET_BIND_SERVICE
 
 	// State is what the socket is. Of, when it is set, is asked instead.
 	State State

@@ -33,7 +33,7 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
 		c := s.newClaim(addr, a.Port(), uid)
-		c.Super = priv.NetAdmin
+		c.Super = priv.NetBindService
 		if err := s.takePort(c); err != nil {
 			return err
 		}

@@ -356,7 +356,7 @@ func TestOwnerOfAPort(t *testing.T) {
 	for _, c := range []struct {
 		name        string
 		set         func(*sockopt.Options)
-		other, root error // another user; another user with CAP_NET_ADMIN
+		other, root error // another user; another user with CAP_NET_BIND_SERVICE
 	}{
 		{"freebsd", func(o *sockopt.Options) { o.ReuseAddr = true }, errno.EADDRINUSE, nil},
 		{"sortix", func(o *sockopt.Options) { o.ReuseAddr = true }, errno.EADDRINUSE, nil},
@@ -366,7 +366,7 @@ func TestOwnerOfAPort(t *testing.T) {
 		{"linux", func(o *sockopt.Options) { o.ReusePort = true }, errno.EADDRINUSE, errno.EADDRINUSE},
 	} {
 		for uid, want := range map[uint32][2]error{1000: {nil, nil}, 1001: {c.other, c.root}} {
-			for i, priv := range []sockopt.Privilege{{}, {NetAdmin: true}} {
+			for i, priv := range []sockopt.Privilege{{NetAdmin: true}, {NetBindService: true}} {
 				l, _ := bindLayer(t, c.name)
 				first, second := l.NewSocket(afInet, nil), l.NewSocket(afInet, nil)
 				c.set(&first.opts)

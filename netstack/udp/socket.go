@@ -91,7 +91,7 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 		return errno.EACCES
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
-		if err := s.takePort(addr, a.Port(), uid, priv.NetAdmin); err != nil {
+		if err := s.takePort(addr, a.Port(), uid, priv.NetBindService); err != nil {
 			return err
 		}
 		s.portFixed = true
