@@ -2,7 +2,8 @@ package engine
 
 // The message calls on TCP sockets. A connected P does natively what they ask
 // for; what remains is what an AF_UNIX socket answers differently: no
-// connection, a destination address, MSG_FASTOPEN, the error queue.
+// connection, a destination address, the error queue; call_fastopen.go has
+// MSG_FASTOPEN.
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"

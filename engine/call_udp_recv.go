@@ -2,18 +2,26 @@ package engine
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
-	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // receiveCalls are the calls that wait for a datagram.
 var receiveCalls = []int32{abi.SYS_RECVFROM, abi.SYS_RECVMSG, abi.SYS_RECVMMSG}
 
-// givers hand one datagram over, by call; they return what the call returns.
-var givers = map[int32]func(*call, origin, []byte) (int, error){
+// A parcel is what a receiving call hands over.
+type parcel struct {
+	name    netip.AddrPort
+	payload []byte
+	control []byte
+	flags   int // of msg_flags
+}
+
+// givers hand one parcel over, by call; they return what the call returns.
+var givers = map[int32]func(*call, *parcel) (int, error){
 	abi.SYS_RECVFROM: (*call).giveFrom,
 	abi.SYS_RECVMSG:  (*call).giveMsg,
 	abi.SYS_RECVMMSG: (*call).giveMmsg,
@@ -43,7 +51,7 @@ func (c *call) recvmmsgDgram(d *dgram) {
 			return
 		}
 		if e == 0 {
-			if err := c.giveAt(c.ptr(1)+uint64(i)*mmsghdrLen, o, payload); err == nil {
+			if err := c.giveAt(c.ptr(1)+uint64(i)*mmsghdrLen, c.parcelOf(o, payload)); err == nil {
 				continue
 			} else if i == 0 {
 				c.result(err)
@@ -67,7 +75,7 @@ func (c *call) receiveFlags() int {
 func (c *call) receive(d *dgram) {
 	flags := c.receiveFlags()
 	if flags&abi.MSG_ERRQUEUE != 0 {
-		c.fail(errno.EAGAIN) // errors come by SO_ERROR, none are queued
+		c.receiveError(d)
 		return
 	}
 	if e := d.udp.TakeError(); e != 0 {
@@ -92,7 +100,7 @@ func (c *call) receive(d *dgram) {
 // finishReceive hands a datagram to the call. False: the caller was interrupted
 // and nobody has it.
 func (c *call) finishReceive(d *dgram, o origin, payload []byte) bool {
-	n, err := givers[c.req.Nr](c, o, payload)
+	n, err := givers[c.req.Nr](c, c.parcelOf(o, payload))
 	heard := false
 	if err != nil {
 		heard = c.fail(asErrno(err))
@@ -152,19 +160,19 @@ func (d *dgram) skipWakes(p int) abi.Errno {
 	return 0
 }
 
-func (c *call) giveFrom(o origin, payload []byte) (int, error) {
+func (c *call) giveFrom(x *parcel) (int, error) {
 	m := message{name: c.ptr(4)}
 	c.oneVector(&m)
-	if err := c.scatter(&m, payload); err != nil {
+	if err := c.scatter(&m, x.payload); err != nil {
 		return 0, err
 	}
 	if m.name != 0 {
 		var room [sockaddrIn6Len]byte
-		if err := c.writeSockaddr(m.name, c.ptr(5), appendSockaddr(room[:0], c.s.domain, o.from)); err != nil {
+		if err := c.writeSockaddr(m.name, c.ptr(5), appendSockaddr(room[:0], c.s.domain, x.name)); err != nil {
 			return 0, err
 		}
 	}
-	return c.received(&m, payload), nil
+	return c.received(&m, x.payload), nil
 }
 
 // received is the length that a receiving call returns.
@@ -175,17 +183,13 @@ func (c *call) received(m *message, payload []byte) int {
 	return min(len(payload), m.room)
 }
 
-func (c *call) giveMsg(o origin, payload []byte) (int, error) {
-	return c.giveMessage(c.ptr(1), o, payload)
-}
+func (c *call) giveMsg(x *parcel) (int, error) { return c.giveMessage(c.ptr(1), x) }
 
-func (c *call) giveMmsg(o origin, payload []byte) (int, error) {
-	return 1, c.giveAt(c.ptr(1), o, payload)
-}
+func (c *call) giveMmsg(x *parcel) (int, error) { return 1, c.giveAt(c.ptr(1), x) }
 
 // giveAt fills one struct mmsghdr.
-func (c *call) giveAt(at uint64, o origin, payload []byte) error {
-	n, err := c.giveMessage(at, o, payload)
+func (c *call) giveAt(at uint64, x *parcel) error {
+	n, err := c.giveMessage(at, x)
 	if err != nil {
 		return err
 	}
@@ -193,17 +197,17 @@ func (c *call) giveAt(at uint64, o origin, payload []byte) error {
 }
 
 // giveMessage fills one struct msghdr and what it points to.
-func (c *call) giveMessage(at uint64, o origin, payload []byte) (int, error) {
+func (c *call) giveMessage(at uint64, x *parcel) (int, error) {
 	m, err := c.readMessage(at)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.scatter(&m, payload); err != nil {
+	if err := c.scatter(&m, x.payload); err != nil {
 		return 0, err
 	}
 	if m.name != 0 {
 		var room [sockaddrIn6Len]byte
-		sa := appendSockaddr(room[:0], c.s.domain, o.from)
+		sa := appendSockaddr(room[:0], c.s.domain, x.name)
 		if n := min(m.nameLen, len(sa)); n > 0 {
 			if err := c.write(m.name, sa[:n]); err != nil {
 				return 0, err
@@ -213,15 +217,15 @@ func (c *call) giveMessage(at uint64, o origin, payload []byte) (int, error) {
 			return 0, err
 		}
 	}
-	flags := 0
-	if len(payload) > m.room {
+	flags := x.flags
+	if len(x.payload) > m.room {
 		flags |= abi.MSG_TRUNC
 	}
 	room := 0
 	if m.control != 0 {
 		room = int(min(m.ctrlLen, maxControl))
 	}
-	control, cut := fitControl(c.receiveControl(o), room)
+	control, cut := fitControl(x.control, room)
 	if cut {
 		flags |= abi.MSG_CTRUNC
 	}
@@ -236,26 +240,5 @@ func (c *call) giveMessage(at uint64, o origin, payload []byte) (int, error) {
 	if err := c.write(at+offControlLn, tail[:]); err != nil {
 		return 0, err
 	}
-	return c.received(&m, payload), nil
-}
-
-// receiveControl builds the ancillary data that the socket's options ask for.
-func (c *call) receiveControl(o origin) []byte {
-	opt := c.s.dgram.udp.Options()
-	if !opt.PktInfo4 && !opt.PktInfo6 || !o.to.IsValid() {
-		return nil
-	}
-	index := uint32(c.eng.ifindexOf(o.to))
-	var b []byte
-	if to := o.to.Unmap(); opt.PktInfo4 && to.Is4() {
-		a := to.As4()
-		info := binary.NativeEndian.AppendUint32(nil, index)
-		info = append(append(info, a[:]...), a[:]...)
-		b = appendControl(b, abi.IPPROTO_IP, abi.IP_PKTINFO, info)
-	}
-	if opt.PktInfo6 && c.s.domain == sockopt.AFInet6 {
-		a := o.to.As16()
-		b = appendControl(b, abi.IPPROTO_IPV6, abi.IPV6_PKTINFO, binary.NativeEndian.AppendUint32(a[:], index))
-	}
-	return b
+	return c.received(&m, x.payload), nil
 }

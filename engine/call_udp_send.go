@@ -102,7 +102,7 @@ func (c *call) send(d *dgram, m *message, flags int) (int, error) {
 		limit = maxDatagram6
 	}
 	if m.room > limit {
-		return 0, errno.EMSGSIZE
+		return 0, d.udp.TooLarge(to)
 	}
 	payload, err := c.gather(m, c.eng.datagram[:])
 	if err != nil {

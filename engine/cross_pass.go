@@ -86,7 +86,14 @@ func (e *engine) crossingErrors(x *crossing) int {
 		var quoted [wire.UDPLen]byte
 		binary.BigEndian.PutUint16(quoted[0:], x.at.Port())
 		binary.BigEndian.PutUint16(quoted[2:], to.Port())
-		m := udp.ICMPError{Errno: errno.Errno(why), Hard: errno.Errno(why) == errno.ECONNREFUSED}
+		m := udp.ICMPError{
+			Errno: errno.Errno(why), Hard: errno.Errno(why) == errno.ECONNREFUSED,
+			From: to.Addr(), Marks: udp.Marks{TTL: crossTTL},
+			Type: wire.ICMP4Unreachable, Code: wire.ICMP4CodePort,
+		}
+		if to.Addr().Is6() {
+			m.Type, m.Code = wire.ICMP6Unreachable, wire.ICMP6CodePort
+		}
 		e.stack.UDP().ICMP(x.at.Addr(), to.Addr(), quoted[:], m)
 	}
 	return crossBatch

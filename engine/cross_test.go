@@ -156,7 +156,7 @@ type ear struct {
 	errors []errno.Errno
 }
 
-func (e *ear) Deliver(from netip.AddrPort, to netip.Addr, p []byte) bool {
+func (e *ear) Deliver(from netip.AddrPort, to netip.Addr, _ udp.Marks, p []byte) bool {
 	e.texts = append(e.texts, string(p))
 	return true
 }
@@ -375,5 +375,5 @@ func TestCrossingAllocatesNothing(t *testing.T) {
 // silent hears and forgets.
 type silent struct{}
 
-func (silent) Deliver(netip.AddrPort, netip.Addr, []byte) bool { return true }
+func (silent) Deliver(netip.AddrPort, netip.Addr, udp.Marks, []byte) bool { return true }
 func (silent) Error(errno.Errno)                               {}

@@ -63,11 +63,14 @@ func (e *engine) newDgram(domain int, nonblock bool) (*dgram, int, abi.Errno) {
 }
 
 // Deliver implements udp.Owner: to a call that waits for it, or else into P.
-func (d *dgram) Deliver(from netip.AddrPort, to netip.Addr, p []byte) bool {
+func (d *dgram) Deliver(from netip.AddrPort, to netip.Addr, m udp.Marks, p []byte) bool {
 	if d.fd < 0 || d.rdShut {
 		return false
 	}
-	o := origin{from: from, to: to, size: int32(len(p))}
+	o := origin{from: from, to: to, size: int32(len(p)), marked: true, marks: m, drops: d.udp.Drops()}
+	if d.udp.Options().Rare().Stamp != 0 {
+		o.at = hostlink.WallClock()
+	}
 	if d.handOver(o, p) {
 		return true
 	}
@@ -122,12 +125,12 @@ func (d *dgram) handOver(o origin, p []byte) bool {
 
 // Error implements udp.Owner: an ICMP error has come back. Whoever waits is told;
 // otherwise an empty datagram wakes whoever polls, and the next notified call
-// reports the error in its place.
+// reports the error in its place. An error that is only queued wakes, too.
 func (d *dgram) Error(e errno.Errno) {
 	if d.fd < 0 {
 		return
 	}
-	if w := d.wait.first(receiveCalls...); w != nil {
+	if w := d.wait.first(receiveCalls...); w != nil && e != 0 {
 		w.end()
 		heard := w.fail(e)
 		d.wait.compact()

@@ -73,7 +73,8 @@
 //     without a peer are lost. A socket whose failed connect was not asked about
 //     yet is an AF_UNIX socket to the next engine.
 //   - UDP: an ICMP error shows to recv and read as an empty datagram, to the
-//     calls that take an address as the error. send and write without a peer
+//     calls that take an address as the error; poll shows POLLIN for an error
+//     in the queue of IP_RECVERR, not POLLERR. send and write without a peer
 //     succeed and leave EDESTADDRREQ for SO_ERROR and the next sendto. FIONREAD
 //     counts all datagrams. recvmmsg returns what is there instead of waiting
 //     for more. MSG_MORE is refused.

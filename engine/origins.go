@@ -1,6 +1,10 @@
 package engine
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/tcpcni/tcpcni/netstack/udp"
+)
 
 // An origin says where a datagram came from and where it was sent to.
 type origin struct {
@@ -8,6 +12,11 @@ type origin struct {
 	to   netip.Addr
 	size int32 // bytes
 	wake bool  // no datagram, only a means to end a poll
+
+	marked bool // marks are known
+	marks  udp.Marks
+	drops  uint32 // as many datagrams were dropped before
+	at     int64  // when it came, see hostlink.WallClock; 0: nobody asked
 }
 
 // origins are those of the datagrams in a socket's receive queue, oldest first.

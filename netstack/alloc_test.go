@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/netstack/udp"
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
@@ -28,7 +29,7 @@ func (a *quietApp) Event(ev tcp.Events)  {}
 
 type quietUDP struct{ udpApp }
 
-func (q *quietUDP) Deliver(netip.AddrPort, netip.Addr, []byte) bool { return true }
+func (q *quietUDP) Deliver(netip.AddrPort, netip.Addr, udp.Marks, []byte) bool { return true }
 
 func flat(tb testing.TB, tso bool) (*Stack, *null) {
 	s, n := New(Config{}), &null{}

@@ -59,6 +59,7 @@ var (
 )
 
 func (s *Stack) inputError4(h *wire.ICMP, quote []byte) {
+	s.in.icmp = *h
 	var q wire.Quoted
 	if wire.ParseQuoted4(quote, &q) != nil {
 		s.counters.ICMP4.InErrors++
@@ -83,6 +84,7 @@ func (s *Stack) inputError4(h *wire.ICMP, quote []byte) {
 }
 
 func (s *Stack) inputError6(h *wire.ICMP, quote []byte) {
+	s.in.icmp = *h
 	var q wire.Quoted
 	if wire.ParseQuoted6(quote, &q) != nil {
 		s.counters.ICMP6.InErrors++
@@ -128,7 +130,7 @@ func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounte
 			s.learnPMTU(q.Dst, mtu)
 		}
 	case wire.ProtoUDP:
-		if fromPeer || !s.udp.ICMP(q.Src, q.Dst, q.Transport, udp.ICMPError{Errno: m.errno, Hard: m.hard, MTU: mtu}) {
+		if fromPeer || !s.udp.ICMP(q.Src, q.Dst, q.Transport, s.udpError(q, m, mtu)) {
 			return false
 		}
 		if mtu != 0 {
@@ -138,6 +140,24 @@ func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounte
 		return false
 	}
 	return true
+}
+
+// udpError is the message that is being looked at as a UDP socket takes it.
+func (s *Stack) udpError(q *wire.Quoted, m meaning, mtu int) udp.ICMPError {
+	in := &s.in
+	e := udp.ICMPError{
+		Errno: m.errno, Hard: m.hard, MTU: mtu,
+		Type: in.icmp.Type, Code: in.icmp.Code, From: in.src, Marks: udp.Marks{TTL: in.ttl, TOS: in.tos},
+	}
+	switch {
+	case q.Src.Is6():
+		e.Info = in.icmp.Rest
+	case mtu != 0:
+		e.Info = uint32(mtu)
+	case in.icmp.Type == wire.ICMP4ParamProblem:
+		e.Info = in.icmp.Rest >> 24
+	}
+	return e
 }
 
 func validRemote(a netip.Addr) bool { return !a.IsUnspecified() && !a.Is4In6() }
@@ -161,7 +181,12 @@ func (s *Stack) localError(l *link, packet []byte) {
 	if parse(packet, &q) != nil {
 		return
 	}
-	s.in = inbound{}
+	// As if we had sent ourselves what a router says then.
+	s.in = inbound{src: q.Src, icmp: wire.ICMP{Type: wire.ICMP4Unreachable, Code: wire.ICMP4CodeHost}}
+	if q.Src.Is6() {
+		s.in.icmp = wire.ICMP{Type: wire.ICMP6Unreachable, Code: wire.ICMP6CodeAddr}
+	}
+	s.in.ttl = s.defaultTTL(q.Src.Is4())
 	if !s.transportError(&q, hostDown, 0, c) {
 		s.offerUnreachable(l, &q, packet)
 	}

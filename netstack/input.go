@@ -16,13 +16,14 @@ type inbound struct {
 	ether    []byte // the Ethernet header; nil: looped
 	src, dst netip.Addr
 	ttl, tos uint8
-	group    bool   // to a broadcast or multicast address, of the link or of IP
-	trusted  bool   // the transport checksum needs no look
-	gso      uint16 // payload bytes per segment of a merged frame, else 0
-	header   []byte // the IP header with extension headers, for quoting
-	options  []byte // IPv4 options of a source-routed packet
-	body     []byte // the transport header and payload, for quoting
-	isError  bool   // it is an ICMP error, or may be: no error is sent about it
+	group    bool      // to a broadcast or multicast address, of the link or of IP
+	trusted  bool      // the transport checksum needs no look
+	gso      uint16    // payload bytes per segment of a merged frame, else 0
+	header   []byte    // the IP header with extension headers, for quoting
+	options  []byte    // IPv4 options of a source-routed packet
+	body     []byte    // the transport header and payload, for quoting
+	icmp     wire.ICMP // the ICMP error that is being looked at
+	isError  bool      // it is an ICMP error, or may be: no error is sent about it
 
 	// For the forwarder; see forward.go.
 	proto     uint8     // of body

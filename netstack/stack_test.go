@@ -176,7 +176,7 @@ type echoApp struct {
 	n int
 }
 
-func (e *echoApp) Deliver(from netip.AddrPort, _ netip.Addr, p []byte) bool {
+func (e *echoApp) Deliver(from netip.AddrPort, _ netip.Addr, _ udp.Marks, p []byte) bool {
 	e.n++
 	_ = e.s.SendTo(p, from)
 	return true

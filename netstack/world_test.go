@@ -11,6 +11,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"github.com/tcpcni/tcpcni/netstack/tcp"
+	"github.com/tcpcni/tcpcni/netstack/udp"
 	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
@@ -187,7 +188,7 @@ type udpApp struct {
 	full bool
 }
 
-func (u *udpApp) Deliver(from netip.AddrPort, to netip.Addr, p []byte) bool {
+func (u *udpApp) Deliver(from netip.AddrPort, to netip.Addr, _ udp.Marks, p []byte) bool {
 	if u.full {
 		return false
 	}

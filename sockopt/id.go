@@ -40,6 +40,8 @@ const (
 	BusyPoll
 	BusyPollBudget
 	PreferBusyPoll
+	Timestamp
+	RxqOvfl
 
 	NoDelay
 	MaxSeg
@@ -96,6 +98,13 @@ const (
 	MulticastLoop6
 	MulticastAll6
 	FreeBind6
+	RecvTTL
+	RecvTOS
+	OrigDstAddr
+	RecvHopLimit
+	RecvHopLimit2292
+	RecvTClass
+	OrigDstAddr6
 	MinHopCount
 
 	// Of illumos and OmniOS.

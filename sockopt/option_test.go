@@ -44,7 +44,7 @@ var steps = map[string][]step{
 		{"SO_RCVLOWAT", 0, okay, 1}, {"SO_RCVLOWAT", 5000, okay, 5000}, {"SO_RCVLOWAT", -1, okay, 6291456 / 2},
 		{"SO_RCVTIMEO", 1, errno.EINVAL, 0}, {"SO_SNDTIMEO", 1, errno.EINVAL, 0},
 		{"SO_BINDTODEVICE", "nosuchif", errno.ENODEV, 0}, {"SO_BINDTOIFINDEX", -1, errno.EINVAL, 0}, {"SO_BINDTOIFINDEX", 3, okay, 3},
-		{"SO_PASSCRED", 1, errno.EOPNOTSUPP, 0}, {"SO_TIMESTAMP", 1, errno.ENOPROTOOPT, 0}, {"SO_ZEROCOPY", 1, errno.EOPNOTSUPP, 0},
+		{"SO_PASSCRED", 1, errno.EOPNOTSUPP, 0}, {"SO_TIMESTAMPING", 1, errno.ENOPROTOOPT, 0}, {"SO_ZEROCOPY", 1, errno.EOPNOTSUPP, 0},
 
 		{"TCP_NODELAY", 1, okay, 1}, {"TCP_NODELAY", short, errno.EINVAL, 0}, {"TCP_CORK", 1, okay, 1},
 		{"TCP_MAXSEG", 87, errno.EINVAL, 0}, {"TCP_MAXSEG", 88, okay, 88}, {"TCP_MAXSEG", 32767, okay, 32767}, {"TCP_MAXSEG", 32768, errno.EINVAL, 0}, {"TCP_MAXSEG", 0, okay, 536},
@@ -96,11 +96,12 @@ var steps = map[string][]step{
 	"udp4": {
 		{"SO_RCVBUF", 100, okay, 2304}, {"SO_RCVLOWAT", -1, okay, math.MaxInt32}, {"IP_TOS", 0xff, okay, 0xff},
 		{"IP_MULTICAST_TTL", -1, okay, 1}, {"IP_MULTICAST_TTL", 0, okay, 0}, {"IP_MULTICAST_TTL", 256, errno.EINVAL, 0}, {"IP_MULTICAST_TTL", "", errno.EINVAL, 0},
-		{"IP_RECVERR", 1, okay, 1}, {"IP_PKTINFO", 1, okay, 1}, {"IP_RECVTTL", 1, errno.ENOPROTOOPT, 0}, {"IP_RECVTOS", 1, errno.ENOPROTOOPT, 0},
+		{"IP_RECVERR", 1, okay, 1}, {"IP_PKTINFO", 1, okay, 1}, {"IP_RECVTTL", 1, okay, 1}, {"IP_RECVTTL", "", okay, 0}, {"IP_RECVTOS", 1, okay, 1}, {"IP_RECVORIGDSTADDR", 1, okay, 1},
+		{"SO_TIMESTAMP", 1, okay, 1}, {"SO_TIMESTAMPNS", 1, okay, 1}, {"SO_TIMESTAMP_NEW", 1, okay, 1}, {"SO_TIMESTAMPNS_NEW", 1, okay, 1}, {"SO_TIMESTAMPNS", 0, okay, 0}, {"SO_RXQ_OVFL", 1, okay, 1},
 		{"TCP_NODELAY", 1, errno.ENOPROTOOPT, 0}, {"UDP_GRO", 1, errno.ENOPROTOOPT, 0},
 	},
 	"udp6": {
-		{"IPV6_RECVERR", 1, okay, 1}, {"IPV6_RECVPKTINFO", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", 1, errno.ENOPROTOOPT, 0}, {"IPV6_RECVTCLASS", 1, errno.ENOPROTOOPT, 0}, {"IPV6_TCLASS", 0xff, okay, 0xff},
+		{"IPV6_RECVERR", 1, okay, 1}, {"IPV6_RECVPKTINFO", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", short, errno.EINVAL, 0}, {"IPV6_RECVTCLASS", 1, okay, 1}, {"IPV6_2292HOPLIMIT", 1, okay, 1}, {"IPV6_RECVORIGDSTADDR", 1, okay, 1}, {"IPV6_TCLASS", 0xff, okay, 0xff},
 		{"IPV6_MULTICAST_HOPS", -1, okay, 1}, {"IPV6_MULTICAST_HOPS", 255, okay, 255}, {"IPV6_MULTICAST_HOPS", 256, errno.EINVAL, 0}, {"IPV6_MULTICAST_ALL", 0, okay, 0},
 	},
 }

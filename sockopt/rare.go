@@ -29,6 +29,12 @@ type Rare struct {
 	// Ethernet on.
 	SaveSYN uint8
 
+	// Receive is what received datagrams come with, beside IP_PKTINFO and
+	// IPV6_RECVPKTINFO; Stamp the option of SOL_SOCKET that asked for their time,
+	// 0: none.
+	Receive Ancillary
+	Stamp   uint8
+
 	// Of queues and processors that a sandbox does not have, see their rows.
 	IncomingCPU    int32 // plus 1; 0: none
 	BusyPoll       int32 // microseconds

@@ -20,7 +20,7 @@ var ipRows = at(protoIP, AnySocket, []Row{
 	{ID: MTUDiscover, Name: "IP_MTU_DISCOVER", Number: 10, Codec: IntOrByte, Default: "1", Max: PMTUDiscOmit,
 		set: func(c *call, v int) error { c.o.MTUDiscover = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MTUDiscover), nil }},
 	{ID: RecvErr, Name: "IP_RECVERR", Number: 11, On: UDPOnly, Codec: BoolOrByte, Default: "0", flag: func(o *Options) *bool { return &o.RecvErr },
-		Note: "every ICMP error becomes the socket's error; there is no queue for MSG_ERRQUEUE"},
+		Note: "ICMP errors are queued for MSG_ERRQUEUE, in at most SO_RCVBUF bytes; poll shows POLLIN for them, not POLLERR"},
 	{ID: MTU, Name: "IP_MTU", Number: 14, Codec: IntOrByte, Access: ReadOnly, Unit: "bytes", get: getPathMTU, Note: "ENOTCONN before connect"},
 	{ID: FreeBind, Name: "IP_FREEBIND", Number: 15, Codec: BoolOrByte, Default: "0", setBytes: nonEmpty(func(c *call, v int) error { c.o.FreeBind = v != 0; return nil }),
 		get: func(c *call) (int, error) { return truth(c.o.FreeBind), nil }},

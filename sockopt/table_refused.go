@@ -19,10 +19,10 @@ var refusedRows = slices.Concat(
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no BPF programs in the engine", names{
 		26: "SO_ATTACH_FILTER", 27: "SO_DETACH_FILTER", 44: "SO_LOCK_FILTER", 48: "SO_BPF_EXTENSIONS", 50: "SO_ATTACH_BPF",
 		51: "SO_ATTACH_REUSEPORT_CBPF", 52: "SO_ATTACH_REUSEPORT_EBPF", 68: "SO_DETACH_REUSEPORT_BPF"}),
-	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no time stamps on packets", names{
-		29: "SO_TIMESTAMP", 35: "SO_TIMESTAMPNS", 37: "SO_TIMESTAMPING", 61: "SO_TXTIME", 63: "SO_TIMESTAMP_NEW", 64: "SO_TIMESTAMPNS_NEW", 65: "SO_TIMESTAMPING_NEW"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no time stamps of the link, and none to send by", names{
+		37: "SO_TIMESTAMPING", 61: "SO_TXTIME", 65: "SO_TIMESTAMPING_NEW"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
-		40: "SO_RXQ_OVFL", 41: "SO_WIFI_STATUS", 75: "SO_RCVMARK", 82: "SO_RCVPRIORITY", 84: "SO_INQ"}),
+		41: "SO_WIFI_STATUS", 75: "SO_RCVMARK", 82: "SO_RCVPRIORITY", 84: "SO_INQ"}),
 	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "the program reads through a local socket, where the offset would count otherwise", names{42: "SO_PEEK_OFF"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "a matter of the kernel's drivers and queues", names{
 		43: "SO_NOFCS", 45: "SO_SELECT_ERR_QUEUE", 53: "SO_CNX_ADVICE", 55: "SO_MEMINFO", 56: "SO_INCOMING_NAPI_ID",
@@ -45,8 +45,8 @@ var refusedRows = slices.Concat(
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "raw sockets are refused", names{3: "IP_HDRINCL", 5: "IP_ROUTER_ALERT", 22: "IP_NODEFRAG", 23: "IP_CHECKSUM", 52: "IP_PROTOCOL"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "the stack neither sends nor keeps IPv4 options", names{6: "IP_RECVOPTS", 7: "IP_RETOPTS", 9: "IP_PKTOPTIONS"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no IPsec and no security labels", names{16: "IP_IPSEC_POLICY", 17: "IP_XFRM_POLICY", 18: "IP_PASSSEC"}),
-	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{19: "IP_TRANSPARENT", 20: "IP_ORIGDSTADDR", 80: "SO_ORIGINAL_DST"}),
-	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{12: "IP_RECVTTL", 13: "IP_RECVTOS", 25: "IP_RECVFRAGSIZE", 26: "IP_RECVERR_RFC4884"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{19: "IP_TRANSPARENT", 80: "SO_ORIGINAL_DST"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{25: "IP_RECVFRAGSIZE", 26: "IP_RECVERR_RFC4884"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no multicast groups", names{
 		32: "IP_MULTICAST_IF", 35: "IP_ADD_MEMBERSHIP", 36: "IP_DROP_MEMBERSHIP", 37: "IP_UNBLOCK_SOURCE", 38: "IP_BLOCK_SOURCE", 39: "IP_ADD_SOURCE_MEMBERSHIP",
 		40: "IP_DROP_SOURCE_MEMBERSHIP", 41: "IP_MSFILTER", 42: "MCAST_JOIN_GROUP", 43: "MCAST_BLOCK_SOURCE", 44: "MCAST_UNBLOCK_SOURCE", 45: "MCAST_LEAVE_GROUP",
@@ -55,7 +55,7 @@ var refusedRows = slices.Concat(
 
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "a socket keeps its domain", names{1: "IPV6_ADDRFORM"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "superseded by RFC 3542", names{
-		2: "IPV6_2292PKTINFO", 3: "IPV6_2292HOPOPTS", 4: "IPV6_2292DSTOPTS", 5: "IPV6_2292RTHDR", 6: "IPV6_2292PKTOPTIONS", 8: "IPV6_2292HOPLIMIT"}),
+		2: "IPV6_2292PKTINFO", 3: "IPV6_2292HOPOPTS", 4: "IPV6_2292DSTOPTS", 5: "IPV6_2292RTHDR", 6: "IPV6_2292PKTOPTIONS"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "raw sockets are refused", names{7: "IPV6_CHECKSUM", 22: "IPV6_ROUTER_ALERT", 30: "IPV6_ROUTER_ALERT_ISOLATE", 36: "IPV6_HDRINCL"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "flow labels are chosen by the stack", names{11: "IPV6_FLOWINFO", 32: "IPV6_FLOWLABEL_MGR", 33: "IPV6_FLOWINFO_SEND", 70: "IPV6_AUTOFLOWLABEL"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no multicast or anycast groups", names{
@@ -65,7 +65,7 @@ var refusedRows = slices.Concat(
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no extension headers from or for programs", names{
 		50: "IPV6_PKTINFO", 52: "IPV6_HOPLIMIT", 53: "IPV6_RECVHOPOPTS", 54: "IPV6_HOPOPTS", 55: "IPV6_RTHDRDSTOPTS", 56: "IPV6_RECVRTHDR", 57: "IPV6_RTHDR", 58: "IPV6_RECVDSTOPTS", 59: "IPV6_DSTOPTS"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
-		31: "IPV6_RECVERR_RFC4884", 51: "IPV6_RECVHOPLIMIT", 66: "IPV6_RECVTCLASS", 60: "IPV6_RECVPATHMTU", 61: "IPV6_PATHMTU", 74: "IPV6_RECVORIGDSTADDR", 77: "IPV6_RECVFRAGSIZE"}),
+		31: "IPV6_RECVERR_RFC4884", 60: "IPV6_RECVPATHMTU", 61: "IPV6_PATHMTU", 77: "IPV6_RECVFRAGSIZE"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "IPV6_MTU_DISCOVER decides who fragments", names{62: "IPV6_DONTFRAG", 63: "IPV6_USE_MIN_MTU"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "the stack chooses the source address by RFC 6724", names{72: "IPV6_ADDR_PREFERENCES"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{75: "IPV6_TRANSPARENT"}),

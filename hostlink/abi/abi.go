@@ -59,16 +59,22 @@ const (
 
 // Options and ancillary data: socket(7), ip(7), ipv6(7).
 const (
-	SOL_SOCKET    = unix.SOL_SOCKET
-	SO_ERROR      = unix.SO_ERROR
-	IPPROTO_IP    = unix.IPPROTO_IP
-	IP_TOS        = unix.IP_TOS
-	IP_TTL        = unix.IP_TTL
-	IP_PKTINFO    = unix.IP_PKTINFO
-	IPPROTO_IPV6  = unix.IPPROTO_IPV6
-	IPV6_TCLASS   = unix.IPV6_TCLASS
-	IPV6_HOPLIMIT = unix.IPV6_HOPLIMIT
-	IPV6_PKTINFO  = unix.IPV6_PKTINFO
+	SOL_SOCKET        = unix.SOL_SOCKET
+	SO_ERROR          = unix.SO_ERROR
+	SO_RXQ_OVFL       = unix.SO_RXQ_OVFL
+	IPPROTO_IP        = unix.IPPROTO_IP
+	IP_TOS            = unix.IP_TOS
+	IP_TTL            = unix.IP_TTL
+	IP_PKTINFO        = unix.IP_PKTINFO
+	IP_RECVERR        = unix.IP_RECVERR
+	IP_ORIGDSTADDR    = unix.IP_ORIGDSTADDR
+	IPPROTO_IPV6      = unix.IPPROTO_IPV6
+	IPV6_TCLASS       = unix.IPV6_TCLASS
+	IPV6_HOPLIMIT     = unix.IPV6_HOPLIMIT
+	IPV6_PKTINFO      = unix.IPV6_PKTINFO
+	IPV6_2292HOPLIMIT = unix.IPV6_2292HOPLIMIT
+	IPV6_RECVERR      = unix.IPV6_RECVERR
+	IPV6_ORIGDSTADDR  = unix.IPV6_ORIGDSTADDR
 )
 
 // Requests of ioctl(2): netdevice(7), tcp(7).

@@ -32,7 +32,7 @@ type mailbox struct {
 	err  errno.Errno
 }
 
-func (m *mailbox) Deliver(from netip.AddrPort, _ netip.Addr, p []byte) bool {
+func (m *mailbox) Deliver(from netip.AddrPort, _ netip.Addr, _ udp.Marks, p []byte) bool {
 	m.got = append(m.got, append([]byte(nil), p...))
 	if m.echo {
 		_ = m.s.SendTo(p, from)

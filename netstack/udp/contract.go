@@ -70,7 +70,16 @@ type ICMPError struct {
 	Errno errno.Errno
 	Hard  bool // the destination refuses, not merely the path
 	MTU   int  // packet too big: the next hop's MTU in bytes, else 0
+
+	// For a socket that keeps errors (see QueuedError).
+	Type, Code uint8
+	Info       uint32     // of the message: a pointer, an MTU
+	From       netip.Addr // who sent it
+	Marks      Marks      // it came with
 }
+
+// Marks are what the IP header of a packet says besides the addresses.
+type Marks struct{ TTL, TOS uint8 }
 
 // An Owner takes what a socket receives. Its methods run inside the stack; they
 // may send on any socket.
@@ -79,8 +88,9 @@ type Owner interface {
 	// it was sent to (both IPv4-mapped on an AF_INET6 socket). It returns false
 	// when it has no room, and the datagram is dropped. p is valid during the
 	// call only.
-	Deliver(from netip.AddrPort, to netip.Addr, p []byte) bool
-	// Error reports an ICMP error about what a connected socket sent. The same
-	// error is what SO_ERROR and the next send return, once.
+	Deliver(from netip.AddrPort, to netip.Addr, m Marks, p []byte) bool
+	// Error reports an ICMP error about what a socket sent. The same error is
+	// what SO_ERROR and the next send return, once; 0 is an error that is only
+	// queued (QueuedError).
 	Error(e errno.Errno)
 }

@@ -28,17 +28,16 @@ func (l *Layer) ICMP(local, remote netip.Addr, quoted []byte, e ICMPError) bool 
 		l.counters.IgnoredErrors++
 		return false
 	}
-	s.icmp(local.Is4(), e)
+	s.icmp(local, netip.AddrPortFrom(remote, rx.Header.SrcPort), quoted[wire.UDPLen:], e)
 	return true
 }
 
-func (s *Socket) icmp(v4 bool, e ICMPError) {
+// icmp is an error about a datagram that went from local to to and held text, as
+// far as it was quoted.
+func (s *Socket) icmp(local netip.Addr, to netip.AddrPort, text []byte, e ICMPError) {
 	every, mode := s.opts.RecvErr, s.opts.MTUDiscover
-	if s.domain == sockopt.AFInet6 {
-		every = s.opts.RecvErr6
-	}
-	if !v4 {
-		mode = s.opts.MTUDiscover6
+	if to.Addr().Is6() {
+		every, mode = s.opts.RecvErr6, s.opts.MTUDiscover6
 	}
 	no := e.Errno
 	if e.MTU != 0 {
@@ -48,6 +47,9 @@ func (s *Socket) icmp(v4 bool, e ICMPError) {
 	if no == 0 || !every && !(e.Hard && s.remote.IsValid()) {
 		s.l.counters.IgnoredErrors++
 		return
+	}
+	if every {
+		s.enqueue(QueuedError{Errno: no, ICMP: true, Type: e.Type, Code: e.Code, Info: e.Info, To: to, At: local, Offender: e.From, Marks: e.Marks}, text)
 	}
 	s.err = no
 	if s.owner != nil {

@@ -63,7 +63,8 @@ func (l *Layer) deliver(s *Socket, rx *Rx) {
 		return
 	}
 	from := scoped(rx.Src, rx.Link)
-	if !s.owner.Deliver(netip.AddrPortFrom(s.shown(from), rx.Header.SrcPort), s.shown(rx.Dst), rx.Payload) {
+	if !s.owner.Deliver(netip.AddrPortFrom(s.shown(from), rx.Header.SrcPort), s.shown(rx.Dst), Marks{rx.TTL, rx.TOS}, rx.Payload) {
+		s.drops++
 		l.counters.RcvbufErrors++
 		return
 	}

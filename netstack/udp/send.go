@@ -49,17 +49,12 @@ func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
 		return errno.EPIPE
 	}
 	if len(p) > MaxPayload6 {
-		return errno.EMSGSIZE
+		return s.TooLarge(a)
 	}
-	to := s.remote
-	if a.IsValid() {
-		addr, no := s.peer(a.Addr())
-		if no != 0 {
-			return no
-		}
-		to = netip.AddrPortFrom(addr, a.Port())
-	}
+	to, err := s.destination(a)
 	switch {
+	case err != nil:
+		return err
 	case !to.IsValid():
 		return errno.EDESTADDRREQ
 	case to.Port() == 0:
@@ -83,10 +78,39 @@ func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
 	l.header = wire.UDP{SrcPort: s.claim.Port, DstPort: to.Port(), Length: uint16(wire.UDPLen + len(p))}
 	l.sending = s.sending(len(p))
 	if err := l.net.Transmit(&s.path, &l.header, p, &l.sending); err != nil {
+		if err == errno.EMSGSIZE {
+			s.localError(to, errno.EMSGSIZE, l.sending.MTU)
+		}
 		return err
 	}
 	l.counters.OutDatagrams++
 	return nil
+}
+
+// destination is where a datagram to a goes; an invalid a is the peer.
+func (s *Socket) destination(a netip.AddrPort) (netip.AddrPort, error) {
+	if !a.IsValid() {
+		return s.remote, nil
+	}
+	addr, no := s.peer(a.Addr())
+	if no != 0 {
+		return netip.AddrPort{}, no
+	}
+	return netip.AddrPortFrom(addr, a.Port()), nil
+}
+
+// TooLarge is SendTo of more bytes than any datagram holds: EMSGSIZE, or what is
+// wrong with the destination. Over IPv6 it is queued as an error with the path's
+// MTU, as Linux does.
+func (s *Socket) TooLarge(a netip.AddrPort) error {
+	to, err := s.destination(a)
+	if err != nil {
+		return err
+	}
+	if to.Addr().Is6() && s.wayTo(to.Addr()) == nil {
+		s.localError(to, errno.EMSGSIZE, s.sending(MaxPayload6).MTU)
+	}
+	return errno.EMSGSIZE
 }
 
 // wayTo makes s.path lead to addr.

@@ -27,6 +27,8 @@ type Socket struct {
 	only4     bool           // bound to ::ffff:0.0.0.0
 	remote    netip.AddrPort // the peer, with its link as the zone if it is link-local
 	err       errno.Errno    // SO_ERROR: read once
+	drops     uint32         // datagrams that the owner had no room for
+	queue     *errorQueue    // nil: empty
 
 	path     Path       // to the peer, or to the last destination
 	pathTo   netip.Addr // what path was asked for; invalid: nothing
@@ -296,7 +298,10 @@ func (s *Socket) RemoteAddr() netip.AddrPort {
 func (s *Socket) Options() *sockopt.Options { return &s.opts }
 
 // Changed takes note of a new setting.
-func (s *Socket) Changed(sockopt.ID) {
+func (s *Socket) Changed(id sockopt.ID) {
+	if id == sockopt.RecvErr && !s.opts.RecvErr || id == sockopt.RecvErr6 && !s.opts.RecvErr6 {
+		s.queue = nil
+	}
 	s.pathTo = netip.Addr{} // the link, or the leave to broadcast, may have changed
 	if s.claim != nil {
 		s.claim.Follow(&s.opts)
@@ -316,6 +321,9 @@ func (s *Socket) TakeError() errno.Errno {
 	s.err = 0
 	return e
 }
+
+// Drops is how many datagrams the owner had no room for.
+func (s *Socket) Drops() uint32 { return s.drops }
 
 // Listening is always false.
 func (s *Socket) Listening() bool { return false }

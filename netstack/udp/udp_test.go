@@ -19,6 +19,7 @@ type ground struct {
 	n      uint32
 	gen    uint32
 	mtu    int
+	err    error // of Transmit
 	sent   []string
 	last   Sending
 }
@@ -58,7 +59,7 @@ func (g *ground) Route(src, dst netip.Addr, link int) (Path, error) {
 func (g *ground) Transmit(p *Path, h *wire.UDP, b []byte, o *Sending) error {
 	g.sent = append(g.sent, fmt.Sprintf("%v %v %s", netip.AddrPortFrom(p.Src, h.SrcPort), netip.AddrPortFrom(p.Dst, h.DstPort), b[:min(len(b), 9)]))
 	g.last = *o
-	return nil
+	return g.err
 }
 
 type app struct {
@@ -67,7 +68,7 @@ type app struct {
 	full bool
 }
 
-func (a *app) Deliver(from netip.AddrPort, to netip.Addr, p []byte) bool {
+func (a *app) Deliver(from netip.AddrPort, to netip.Addr, _ Marks, p []byte) bool {
 	if !a.full {
 		a.got = append(a.got, fmt.Sprintf("%v %v %s", from, to, p))
 	}
@@ -485,11 +486,13 @@ func TestFullOwnerIsCounted(t *testing.T) {
 	}
 }
 
+// quoted is the UDP header of what s has sent.
+func quoted(s *Socket, to string) []byte {
+	h := wire.UDP{SrcPort: s.LocalAddr().Port(), DstPort: ap(to).Port(), Length: 8}
+	return h.AppendTo(nil)
+}
+
 func TestICMPErrorsByOption(t *testing.T) {
-	quoted := func(s *Socket, to string) []byte {
-		h := wire.UDP{SrcPort: s.LocalAddr().Port(), DstPort: ap(to).Port(), Length: 8}
-		return h.AppendTo(nil)
-	}
 	refused := ICMPError{Errno: errno.ECONNREFUSED, Hard: true}
 	soft := ICMPError{Errno: errno.EHOSTUNREACH}
 	for _, c := range []struct {

@@ -181,7 +181,7 @@ const (
 	IP_XFRM_POLICY            = 17
 	IP_PASSSEC                = 18
 	IP_TRANSPARENT            = 19
-	IP_ORIGDSTADDR            = 20
+	IP_RECVORIGDSTADDR        = 20
 	IP_MINTTL                 = 21
 	IP_NODEFRAG               = 22
 	IP_CHECKSUM               = 23

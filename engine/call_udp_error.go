@@ -1,0 +1,96 @@
+package engine
+
+// The error queue of a UDP socket (IP_RECVERR, IPV6_RECVERR): recvmsg(2) and its
+// like with MSG_ERRQUEUE, which never wait.
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/abi"
+	"github.com/tcpcni/tcpcni/netstack/udp"
+	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
+
+// Values of ee_origin in struct sock_extended_err (linux/errqueue.h).
+const (
+	originLocal = 1
+	originICMP  = 2
+	originICMP6 = 3
+)
+
+// receiveError hands over the oldest error and takes it off the queue, if the
+// caller heard.
+func (c *call) receiveError(d *dgram) {
+	d.pump() // what was written before may have failed
+	e, ok := d.udp.FirstError()
+	if !ok {
+		c.fail(errno.EAGAIN)
+		return
+	}
+	n, err := givers[c.req.Nr](c, d.errorParcel(&e))
+	switch {
+	case err != nil:
+		c.result(err)
+		return
+	case !c.reply(n):
+		return
+	}
+	d.udp.DropError()
+	if _, more := d.udp.FirstError(); !more && c.p >= 0 {
+		d.origins.keepLast(hostlink.QueuedIn(c.p))
+		_ = d.skipWakes(c.p) // it has done its work
+	}
+}
+
+// errorParcel is ip_recv_error and ipv6_recv_error of Linux: the name is where the
+// datagram went, the payload what is known of it, and the ancillary data has the
+// error and who sent it.
+func (d *dgram) errorParcel(e *udp.QueuedError) *parcel {
+	x := &parcel{name: e.To, payload: e.Text, flags: abi.MSG_ERRQUEUE}
+	if d.domain == sockopt.AFInet6 {
+		x.name = netip.AddrPortFrom(mapped(e.To.Addr()), e.To.Port())
+	}
+	if e.ICMP {
+		at := e.At
+		if d.domain == sockopt.AFInet6 {
+			at = mapped(at)
+		}
+		x.control = d.addressControl(nil, netip.AddrPortFrom(at, d.udp.LocalAddr().Port()), netip.IPv4Unspecified(), true, e.Marks)
+	}
+	level, typ := abi.IPPROTO_IP, abi.IP_RECVERR
+	if d.domain == sockopt.AFInet6 {
+		level, typ = abi.IPPROTO_IPV6, abi.IPV6_RECVERR
+	}
+	x.control = appendControl(x.control, level, typ, d.extendedError(e))
+	return x
+}
+
+// extendedError is struct sock_extended_err with the offender's address behind.
+func (d *dgram) extendedError(e *udp.QueuedError) []byte {
+	from := byte(originLocal)
+	switch {
+	case e.ICMP && e.To.Addr().Is4():
+		from = originICMP
+	case e.ICMP:
+		from = originICMP6
+	}
+	b := binary.NativeEndian.AppendUint32(nil, uint32(e.Errno))
+	b = append(b, from, e.Type, e.Code, 0)
+	b = binary.NativeEndian.AppendUint32(b, e.Info)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	size := sockaddrInLen
+	if d.domain == sockopt.AFInet6 {
+		size = sockaddrIn6Len
+	}
+	if !e.ICMP || !e.Offender.IsValid() {
+		return append(b, make([]byte, size)...)
+	}
+	offender := e.Offender.WithZone("")
+	if d.domain == sockopt.AFInet6 {
+		offender = mapped(offender)
+	}
+	return appendSockaddr(b, d.domain, netip.AddrPortFrom(offender, 0))
+}
