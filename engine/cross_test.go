@@ -376,4 +376,4 @@ func TestCrossingAllocatesNothing(t *testing.T) {
 type silent struct{}
 
 func (silent) Deliver(netip.AddrPort, netip.Addr, udp.Marks, []byte) bool { return true }
-func (silent) Error(errno.Errno)                               {}
+func (silent) Error(errno.Errno)                                          {}
