@@ -42,7 +42,9 @@ func (c *call) setOptDgram(d *dgram) {
 
 func (c *call) getOpt(t sockopt.Target) {
 	if e := c.s.failure; e != 0 && c.arg(1) == abi.SOL_SOCKET && c.arg(2) == abi.SO_ERROR {
-		c.s.failure = 0
+		if !c.eng.profile.PermanentErrors {
+			c.s.failure = 0
+		}
 		c.giveOpt(binary.NativeEndian.AppendUint32(nil, uint32(e)))
 		return
 	}
@@ -55,7 +57,15 @@ func (c *call) getOpt(t sockopt.Target) {
 		c.fail(errno.EINVAL)
 		return
 	}
-	val, err := c.eng.profile.Get(t, c.arg(1), c.arg(2), min(room, maxOptVal))
+	var asked []byte
+	if n := min(c.eng.profile.Asks(t, c.arg(1), c.arg(2)), room, maxOptVal); n > 0 {
+		asked = c.eng.scratch[:n]
+		if got, e := c.access(hostlink.ReadMemory, c.ptr(3), asked); e != 0 || got < n || !c.on.Valid(c.req.ID) {
+			c.fail(errno.EFAULT)
+			return
+		}
+	}
+	val, err := c.eng.profile.GetAsked(t, c.arg(1), c.arg(2), min(room, maxOptVal), asked)
 	if short, ok := err.(sockopt.NoRoom); ok {
 		if err = c.writeInt(c.ptr(4), short.Need); err == nil {
 			err = errno.EINVAL

@@ -14,6 +14,18 @@
 #endif
 
 /* Level IPPROTO_TCP: 0x01SSNNNN, option NNNN of system SS. */
+#ifndef TCP_NOOPT
+#define TCP_NOOPT 0x1020008 /* freebsd */
+#endif
+#ifndef TCP_CCALGOOPT
+#define TCP_CCALGOOPT 0x1020041 /* freebsd */
+#endif
+#ifndef TCP_KEEPINIT
+#define TCP_KEEPINIT 0x1020080 /* freebsd */
+#endif
+#ifndef TCP_FUNCTION_BLK
+#define TCP_FUNCTION_BLK 0x1022000 /* freebsd */
+#endif
 #ifndef TCP_INIT_CWND
 #define TCP_INIT_CWND 0x1010015 /* illumos, omnios */
 #endif

@@ -21,6 +21,13 @@ type Profile struct {
 	// to such an address fails with (RFC 9293 section 3.9.2.3, MUST-46).
 	ConnectMulticast, ConnectBroadcast errno.Errno
 
+	// ConnectNoPort is what connect(2) of a TCP socket to port 0 fails with; 0:
+	// port 0 is tried like another.
+	ConnectNoPort errno.Errno
+
+	// PermanentErrors: reading SO_ERROR does not clear it.
+	PermanentErrors bool
+
 	// MD5SigAlways: a listener with the switch TCP_MD5SIG takes signed peers only.
 	// Else it takes those that have no association unsigned.
 	MD5SigAlways bool
@@ -119,6 +126,20 @@ func (p *Profile) Set(t Target, level, name int, val []byte, priv Privilege) (*R
 // Get is getsockopt(2) with a buffer of maxLen bytes. The value comes back cut
 // to that length where Linux cuts it; the error is an errno.Errno.
 func (p *Profile) Get(t Target, level, name, maxLen int) ([]byte, error) {
+	return p.GetAsked(t, level, name, maxLen, nil)
+}
+
+// Asks is how many bytes of the program's buffer GetAsked wants to see.
+func (p *Profile) Asks(t Target, level, name int) int {
+	domain, typ, _ := t.Kind()
+	if row := p.find(typ, level, name); row != nil && hasLevel(domain, typ, level) {
+		return row.Asks
+	}
+	return 0
+}
+
+// GetAsked is Get with what the program has written into its buffer.
+func (p *Profile) GetAsked(t Target, level, name, maxLen int, asked []byte) ([]byte, error) {
 	domain, typ, _ := t.Kind()
 	if !hasLevel(domain, typ, level) {
 		return nil, p.calls.getLevel(domain)
@@ -134,7 +155,7 @@ func (p *Profile) Get(t Target, level, name, maxLen int) ([]byte, error) {
 	case maxLen < 0:
 		return nil, errno.EINVAL
 	}
-	return row.give(&call{p: p, t: t, o: t.Options()}, maxLen)
+	return row.give(&call{p: p, t: t, o: t.Options(), asked: asked}, maxLen)
 }
 
 // hasLevel reports whether a socket of the kind has any options at the level.

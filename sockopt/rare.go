@@ -1,6 +1,10 @@
 package sockopt
 
-import "time"
+import (
+	"time"
+
+	"github.com/tcpcni/tcpcni/sockopt/errno"
+)
 
 // Rare are the settings that few sockets have. They hang behind a pointer, so
 // that a socket without them pays for the pointer only. A Rare never changes
@@ -12,6 +16,10 @@ import "time"
 type Rare struct {
 	PortMin, PortMax uint16 // IP_LOCAL_PORT_RANGE; 0: as the tunable says
 	MD5Sig           bool   // segments are signed by the association database; see MD5SigRow
+	NoOpt            bool   // TCP_NOOPT: SYNs carry no options
+
+	KeepInit  time.Duration // TCP_KEEPINIT: for the handshake; 0: as the tunable has it
+	LastError errno.Errno   // with Profile.PermanentErrors: what SO_ERROR shows
 
 	// Who shares a port, see netstack/ports.
 	AnonPrivBind bool // TCP_ANONPRIVBIND: bind to port 0 chooses a reserved port

@@ -29,6 +29,10 @@ type Row struct {
 	// Truth is what getsockopt shows of a Bool that is on; 0 means 1.
 	Truth int
 
+	// Asks is how much of its buffer getsockopt reads, in bytes: the option is
+	// asked for something that the program has written there.
+	Asks int
+
 	NotInherited bool // an accepted socket starts with the default
 	Mirror       bool // the engine sets it on the program's AF_UNIX end as well
 
@@ -113,6 +117,8 @@ type call struct {
 	t    Target
 	o    *Options
 	priv Privilege
+
+	asked []byte // of a row that Asks
 }
 
 // take is setsockopt for one row.

@@ -3,6 +3,7 @@ package sockopt
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/tcpcni/tcpcni/sockopt/errno"
@@ -18,6 +19,39 @@ type fakeSocket struct {
 	mss, mtu            int
 	info                TCPInfo
 	changed             []ID
+
+	block  string // function block
+	fixed  bool   // it cannot change now
+	params map[string]int64
+}
+
+func (s *fakeSocket) FunctionBlock() string              { return s.block }
+func (s *fakeSocket) FunctionBlockUsers(name string) int { return 7 }
+
+func (s *fakeSocket) SetFunctionBlock(name string) error {
+	switch {
+	case !slices.Contains(functionBlocks, name):
+		return errno.ENOENT
+	case s.fixed:
+		return errno.EINVAL
+	}
+	s.block = name
+	return nil
+}
+
+func (s *fakeSocket) CongestionParam(name string) (int64, error) {
+	if v, ok := s.params[name]; ok {
+		return v, nil
+	}
+	return 50, nil
+}
+
+func (s *fakeSocket) SetCongestionParam(name string, value int64) error {
+	if value < 1 || value > 100 {
+		return errno.EINVAL
+	}
+	s.params = map[string]int64{name: value}
+	return nil
 }
 
 func (s *fakeSocket) Options() *Options         { return &s.opts }

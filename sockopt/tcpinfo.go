@@ -92,6 +92,10 @@ type TCPInfo struct {
 	ReceivedCEBytes  uint32
 	AccECNFailMode   uint16 // TCPInfoACEFail …
 	AccECNOptSeen    uint16 // TCPInfoOptionSeen …
+
+	// What Linux's structure does not have and FreeBSD's does.
+	SndNxt, RcvNxt           uint32
+	CwndBytes, SsthreshBytes uint32
 }
 
 // Bits of TCPInfo.Options.

@@ -114,6 +114,10 @@ type Tunables struct {
 	RTOFloor   time.Duration // the least timeout; RTOMin is the least margin for variation
 	RTOSlop    time.Duration // added to what the round trips say
 
+	RTOStep time.Duration // net.tcpcni.rto_step: the least timeout, and how much later the next is; 0: RFC 6298
+
+	IgnoreUrgent bool // net.tcpcni.ignore_urgent: the peer's urgent pointer means nothing
+
 	DelayedAck  bool          // acknowledgements wait for company
 	DelAckTime  time.Duration // and for how long
 	InitCwnd    int32         // initial window, segments; 0: as RFC 3390 or RFC 5681 has it

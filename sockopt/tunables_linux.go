@@ -45,6 +45,8 @@ var linuxTunables = []tunableRow{
 	// Linux is alone with 0, which lets a stray RST end TIME-WAIT.
 	toggle("net.ipv4.tcp_rfc1337", "1", func(t *Tunables) *bool { return &t.RFC1337 }),
 	toggle("net.ipv4.tcp_stdurg", "0", func(t *Tunables) *bool { return &t.StdUrg }),
+	toggle("net.tcpcni.ignore_urgent", "0", func(t *Tunables) *bool { return &t.IgnoreUrgent }),
+	period("net.tcpcni.rto_step", "milliseconds; 0: timeouts follow the round trip and double. Else they are this at first, grow by it, and tcp_retries2 counts them", time.Millisecond, 0, 60_000, "0", func(t *Tunables) *time.Duration { return &t.RTOStep }),
 	toggle("net.tcpcni.insecure_rst", "0", func(t *Tunables) *bool { return &t.InsecureRST }),
 	toggle("net.tcpcni.insecure_syn", "0", func(t *Tunables) *bool { return &t.InsecureSYN }),
 	toggle("net.tcpcni.user_timeout_option", "0", func(t *Tunables) *bool { return &t.UserTimeoutOption }),

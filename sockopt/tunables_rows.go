@@ -27,7 +27,7 @@ func starting(r tunableRow) tunableRow {
 // patient is a row of a value that counts only where a system measures its
 // patience by time; others do not have the name.
 func patient(r tunableRow) tunableRow {
-	r.only = func(p *Profile) bool { return p.patience != Patience{} }
+	r.only = func(p *Profile) bool { return p.patience.Abort != 0 }
 	return r
 }
 

@@ -26,6 +26,9 @@ var stackBlocks = []stackBlock{
 	{name: "classic"},
 }
 
+// maxBlocks is more than the table has rows.
+const maxBlocks = 8
+
 func blockByName(name string) *stackBlock {
 	for i := range stackBlocks {
 		if stackBlocks[i].name == name {
@@ -64,11 +67,7 @@ func (s *Socket) SetFunctionBlock(name string) error {
 		}
 		c.switchBlock(b)
 	}
-	for i := range stackBlocks {
-		if &stackBlocks[i] == b {
-			s.block = uint8(i + 1)
-		}
-	}
+	s.block = uint8(b.index() + 1)
 	return nil
 }
 
@@ -78,6 +77,23 @@ func (s *Socket) FunctionBlock() string {
 		return s.conn.block.name
 	}
 	return s.functionBlock().name
+}
+
+// FunctionBlockUsers is how many connections have the function block.
+func (s *Socket) FunctionBlockUsers(name string) int {
+	if b := blockByName(name); b != nil {
+		return s.l.blockUsers[b.index()]
+	}
+	return 0
+}
+
+func (b *stackBlock) index() int {
+	for i := range stackBlocks {
+		if &stackBlocks[i] == b {
+			return i
+		}
+	}
+	return 0
 }
 
 func (s *Socket) functionBlock() *stackBlock {
@@ -93,6 +109,8 @@ func (s *Socket) functionBlock() *stackBlock {
 // switchBlock carries a connection over. What is in flight, the round trip and
 // the window are the same for all; timers and probes are not.
 func (c *conn) switchBlock(b *stackBlock) {
+	c.l.blockUsers[c.block.index()]--
+	c.l.blockUsers[b.index()]++
 	c.block = b
 	c.flags &^= flagProbeOut | flagProbeRexmt
 	if c.log == nil {

@@ -25,6 +25,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	c.tsOffset = l.tsOffset(&k)
 	c.cc = s.congestionFor(s.opts.Congestion)
 	c.block = s.functionBlock()
+	l.blockUsers[c.block.index()]++
 	l.conns[k] = c
 	return c
 }
@@ -55,9 +56,7 @@ func (c *conn) activeOpen() {
 	c.chooseOffers()
 	c.askECN()
 	c.fastStart()
-	if limit := l.tun.KeepInit; limit > 0 {
-		c.setTimer(timerKeep, c.now()+limit)
-	}
+	c.limitHandshake()
 	l.counters.ActiveOpens++
 	l.markDirty(c)
 }
@@ -182,6 +181,7 @@ func (c *conn) destroy() {
 	l, s := c.l, c.s
 	k := c.key()
 	delete(l.conns, k)
+	l.blockUsers[c.block.index()]--
 	c.strike()
 	c.hatched()
 	c.fastDone()

@@ -12,12 +12,15 @@ import (
 // comes as EventConnected or EventError; nil is a start that waits for the first
 // bytes (TCP_FASTOPEN_CONNECT). Other errors: EALREADY, EISCONN,
 // EAFNOSUPPORT, the profile's for
-// broadcast and multicast, EADDRNOTAVAIL (no port left, or the pair of addresses is taken, unless
+// broadcast, multicast and port 0, EADDRNOTAVAIL (no port left, or the pair of addresses is taken, unless
 // the profile says otherwise), and what routing says (ENETUNREACH, EHOSTUNREACH, …). After a
 // failure the socket may connect again.
 func (s *Socket) Connect(a netip.AddrPort) error {
 	if err := s.mayConnect(); err != nil {
 		return err
+	}
+	if e := s.l.profile.ConnectNoPort; e != 0 && a.Port() == 0 {
+		return e
 	}
 	dst, err := s.nativeAddr(a.Addr())
 	if err != nil {

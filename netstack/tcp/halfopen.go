@@ -69,6 +69,9 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 	if !l.tun.WindowScaling {
 		h.opts.wscale = -1
 	}
+	if o.Rare().NoOpt {
+		h.opts.wscale, h.opts.sack, h.opts.ts, h.opts.uto = -1, false, false, 0
+	}
 	now := l.net.Now()
 	h.openedAt, h.sentAt = now, now
 	return h
@@ -159,13 +162,15 @@ func (h *halfOpen) advMSS() uint16 {
 func (h *halfOpen) sendSynAck() {
 	t := h.header(h.iss, wire.TCPSyn|wire.TCPAck)
 	t.Window = uint16(h.window())
-	t.MSS = h.advMSS()
+	if o := h.options(); !o.Rare().NoOpt {
+		t.MSS = h.advMSS()
+		if h.l.tun.UserTimeoutOption {
+			t.UTO = utoOption(o.UserTimeout)
+		}
+	}
 	t.SACKPermitted = h.opts.sack
 	if h.opts.wscale >= 0 {
 		t.WScale = int8(h.rcvScale)
-	}
-	if h.l.tun.UserTimeoutOption {
-		t.UTO = utoOption(h.options().UserTimeout)
 	}
 	if h.give {
 		h.l.fastReply(h.lst.s.opts.Rare().FastOpenKeys, t, &h.key)

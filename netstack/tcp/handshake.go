@@ -88,7 +88,10 @@ func (c *conn) flushHandshake() {
 func (c *conn) synOptions(h *wire.TCP) {
 	reply := h.Flags&wire.TCPAck != 0
 	h.Window = uint16(min(c.rcvLimit(), 65535))
-	h.MSS = c.advMSS
+	if c.flags&flagNoOpt == 0 {
+		h.MSS = c.advMSS
+		c.advertiseUTO(h)
+	}
 	if c.flags&flagNoWScale == 0 && (!reply || c.flags&flagWScale != 0) {
 		h.WScale = int8(c.rcvScale)
 	}
@@ -100,7 +103,6 @@ func (c *conn) synOptions(h *wire.TCP) {
 			h.TSEcr = c.tsRecent
 		}
 	}
-	c.advertiseUTO(h)
 	c.synECN(h)
 }
 
@@ -124,7 +126,10 @@ func (c *conn) chooseOffers() {
 // answerOffers decides which of a peer's offers are answered.
 func (c *conn) answerOffers() {
 	t := c.l.tun
-	c.flags &^= flagNoWScale | flagNoTS | flagNoSACK
+	c.flags &^= flagNoWScale | flagNoTS | flagNoSACK | flagNoOpt
+	if c.s.opts.Rare().NoOpt {
+		c.flags |= flagNoOpt | flagNoWScale | flagNoTS | flagNoSACK
+	}
 	if !t.WindowScaling {
 		c.flags |= flagNoWScale
 	}

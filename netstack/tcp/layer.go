@@ -61,7 +61,8 @@ type Layer struct {
 	ooo        oooList // what arrived ahead of its turn
 	orphans    int     // connections whose program is gone
 	challenges challengeLimit
-	holes      int // that peers have reported, see sackholes.go
+	blockUsers [maxBlocks]int // connections by function block
+	holes      int            // that peers have reported, see sackholes.go
 	vain       func(local, remote netip.AddrPort, flags wire.TCPFlags)
 
 	spareLogs    []*sendLog

@@ -62,6 +62,7 @@ var changes = map[sockopt.ID]func(*conn){
 	sockopt.InitCwnd: (*conn).startWindow,
 	sockopt.RTOMin:   (*conn).boundRTO,
 	sockopt.RTOMax:   (*conn).boundRTO,
+	sockopt.KeepInit: (*conn).limitHandshake,
 	sockopt.NoDelay: func(c *conn) {
 		if c.s.opts.NoDelay {
 			c.pushNow()
@@ -220,6 +221,8 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	if c.ssthresh >= maxCwnd {
 		i.SndSsthresh = 1<<31 - 1 // as Linux shows "none yet"
 	}
+	i.CwndBytes, i.SsthreshBytes = c.cwnd, c.ssthresh
+	i.SndNxt, i.RcvNxt = c.sndNxt, c.rcvNxt
 	i.MinRTT, i.Delivered = micros(c.minRTT), uint32(c.delivered/uint64(mss))
 	// As Linux: what pacing would be also when nothing is paced.
 	if i.PacingRate, i.MaxPacingRate = c.paceRate(), c.s.opts.MaxPacing(); i.PacingRate == 0 {

@@ -53,6 +53,7 @@ const (
 	flagNoWScale                          // our SYN offers no window scale, so an answer that has one is none
 	flagNoTS                              // the same for timestamps
 	flagNoSACK                            // and for SACK
+	flagNoOpt                             // our SYN carries no options at all
 )
 
 // Timers of one connection.

@@ -86,7 +86,7 @@ func (s *Socket) ConnectWithData(a netip.AddrPort, p []byte) (n int, err error) 
 // fastStart decides how a connection that begins uses Fast Open.
 func (c *conn) fastStart() {
 	l, set := c.l, c.s.opts.Rare()
-	if c.auth != nil || !set.FastOpenConnect && !c.s.fastNow || l.tun.FastOpen&fastClient == 0 || c.now() < l.fast.pausedUntil {
+	if c.auth != nil || c.flags&flagNoOpt != 0 || !set.FastOpenConnect && !c.s.fastNow || l.tun.FastOpen&fastClient == 0 || c.now() < l.fast.pausedUntil {
 		return
 	}
 	f := &fastConn{}

@@ -24,6 +24,9 @@ func (c *conn) stampUrgent(h *wire.TCP) {
 
 // urgentInput is the sixth step of section 3.10.7.4: RCV.UP moves forward only.
 func (c *conn) urgentInput(h *wire.TCP) {
+	if c.l.tun.IgnoreUrgent {
+		return
+	}
 	up := h.Seq + uint32(h.Urgent)
 	if c.l.tun.StdUrg {
 		up++

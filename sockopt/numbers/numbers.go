@@ -63,6 +63,7 @@ const (
 	SO_ZEROCOPY              = 60
 	SO_TXTIME                = 61
 	SO_BINDTOIFINDEX         = 62
+	SO_BINDTOINDEX           = 62
 	SO_TIMESTAMP_NEW         = 63
 	SO_TIMESTAMPNS_NEW       = 64
 	SO_TIMESTAMPING_NEW      = 65
@@ -92,6 +93,7 @@ const (
 	TCP_NODELAY                   = 1
 	TCP_MAXSEG                    = 2
 	TCP_CORK                      = 3
+	TCP_NOPUSH                    = 3
 	TCP_KEEPIDLE                  = 4
 	TCP_KEEPINTVL                 = 5
 	TCP_KEEPCNT                   = 6
@@ -146,6 +148,10 @@ const (
 	TCP_RTO_MAX                   = 0x101001b
 	TCP_ANONPRIVBIND              = 0x1010020
 	TCP_EXCLBIND                  = 0x1010021
+	TCP_NOOPT                     = 0x1020008
+	TCP_CCALGOOPT                 = 0x1020041
+	TCP_KEEPINIT                  = 0x1020080
+	TCP_FUNCTION_BLK              = 0x1022000
 )
 
 // Level IPPROTO_UDP.
