@@ -68,7 +68,7 @@ var freebsdTCPRows = at(protoTCP, TCPOnly, []Row{
 	keepTimeFreeBSD("TCP_KEEPIDLE", 4, 256, KeepIdle, "7200", func(o *Options) *time.Duration { return &o.KeepIdle }, func(t *Tunables) time.Duration { return t.KeepaliveTime }),
 	keepTimeFreeBSD("TCP_KEEPINTVL", 5, 512, KeepIntvl, "75", func(o *Options) *time.Duration { return &o.KeepIntvl }, func(t *Tunables) time.Duration { return t.KeepaliveIntvl }),
 	{ID: KeepCnt, Name: "TCP_KEEPCNT", Number: 6, Native: 1024, Codec: Uint, Default: "8", set: setKeepCntFreeBSD,
-		get: func(c *call) (int, error) { return int(c.o.KeepCnt), nil }, Note: "0 is the tunable's; more than 254 is 254, what a connection counts"},
+		get: func(c *call) (int, error) { return int(c.o.KeepCnt), nil }, Note: "0 is the tunable's"},
 	{ID: FunctionBlk, Name: "TCP_FUNCTION_BLK", Number: marked(markFreeBSD, 8192), Codec: Struct, setBytes: setFunctionBlk, getBytes: getFunctionBlk,
 		Note: "struct tcp_function_set, 36 bytes: a name, and how many connections have it. ENOENT for a block that is not there, EINVAL at a point where a connection cannot change"},
 })
@@ -208,14 +208,11 @@ func keepTimeFreeBSD(name string, number, native int, id ID, def string, field f
 	}
 }
 
-// maxCountedProbes is what a connection can count up to and tell from more.
-const maxCountedProbes = 254
-
 func setKeepCntFreeBSD(c *call, v int) error {
 	if v == 0 {
 		v = int(c.p.Tunables.KeepaliveProbes)
 	}
-	c.o.KeepCnt = int32(min(v, maxCountedProbes))
+	c.o.KeepCnt = int32(min(v, math.MaxInt32))
 	return nil
 }
 

@@ -33,7 +33,7 @@ var freebsdSteps = map[string][]step{
 		{"TCP_CCALGOOPT", "\x03\x00\x00\x00\x32\x00\x00\x00", errno.ENOPROTOOPT, 0}, {"TCP_CCALGOOPT", 1, errno.EMSGSIZE, 0},
 		{"TCP_KEEPINIT", 30, okay, 30}, {"TCP_KEEPINIT", 0, okay, 75}, {"TCP_KEEPINIT", 4294967, okay, 4294967}, {"TCP_KEEPINIT", 4294968, errno.EINVAL, 0}, {"TCP_KEEPINIT", -1, errno.EINVAL, 0},
 		{"TCP_KEEPIDLE", 30, okay, 30}, {"TCP_KEEPIDLE", 0, okay, 7200}, {"TCP_KEEPIDLE", 4294968, errno.EINVAL, 0}, {"TCP_KEEPINTVL", 5, okay, 5}, {"TCP_KEEPINTVL", 0, okay, 75}, {"TCP_KEEPINTVL", -1, errno.EINVAL, 0},
-		{"TCP_KEEPCNT", 3, okay, 3}, {"TCP_KEEPCNT", 0, okay, 8}, {"TCP_KEEPCNT", -1, okay, 254},
+		{"TCP_KEEPCNT", 3, okay, 3}, {"TCP_KEEPCNT", 0, okay, 8}, {"TCP_KEEPCNT", -1, okay, math.MaxInt32},
 		{"TCP_FUNCTION_BLK", functionSet("rack"), okay, 0}, {"TCP_FUNCTION_BLK", functionSet("bbr"), errno.ENOENT, 0}, {"TCP_FUNCTION_BLK", "rack", errno.EINVAL, 0},
 	},
 	"tcp6": {{"TCP_MAXSEG", 1220, okay, 1220}, {"TCP_MAXSEG", 1221, errno.EINVAL, 0}},
