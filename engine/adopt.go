@@ -30,7 +30,7 @@ type legacy struct {
 
 // agreed is what a program was allowed before: the checks for privilege were made
 // then.
-var agreed = sockopt.Privilege{NetAdmin: true, NetRaw: true, NetBindService: true}
+var agreed = sockopt.Privilege{NetAdmin: true, NetRaw: true, NetBindService: true, Agreed: true}
 
 // adoption is the work of taking over.
 type adoption struct {
@@ -108,6 +108,7 @@ func (a *adoption) restore(x *relic, fd int) {
 	s := &stream{sock: base}
 	s.stream = s
 	s.tcp = a.stack.NewTCP(s.domain, s)
+	s.setUser()
 	if x.phase == phaseConnected {
 		a.lost++
 		s.mourn()
@@ -196,6 +197,7 @@ func (a *adoption) restoreDgram(x *relic, base sock) {
 	d := &dgram{sock: base}
 	d.dgram = d
 	d.udp = a.stack.NewUDP(d.domain, d)
+	d.setUser()
 	d.wrShut, d.rdShut = x.flags&flagWrShut != 0, x.flags&flagRdShut != 0
 	d.replay(d.udp)
 	err := error(nil)

@@ -13,6 +13,15 @@ type binder interface {
 	LocalAddr() netip.AddrPort
 }
 
+// setUser tells the stack's socket whose it is.
+func (s *sock) setUser() {
+	if s.stream != nil {
+		s.stream.tcp.SetUser(s.uid)
+	} else {
+		s.dgram.udp.SetUser(s.uid)
+	}
+}
+
 func (c *call) bindStream(s *stream) {
 	if s.phase == phaseEnded {
 		c.fail(errno.EINVAL)

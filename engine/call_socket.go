@@ -69,6 +69,7 @@ func (c *call) socket() {
 		return
 	}
 	s.uid = th.UID
+	s.setUser()
 	s.record()
 	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
 	hostlink.CloseFD(p)

@@ -30,6 +30,7 @@ func (c *call) revive(s *stream) (*stream, error) {
 			at = netip.AddrPort{}
 		}
 	}
+	fresh.tcp.SetUser(s.uid)
 	fresh.uid, fresh.home, fresh.bound = s.uid, s.home, at.IsValid() && s.bound
 	if fresh.bound {
 		fresh.at = at

@@ -49,6 +49,10 @@ type Privilege struct {
 	NetAdmin       bool // CAP_NET_ADMIN
 	NetRaw         bool // CAP_NET_RAW
 	NetBindService bool // CAP_NET_BIND_SERVICE: ports below ip_unprivileged_port_start
+
+	// Agreed is for a socket that had its port before, under an engine that has
+	// ended: who shares it was decided then, and by the order of that time.
+	Agreed bool
 }
 
 // Linux numbers of domains, types and protocols.

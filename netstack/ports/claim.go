@@ -32,6 +32,9 @@ type Claim struct {
 	UID         uint32
 	Super       bool // whoever asks is the systems' superuser where ports are concerned: CAP_NET_BIND_SERVICE
 
+	// Agreed claims had the port before; see sockopt.Privilege.
+	Agreed bool
+
 	// State is what the socket is. Of, when it is set, is asked instead.
 	State State
 	Of    Holder

@@ -30,6 +30,7 @@ func NewTable(rule *Rule, cfg Config) *Table { return &Table{rule: rule, cfg: cf
 
 // Bind takes c.Port, or with port 0 a random free one of [lo, hi], for c.
 // EADDRINUSE: the rule forbids it. No port of the range is free: as configured.
+// The rule is not asked about a claim that is Agreed.
 func (t *Table) Bind(c *Claim, rng func() uint32, lo, hi uint16) error {
 	if c.Port == 0 {
 		p, ok := pick(rng, lo, hi, func(p uint16) bool { return !t.refused(c, p, true) })
@@ -37,7 +38,7 @@ func (t *Table) Bind(c *Claim, rng func() uint32, lo, hi uint16) error {
 			return orElse(t.cfg.BindExhausted, errno.EADDRINUSE)
 		}
 		c.Port = p
-	} else if t.refused(c, c.Port, false) {
+	} else if !c.Agreed && t.refused(c, c.Port, false) {
 		return errno.EADDRINUSE
 	}
 	t.insert(c, true)

@@ -32,8 +32,9 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 		return errno.EACCES
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
-		c := s.newClaim(addr, a.Port(), uid)
-		c.Super = priv.NetBindService
+		s.uid = uid
+		c := s.newClaim(addr, a.Port())
+		c.Super, c.Agreed = priv.NetBindService, priv.Agreed
 		if err := s.takePort(c); err != nil {
 			return err
 		}
@@ -89,12 +90,12 @@ func (s *Socket) nativeAddr(addr netip.Addr) (netip.Addr, error) {
 	return addr, errno.EAFNOSUPPORT
 }
 
-func (s *Socket) newClaim(addr netip.Addr, port uint16, uid uint32) *ports.Claim {
+func (s *Socket) newClaim(addr netip.Addr, port uint16) *ports.Claim {
 	if s.domain == afInet6 && addr.Is4() {
 		addr = netip.AddrFrom16(addr.As16()) // the table tells families by the form
 	}
 	c := &ports.Claim{
-		Addr: addr, Port: port, UID: uid,
+		Addr: addr, Port: port, UID: s.uid,
 		V6: s.domain == afInet6, V6Only: s.opts.V6Only,
 		Link: int(s.opts.BindToIf), Of: s,
 	}

@@ -175,7 +175,7 @@ func TestPairOfAddressesTaken(t *testing.T) {
 		s := l.NewSocket(afInet, nil)
 		s.opts.ReuseAddr, s.opts.ReusePort = true, true
 		// Whether it may be bound beside the listener is another matter.
-		s.claim, s.bound = s.newClaim(testLocal, 8080, 0), testLocal
+		s.claim, s.bound = s.newClaim(testLocal, 8080), testLocal
 		if err := s.Connect(netip.AddrPortFrom(testRemote, 1000)); err != want {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
@@ -379,5 +379,42 @@ func TestOwnerOfAPort(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A port that the stack chooses belongs to the socket's user.
+func TestOwnerOfAChosenPort(t *testing.T) {
+	for uid, want := range map[uint32]error{1000: nil, 1001: errno.EADDRINUSE, 0: errno.EADDRINUSE} {
+		l, _ := bindLayer(t, "linux")
+		first, second := l.NewSocket(afInet, nil), l.NewSocket(afInet, nil)
+		first.SetUser(1000)
+		first.opts.ReusePort, second.opts.ReusePort = true, true
+		if err := first.Listen(1); err != nil {
+			t.Fatal(err)
+		}
+		if err := second.Bind(first.LocalAddr(), uid, noPrivilege); err != want {
+			t.Errorf("user %d: %v, want %v", uid, err, want)
+		}
+	}
+}
+
+// Sockets of an engine that has ended get their ports back in any order. On
+// illumos the option of the later one made it possible.
+func TestAgreedPortsAreGivenBack(t *testing.T) {
+	agreed := sockopt.Privilege{Agreed: true}
+	l, _ := bindLayer(t, "illumos")
+	first, second, third := l.NewSocket(afInet, nil), l.NewSocket(afInet, nil), l.NewSocket(afInet, nil)
+	second.opts.ReuseAddr = true
+	if err := second.Bind(addrPort("10.0.0.1:8080"), 0, agreed); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Bind(addrPort("0.0.0.0:8080"), 0, agreed); err != nil {
+		t.Errorf("the one that was first: %v", err)
+	}
+	if err := third.Bind(addrPort("10.0.0.9:8080"), 0, agreed); err != errno.EADDRNOTAVAIL {
+		t.Errorf("an address that is gone: %v", err)
+	}
+	if err := third.Bind(addrPort("127.0.0.1:8080"), 0, noPrivilege); err != errno.EADDRINUSE {
+		t.Errorf("a new socket: %v", err)
 	}
 }

@@ -106,7 +106,7 @@ func (s *Socket) connectPort(p *Path, rport uint16) error {
 	if s.bound.IsValid() {
 		addr = s.bound
 	}
-	claim := s.newClaim(addr, 0, 0)
+	claim := s.newClaim(addr, 0)
 	lo, hi := s.opts.PortRange(s.l.tun)
 	if err := l.ports.Ephemeral(claim, l.net.Rand32, lo, hi, used); err != nil {
 		return err

@@ -80,7 +80,7 @@ func (s *Socket) exactPort(p *Path, lport, rport uint16) error {
 	if lport == 0 {
 		return s.connectPort(p, rport)
 	}
-	claim := s.newClaim(p.Src, lport, 0)
+	claim := s.newClaim(p.Src, lport)
 	err := s.l.ports.Exact(claim, func(lport uint16) bool { return !s.l.tupleFree(makeTuple(p.Src, p.Dst, lport, rport)) })
 	if err != nil {
 		return err

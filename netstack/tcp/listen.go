@@ -53,7 +53,7 @@ func (s *Socket) Listen(backlog int) error {
 		if !addr.IsValid() {
 			addr = wildcard(int(s.domain))
 		}
-		if err := s.takePort(s.newClaim(addr, 0, 0)); err != nil {
+		if err := s.takePort(s.newClaim(addr, 0)); err != nil {
 			return err
 		}
 		s.bound = addr

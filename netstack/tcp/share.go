@@ -52,7 +52,8 @@ func (s *Socket) shareKey(addr netip.Addr, port uint16, uid uint32) sharedKey {
 func (l *Layer) join(s *Socket, k sharedKey) *sharedClaim {
 	sc := l.shared[k]
 	if sc == nil {
-		sc = &sharedClaim{key: k, claim: s.newClaim(k.addr, k.port, k.uid)}
+		sc = &sharedClaim{key: k, claim: s.newClaim(k.addr, k.port)}
+		sc.claim.UID = k.uid
 		sc.claim.Of = sc
 		l.ports.Share(sc.claim)
 		l.shared[k] = sc

@@ -37,6 +37,7 @@ type Socket struct {
 	fastNow  bool        // Connect is called with data
 	err      errno.Errno // SO_ERROR: read once
 	lastErr  errno.Errno // why the connection ended
+	uid      uint32      // owner, for the ports that the socket gets
 }
 
 // NewSocket returns a socket of the domain, which is 2 (AF_INET) or 10
@@ -44,6 +45,9 @@ type Socket struct {
 func (l *Layer) NewSocket(domain int, o Owner) *Socket {
 	return &Socket{l: l, owner: o, domain: uint8(domain), opts: l.profile.NewOptions()}
 }
+
+// SetUser says whose the socket is, for a port that it gets without Bind.
+func (s *Socket) SetUser(uid uint32) { s.uid = uid }
 
 // SetOwner makes o hear of the socket, including what was raised before.
 func (s *Socket) SetOwner(o Owner) {

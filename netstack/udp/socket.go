@@ -19,6 +19,7 @@ type Socket struct {
 	opts  sockopt.Options
 	claim *ports.Claim // the port; nil: none
 
+	uid       uint32 // owner, for the ports that the socket gets
 	domain    uint8
 	closed    bool
 	portFixed bool           // Bind chose the port: it outlives Disconnect
@@ -42,6 +43,9 @@ var _ sockopt.Target = (*Socket)(nil)
 func (l *Layer) NewSocket(domain int, o Owner) *Socket {
 	return &Socket{l: l, owner: o, domain: uint8(domain), opts: l.profile.NewDatagramOptions()}
 }
+
+// SetUser says whose the socket is, for a port that it gets without Bind.
+func (s *Socket) SetUser(uid uint32) { s.uid = uid }
 
 // SetOwner makes o receive what arrives from now on.
 func (s *Socket) SetOwner(o Owner) { s.owner = o }
@@ -93,7 +97,8 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 		return errno.EACCES
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
-		if err := s.takePort(addr, a.Port(), uid, priv.NetBindService); err != nil {
+		s.uid = uid
+		if err := s.takePort(addr, a.Port(), priv); err != nil {
 			return err
 		}
 		s.portFixed = true
@@ -110,12 +115,12 @@ func (s *Socket) bindable(a netip.Addr) bool {
 }
 
 // takePort claims port for addr, or a random one of the range when it is 0.
-func (s *Socket) takePort(addr netip.Addr, port uint16, uid uint32, super bool) error {
+func (s *Socket) takePort(addr netip.Addr, port uint16, priv sockopt.Privilege) error {
 	if s.domain == sockopt.AFInet6 && addr.Is4() {
 		addr = netip.AddrFrom16(addr.As16()) // the table tells families by the form
 	}
 	c := &ports.Claim{
-		Addr: addr, Port: port, UID: uid, Super: super,
+		Addr: addr, Port: port, UID: s.uid, Super: priv.NetBindService, Agreed: priv.Agreed,
 		V6: s.domain == sockopt.AFInet6, V6Only: s.opts.V6Only,
 		Link: int(s.opts.BindToIf), Of: s,
 	}
@@ -151,7 +156,7 @@ func (s *Socket) autobind() error {
 	default:
 		addr = netip.IPv6Unspecified()
 	}
-	if s.takePort(addr, 0, 0, false) != nil {
+	if s.takePort(addr, 0, sockopt.Privilege{}) != nil {
 		return s.l.profile.Bind.DatagramExhausted
 	}
 	return nil
