@@ -18,6 +18,7 @@ func newIllumos() *Profile {
 func newOmniOS() *Profile {
 	p := illumosFamily("omnios")
 	p.Congestion = slices.Clone(omniosCongestion)
+	p.values["tcp_congestion_control"] = omniosCongestion[0]
 	p.rows = slices.Concat(illumosSocketRows, illumosTCPRows, omniosTCPRows, ipRows, ipv6Rows)
 	return p.seal()
 }
@@ -44,6 +45,8 @@ func illumosFamily(name string) *Profile {
 			"rmem_default":   "114688", // 57344 as programs see it
 			"wmem_default":   "114688",
 			"tcp_rto_min_us": "1", // the least timeout is tcp_rexmit_interval_min
+
+			"net.ipv4.conf.all.accept_source_route": "1", // tcp(7P): the reverse source route is used
 		},
 		patience: illumosPatience,
 		fresh:    illumosNotInherited,

@@ -57,6 +57,19 @@ func init() {
 	profileSteps["illumos"], profileSteps["omnios"] = illumosSteps, omniosSteps
 }
 
+func TestOmniOSCongestion(t *testing.T) {
+	p := profileOf(t, "omnios")
+	s := newFake(p, AFInet, SockStream)
+	for _, c := range []struct{ set, get string }{{"", "sunreno\x00"}, {"cubic", "cubic\x00"}, {"newreno\x00", "newreno\x00"}} {
+		if c.set != "" {
+			set(t, p, s, "TCP_CONGESTION", []byte(c.set))
+		}
+		if b, _ := get(t, p, s, "TCP_CONGESTION", 32); string(b) != c.get {
+			t.Errorf("set %q reads %q, want %q", c.set, b, c.get)
+		}
+	}
+}
+
 func TestIllumosDefaults(t *testing.T) {
 	for _, name := range []string{"illumos", "omnios"} {
 		p := profileOf(t, name)

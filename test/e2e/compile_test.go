@@ -58,7 +58,7 @@ func compileEdited(t *testing.T, name, source, from, to string) string {
 		if err := os.WriteFile(path+".c", text, 0o644); err != nil {
 			return err
 		}
-		return output1(exec.Command("gcc", "-O1", "-Wall", "-pthread", "-o", path, path+".c"))
+		return output1(exec.Command("gcc", "-O1", "-Wall", "-pthread", "-I", "../../include", "-o", path, path+".c"))
 	})
 }
 
