@@ -38,17 +38,14 @@ func (c *conn) lostEdge() uint32 {
 	// RFC 6582 section 3.2 step 3: the segment at SND.UNA is lost, at the start
 	// and after every partial acknowledgement.
 	edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
-	if c.log.sacked > 0 {
-		edge = seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss)))
-	}
-	return edge
+	return seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss)))
 }
 
 // lostEdge is the sequence number under which every hole is lost: IsLost of
 // RFC 6675 section 4. Without any it is una.
 func (b *sendLog) lostEdge(una, mss uint32) uint32 {
 	var bytes, ranges uint32
-	for i := b.records() - 1; i >= 0 && bytes < b.sacked; i-- {
+	for i := b.records() - 1; bytes < b.sacked; i-- {
 		r := b.at(i)
 		if r.flags&recSacked == 0 {
 			continue
