@@ -40,19 +40,14 @@ type accSender struct {
 // before: it delivers something, or its timestamp says so.
 func (c *conn) freshACE(h *wire.TCP, sacked uint32) bool {
 	a := c.accurate()
-	if h.Flags&wire.TCPSyn != 0 || seqLT(h.Ack, c.sndUna) {
-		return false
-	}
 	if a.skip {
 		a.skip = false
 		return false
 	}
-	if h.Ack == c.sndUna && sacked == 0 && (!h.HasTS || c.flags&flagTS == 0 || !seqLT(a.lastTS, h.TSVal)) {
+	if h.Ack == c.sndUna && sacked == 0 && (c.flags&flagTS == 0 || !seqLT(a.lastTS, h.TSVal)) {
 		return false
 	}
-	if h.HasTS {
-		a.lastTS = h.TSVal
-	}
+	a.lastTS = h.TSVal
 	return true
 }
 
@@ -90,7 +85,7 @@ func (c *conn) countACE(h *wire.TCP) {
 	}
 	if !option {
 		ceb = min(marks*uint32(c.mss), s.newlyAcked)
-	} else if ceb > 0 && delta == 0 && s.segs < aceMask && c.caState == caOpen {
+	} else if ceb > 0 && delta == 0 && s.segs <= aceMask && c.caState == caOpen {
 		// Section 3.2.3.2.5: bytes were marked and no packet. Something on the path
 		// changes the one or the other.
 		c.ecn.noECT = true

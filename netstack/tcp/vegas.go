@@ -6,14 +6,9 @@ package tcp
 // with the rate that it gives; the difference, times the least round trip, is the
 // backlog.
 
-import "time"
-
 type vegas struct {
-	newReno                // losses, and rounds with too few samples
-	base     time.Duration // least round trip of the connection: BaseRTT
-	least    time.Duration // of this round; 0: none yet
-	round    rounds
-	samples  uint8
+	newReno        // losses, and rounds with too few samples
+	trips    trips // ever.least is BaseRTT
 	alpha    uint8 // segments: with less the window grows
 	beta     uint8 // with more it shrinks
 	gamma    uint8 // with more slow start ends
@@ -51,15 +46,15 @@ var vegasInfo = ccInfo{
 func (*vegas) info() *ccInfo { return &vegasInfo }
 
 func (v *vegas) ack(w *ccWindow, s *ccSignal) {
-	v.sample(s.rate.rtt)
+	v.trips.sample(s.rate.rtt)
 	if s.recovering || s.afterLoss {
 		v.newReno.ack(w, s)
-		v.restartRound(s)
+		v.trips.restart(s)
 		return
 	}
-	if v.round.next(s) {
+	if v.trips.next(s) {
 		v.decide(w, s)
-		v.least, v.samples = 0, 0
+		v.trips.clear()
 		return
 	}
 	if w.slowStart() && v.doubling && s.grows() {
@@ -67,35 +62,13 @@ func (v *vegas) ack(w *ccWindow, s *ccSignal) {
 	}
 }
 
-func (v *vegas) sample(rtt time.Duration) {
-	if rtt <= 0 {
-		return
-	}
-	if v.base == 0 || rtt < v.base {
-		v.base = rtt
-	}
-	if v.least == 0 || rtt < v.least {
-		v.least = rtt
-	}
-	if v.samples < vegasSamples {
-		v.samples++
-	}
-}
-
-// restartRound forgets the round: its samples come from retransmissions, too.
-func (v *vegas) restartRound(s *ccSignal) {
-	v.round = rounds{}
-	v.round.next(s)
-	v.least, v.samples = 0, 0
-}
-
 // decide is taken once a round.
 func (v *vegas) decide(w *ccWindow, s *ccSignal) {
-	if v.samples < vegasSamples {
+	if v.trips.count < vegasSamples {
 		v.newReno.ack(w, s)
 		return
 	}
-	backlog := float64(w.cwnd) * float64(v.least-v.base) / float64(v.least)
+	backlog := float64(w.cwnd) * float64(v.trips.this.least-v.trips.ever.least) / float64(v.trips.this.least)
 	segs := backlog / float64(s.mss)
 	switch {
 	case w.slowStart():
