@@ -181,11 +181,19 @@ func TestReorderWindowPersists(t *testing.T) {
 	window(20 * time.Millisecond)
 	c.updateReorderWindow(true, caOpen) // the same round
 	window(20 * time.Millisecond)
-	for range 8 {
-		c.log.inRound = false
+	for i := range 300 {
+		c.sndUna = c.log.dsackRound // the round is over
 		c.updateReorderWindow(true, caOpen)
+		if i >= 8 {
+			window(50 * time.Millisecond) // not beyond the smoothed round trip
+		}
 	}
-	window(50 * time.Millisecond) // not beyond the smoothed round trip
+	for range 20 {
+		c.updateReorderWindow(false, caOpen) // no recovery
+		c.caState = caRecovery
+		c.updateReorderWindow(false, caRecovery) // not its end
+		c.caState = caOpen
+	}
 	for i := range 16 {
 		if c.reoMult == 0 {
 			t.Fatalf("after %d recoveries", i)

@@ -223,7 +223,7 @@ func (c *conn) enterLoss(now time.Duration) {
 	b.dups = 0
 	// RFC 2018 section 8: a peer that holds the byte at SND.UNA would have
 	// acknowledged it; it has reneged.
-	if b.sacked > 0 && (c.backoff > 2 || b.at(0).flags&recSacked != 0) {
+	if c.backoff > 2 || b.at(0).flags&recSacked != 0 {
 		b.forgetSacked()
 	}
 	if c.byTime() {
