@@ -56,11 +56,9 @@ func (s *Socket) nativeAddr(addr netip.Addr) (netip.Addr, error) {
 }
 
 func (s *Socket) newClaim(addr netip.Addr, port uint16, uid uint32) *ports.Claim {
-	if s.domain == afInet6 && addr.Is4() {
-		addr = netip.AddrFrom16(addr.As16()) // the table tells families by the form
-	}
 	return &ports.Claim{
-		Addr: addr, Port: port, UID: uid,
+		// The table tells the families of an AF_INET6 socket by the form.
+		Addr: netip.AddrFrom16(addr.As16()), Port: port, UID: uid,
 		V6: s.domain == afInet6, V6Only: s.opts.V6Only,
 		ReuseAddr: s.opts.ReuseAddr, ReusePort: s.opts.ReusePort, ExclBind: s.opts.ExclBind,
 		Link: int(s.opts.BindToIf),

@@ -272,7 +272,7 @@ func (h *halfOpen) complete(rx *Rx) {
 	c := l.promote(h)
 	in := &rx.Header
 	c.sndWnd = uint32(in.Window) << c.sndScale
-	c.sndWl1, c.sndWl2, c.maxSndWnd = in.Seq, in.Ack, c.sndWnd
+	c.sndWl1, c.maxSndWnd = in.Seq, c.sndWnd
 	switch {
 	case h.cookie: // when the SYN-ACK went, nobody remembers
 	case h.tries == 0:
@@ -281,7 +281,6 @@ func (h *halfOpen) complete(rx *Rx) {
 	default:
 		c.flags |= flagSynTimeout
 	}
-	c.sndUna = in.Ack
 	c.thirdStep(in, len(rx.Payload))
 	c.established()
 	c.input(rx)

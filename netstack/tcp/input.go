@@ -222,7 +222,7 @@ func (c *conn) synReceivedAck(h *wire.TCP, payload int, now time.Duration) bool 
 		return false
 	}
 	c.sndWnd = uint32(h.Window) << c.sndScale
-	c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
+	c.sndWl1, c.maxSndWnd = h.Seq, c.sndWnd
 	c.measureSYN(h, now)
 	if !fast {
 		c.sndUna = h.Ack // else it counts what came behind our SYN, see openFast
@@ -265,7 +265,7 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 	c.measureSYN(h, now)
 	c.sndUna = h.Ack
 	c.fastSynAck(h)
-	c.sndWl1, c.sndWl2 = h.Seq, h.Ack
+	c.sndWl1 = h.Seq
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN: RFC 7323 section 2.2
 	c.maxSndWnd = c.sndWnd
 	c.established()

@@ -19,9 +19,8 @@ type listener struct {
 	half    int       // half-open connections
 	queue   []*Socket // established, waiting for Accept
 
-	fast     fastQueue
-	cookies  bool          // one was sent
-	cookieAt time.Duration // the last one
+	fast        fastQueue
+	cookieUntil time.Duration // when the last one that was sent is too old at the latest
 }
 
 // Both queues are bounded by the backlog, and the half-open connections by the

@@ -26,6 +26,8 @@ func TestBindErrors(t *testing.T) {
 		{"a port of the stack's choice", afInet, "0.0.0.0:0", noPrivilege, nil},
 		{"not ours", afInet, "10.0.0.9:8080", noPrivilege, errno.EADDRNOTAVAIL},
 		{"privileged", afInet, "0.0.0.0:80", noPrivilege, errno.EACCES},
+		{"the last privileged", afInet, "0.0.0.0:1023", noPrivilege, errno.EACCES},
+		{"the first that is not", afInet, "0.0.0.0:1024", noPrivilege, nil},
 		{"privileged with the capability", afInet, "0.0.0.0:80", root, nil},
 		{"IPv6 on AF_INET", afInet, "[::]:8080", noPrivilege, errno.EAFNOSUPPORT},
 		{"IPv4 on AF_INET6", afInet6, "10.0.0.1:8080", noPrivilege, errno.EAFNOSUPPORT},
@@ -48,6 +50,14 @@ func TestBindErrors(t *testing.T) {
 	}
 	if err := s.s.Bind(addrPort("0.0.0.0:7002"), 0, noPrivilege); err != errno.EINVAL {
 		t.Errorf("bound twice: %v", err)
+	}
+	late := s.l.NewSocket(afInet, s)
+	late.opts.BindNoPort = true
+	if err := late.Bind(addrPort("10.0.0.1:0"), 0, noPrivilege); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Bind(addrPort("10.0.0.1:0"), 0, noPrivilege); err != errno.EINVAL {
+		t.Errorf("bound twice without a port: %v", err)
 	}
 }
 
@@ -274,5 +284,25 @@ func TestISNReseed(t *testing.T) {
 	}
 	if early, late := isns(map[string]string{"isn_reseed_interval": "1800"}); early == late {
 		t.Error("the hash is the same after two intervals")
+	}
+}
+
+// A connection that takes over from one in TIME-WAIT begins beyond the numbers
+// that were used: RFC 9293 section 3.6.1, MAY-2.
+func TestReuseOfTimeWaitBeginsBeyondIt(t *testing.T) {
+	for name, above := range map[string]uint32{"an older clock": 1000, "the same number": 0, "a clock that went on": ^uint32(999)} {
+		s := newScript(t, nil)
+		k := makeTuple(testLocal, testRemote, 4000, 5000)
+		own := s.l.isn(&k)
+		w := &timeWait{key: k, sndNxt: own + above, expires: s.n.now + time.Hour, domain: afInet}
+		s.l.waits.byTuple[k] = w
+		s.l.waits.link(w)
+		s.l.newConn(s.s, Path{Src: testLocal, Dst: testRemote, MTU: 1500}, 4000, 5000).activeOpen()
+		if iss := s.s.conn.iss; !seqLT(w.sndNxt, iss) || above>>31 != 0 && iss != own {
+			t.Errorf("%s: %d after %d, the clock says %d", name, iss, w.sndNxt, own)
+		}
+		if len(s.l.waits.byTuple) != 0 {
+			t.Errorf("%s: the record is still there", name)
+		}
 	}
 }
