@@ -165,7 +165,7 @@ func (l *Layer) authentic(a *auth, rx *Rx) bool {
 		n.AuthMerged++
 		return false
 	}
-	good := false
+	var good bool
 	if a.md5 != nil {
 		good = l.checkMD5(a.md5, rx, sum)
 	} else {
@@ -207,7 +207,7 @@ func (a *auth) choose(h *wire.TCP) {
 	if a == nil || a.ao == nil {
 		return
 	}
-	if body, ok := h.Option(wire.OptAO); ok && len(body) >= 2 {
+	if body, _ := h.Option(wire.OptAO); len(body) >= 2 {
 		a.ao.choose(body[0], body[1])
 	}
 }
