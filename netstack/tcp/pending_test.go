@@ -495,6 +495,45 @@ func TestOfferCookieRefused(t *testing.T) {
 	}
 }
 
+// TestOfferCookieWhen: cookies are for ports that were open lately, and for who
+// can be answered; over loopback nobody floods.
+func TestOfferCookieWhen(t *testing.T) {
+	o := offerFlood(t)
+	noted := o.s.n.now
+	syn := wire.TCP{SrcPort: 5000, DstPort: 80, Flags: wire.TCPSyn, WScale: -1, Window: 1000, MSS: 1400}
+	for _, x := range []struct {
+		name   string
+		src    string
+		link   int
+		age    time.Duration
+		cookie bool
+	}{
+		{"at once", "10.0.0.2", 1, 0, true},
+		{"after ten minutes", "10.0.0.2", 1, openTime, true},
+		{"after more than that", "10.0.0.2", 1, openTime + 1, false},
+		{"over loopback", "10.0.0.2", -1, 0, false},
+		{"from where no way leads", "203.0.113.1", 1, 0, false},
+	} {
+		o.s.out, o.got = nil, nil
+		o.s.n.now = noted + x.age
+		syn.SrcPort++
+		o.l.Input(&Rx{Src: netip.MustParseAddr(x.src), Dst: testLocal, Link: x.link, Header: syn})
+		o.l.Flush()
+		if answered := len(o.s.out) == 1; answered != x.cookie || len(o.got) == 1 == x.cookie {
+			t.Errorf("%s: %d segments, %d offers", x.name, len(o.s.out), len(o.got))
+		}
+	}
+	// The third step must come by a link, too.
+	o.s.n.now = noted
+	h := o.syn(7000, 10)[0].h
+	third := wire.TCP{SrcPort: 7000, DstPort: 80, Seq: 11, Ack: h.Seq + 1, Flags: wire.TCPAck, HasTS: true, TSVal: 6, TSEcr: h.TSVal, WScale: -1}
+	o.got = nil
+	o.l.Input(&Rx{Src: testRemote, Dst: testLocal, Link: -1, Header: third})
+	if len(o.got) != 0 {
+		t.Error("an acknowledgement over loopback was taken for the answer to a cookie")
+	}
+}
+
 func TestOpenPortsAreBounded(t *testing.T) {
 	var list openPorts
 	for i := range 3 * maxOpen {
