@@ -70,6 +70,7 @@ func TestHTCPBackOff(t *testing.T) {
 		{100 * ms, 150 * ms, 1e6, 1.1e6, true, 100.0 / 150},
 		{100 * ms, 150 * ms, 1e6, 1.3e6, true, 0.5}, // throughput changed by more than a fifth
 		{100 * ms, 150 * ms, 1e6, 0.7e6, true, 0.5},
+		{100 * ms, 150 * ms, 1e6, 1.2e6, true, 100.0 / 150}, // by a fifth exactly
 		{100 * ms, 150 * ms, 1e6, 1e6, false, 0.5},
 		{100 * ms, 150 * ms, 0, 1e6, true, 100.0 / 150}, // the first loss: nothing to compare with
 		{0, 0, 0, 0, true, 0.5},                         // nothing is known
@@ -103,6 +104,38 @@ func TestHTCPIdleIsNoSuccess(t *testing.T) {
 	r.a.undo(&r.w, s)
 	if h.since != since || h.beta != beta || r.w.cwnd != prior.cwnd {
 		t.Errorf("%v %v %+v", h.since, h.beta, r.w)
+	}
+}
+
+// TestHTCPTimeout: the window before the first timeout is halved, repetitions of
+// it change nothing more.
+func TestHTCPTimeout(t *testing.T) {
+	h, w := htcpInfo.make(), &ccWindow{cwnd: 100_000, ssthresh: maxCwnd}
+	s := &ccSignal{now: time.Hour, mss: 1000}
+	h.timeout(w, s)
+	if w.cwnd != 1000 || w.ssthresh != 50_000 {
+		t.Errorf("window %d, threshold %d", w.cwnd, w.ssthresh)
+	}
+	s.again = true
+	if h.timeout(w, s); w.cwnd != 1000 || w.ssthresh != 50_000 {
+		t.Errorf("again: window %d, threshold %d", w.cwnd, w.ssthresh)
+	}
+}
+
+// TestHTCPThroughput: what was delivered in a round over the time that it took.
+func TestHTCPThroughput(t *testing.T) {
+	h := htcpInfo.make().(*htcp)
+	for _, c := range []struct {
+		now      time.Duration
+		una, nxt uint32
+	}{{time.Hour, 0, 3000}, {time.Hour + time.Second, 1000, 4000}, {time.Hour + 2*time.Second, 3000, 6000}} {
+		h.measure(&ccSignal{now: c.now, una: c.una, nxt: c.nxt, rate: rateSample{newlyAcked: 1000, rtt: time.Second}})
+	}
+	if h.rate != 1500 {
+		t.Errorf("%v bytes/s", h.rate)
+	}
+	if h.measure(&ccSignal{now: time.Hour + 3*time.Second, una: 3000}); h.trips.least != time.Second {
+		t.Errorf("an acknowledgement without a round trip: least %v", h.trips.least)
 	}
 }
 

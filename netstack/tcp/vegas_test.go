@@ -112,6 +112,7 @@ func TestVegasBounds(t *testing.T) {
 		{20_000, 1000, 20_000, false},
 		{21_000, 1000, 20_000, false}, // 4.2
 		{9000, 1000, 9000, true},      // what is not used does not grow
+		{9000, 9000, 10_000, false},   // slow start is over at the threshold
 		{5000, maxCwnd, 5000, false},  // 1
 		{10_000, maxCwnd, 9000, false},
 	} {
