@@ -200,6 +200,7 @@ func (c *conn) enterRecovery(now time.Duration) {
 	c.reduceForLoss(now)
 	c.recover = c.sndNxt
 	c.caState = caRecovery
+	c.log.highRxt, c.log.rescued = c.sndUna, false
 	c.flags &^= flagProbeOut
 	c.l.markDirty(c)
 }

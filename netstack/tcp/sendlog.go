@@ -83,6 +83,9 @@ type sendLog struct {
 	rexmtTS  uint32 // timestamp of the first retransmission
 	lostFrom uint32 // nothing below is lost
 
+	highRxt uint32 // HighRxt of RFC 6675 section 2; see nextseg.go
+	rescued bool   // its rescue retransmission was sent in this recovery
+
 	firstSent   time.Duration // C.first_send_time
 	deliveredAt time.Duration // C.delivered_time
 }
