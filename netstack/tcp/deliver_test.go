@@ -48,6 +48,10 @@ func TestOwnerIsAskedOnce(t *testing.T) {
 	o.take = func(p []byte) int { return len(p) }
 	s.s.Resume()
 	o.check(20)
+	s.steps("< F. seq 21 ack 1")
+	if o.calls != 3 {
+		t.Errorf("asked to take a FIN")
+	}
 }
 
 // TestOwnerThatMiscounts: a result out of range is the nearest that is in it.

@@ -56,10 +56,9 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 			uto:  in.UTO,
 		},
 	}
-	if h.auth = lst.s.keys.auth(path.Dst); h.auth != nil {
-		h.auth.choose(in)
-		h.opts.ts = h.opts.ts && h.auth.fitsTS(h.opts.sack)
-	}
+	h.auth = lst.s.keys.auth(path.Dst)
+	h.auth.choose(in)
+	h.opts.ts = h.opts.ts && h.auth.fitsTS(h.opts.sack)
 	o := h.options()
 	h.opts.ecn = h.agreesECN(in.Flags, o)
 	h.ecn.synMark = l.rxTOS & ecnMask
@@ -78,8 +77,8 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, in *wire.TCP, floor 
 	h := l.newHalf(lst, k, path, in)
 	h.give = give
 	h.iss = l.isn(&k)
-	if floor != 0 && seqLEQ(h.iss, floor) {
-		h.iss = floor
+	if floor != 0 {
+		h.iss = seqMax(h.iss, floor)
 	}
 	h.at = h.sentAt + initialRTO
 	for l.syns.len >= l.synRoom() {
@@ -255,7 +254,7 @@ func (h *halfOpen) complete(rx *Rx) {
 	l := h.l
 	now := l.net.Now()
 	// TCP_DEFER_ACCEPT waits for text. After a FIN there will be none.
-	if d := h.lst.s.opts.DeferAccept; d > 0 && segLen(rx) == 0 && rx.Header.Seq == h.irs+1 && now-h.openedAt < d {
+	if segLen(rx) == 0 && rx.Header.Seq == h.irs+1 && now-h.openedAt < h.lst.s.opts.DeferAccept {
 		h.wait()
 		return
 	}

@@ -175,9 +175,6 @@ func (c *conn) fitWindow(p []byte, seq uint32, fin bool) ([]byte, uint32, bool) 
 		old := min(c.rcvNxt-seq, uint32(len(p)))
 		c.noteTwice(seq, seq+old)
 		p, seq = p[old:], seq+old
-		if seqLT(seq, c.rcvNxt) {
-			return nil, seq, false // the FIN too
-		}
 		c.ackNow() // the peer repeats itself
 	}
 	if over := seq + uint32(len(p)) - c.rcvAdv; int32(over) > 0 {
@@ -193,9 +190,7 @@ func (c *conn) observeMSS(n, gso int) {
 	if gso > 0 {
 		n = gso
 	}
-	if n > int(c.rcvMSS) {
-		c.rcvMSS = uint16(min(n, int(c.advMSS)))
-	}
+	c.rcvMSS = max(c.rcvMSS, uint16(min(n, int(c.advMSS))))
 }
 
 // finInput is the eighth step: the peer's FIN, at RCV.NXT.

@@ -36,10 +36,8 @@ func (lst *listener) halfFull() bool {
 // that does. It binds a port when none is bound. Errors: EINVAL (connected),
 // EADDRINUSE.
 func (s *Socket) Listen(backlog int) error {
-	limit := int(s.l.tun.Somaxconn)
-	if backlog < 0 || backlog > limit {
-		backlog = limit
-	}
+	// A negative one is as long as may be.
+	backlog = int(min(uint(backlog), uint(s.l.tun.Somaxconn)))
 	if s.lst != nil {
 		s.lst.backlog = backlog
 		return nil
@@ -115,11 +113,9 @@ func (s *Socket) closeListener() {
 		l.dropHalf(h)
 	})
 	for _, child := range lst.queue {
-		child.orphan = true
 		child.Abort()
 	}
 	lst.queue = nil
-	s.claim.Listening = false
 }
 
 // findListener chooses who a SYN is for: an exact address before a wildcard, a
@@ -172,10 +168,7 @@ func (lst *listener) score(dst netip.Addr, link int) int {
 	switch {
 	case s.bound == dst:
 		return n + 2
-	case !s.bound.IsUnspecified(), s.domain == afInet && !dst.Is4():
-		return -1
-	case s.domain == afInet6 && dst.Is4() && s.bound.Is6() && s.opts.V6Only,
-		s.domain == afInet6 && dst.Is6() && s.bound.Is4():
+	case !s.bound.IsUnspecified(), dst.Is6() && s.bound.Is4(), dst.Is4() && s.bound.Is6() && s.opts.V6Only:
 		return -1
 	}
 	return n
@@ -232,13 +225,13 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.sendCookie(lst, k, path, h)
 		return
 	}
-	give := false
+	var take, give bool
 	if floor == 0 {
-		var take bool
-		if take, give = l.fastSYN(lst, &k, rx); take {
-			l.openFast(lst, k, path, rx, give)
-			return
-		}
+		take, give = l.fastSYN(lst, &k, rx)
+	}
+	if take {
+		l.openFast(lst, k, path, rx, give)
+		return
 	}
 	l.openHalf(lst, k, path, h, floor, give)
 }

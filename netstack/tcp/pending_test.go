@@ -573,11 +573,17 @@ func TestOfferAndASoftError(t *testing.T) {
 	o.syn(5000, 10)
 	s, _ := o.accept(o.got[0], nil)
 	iss := s.conn.iss
+	about := func(seq uint32) bool {
+		q := []byte{0, 80, 5000 >> 8, 5000 & 255, byte(seq >> 24), byte(seq >> 16), byte(seq >> 8), byte(seq)}
+		return o.l.ICMP(testLocal, testRemote, q, ICMPError{Errno: errno.EHOSTUNREACH})
+	}
+	if !about(iss) || s.State() != StateSynReceived {
+		t.Fatal(s.State(), s.Err())
+	}
 	o.in(5000, wire.TCP{Seq: 11, Ack: iss + 1, Flags: wire.TCPAck, Window: 1000, HasTS: true, TSVal: 6})
 	s.Write(make([]byte, 10))
 	o.l.Flush()
-	q := []byte{0, 80, 5000 >> 8, 5000 & 255, byte((iss + 1) >> 24), byte((iss + 1) >> 16), byte((iss + 1) >> 8), byte(iss + 1)}
-	if !o.l.ICMP(testLocal, testRemote, q, ICMPError{Errno: errno.EHOSTUNREACH}) || s.State() != StateEstablished {
+	if !about(iss+1) || s.State() != StateEstablished {
 		t.Fatal(s.State(), s.Err())
 	}
 	o.after(time.Hour)
