@@ -5,18 +5,10 @@ package tcp
 // `classic`; the latter is what every block does when the peer has no SACK, as
 // RFC 8985 section 5.1 needs it.
 
-import "time"
-
 // classicDetect takes for lost what IsLost of RFC 6675 section 4 says is, or
 // what RFC 6582 section 3.2 step 3 wants retransmitted.
-func (c *conn) classicDetect(now time.Duration) {
-	switch c.caState {
-	case caOpen:
-		if c.enoughAbove() {
-			c.enterRecovery(now)
-			c.markBelow(c.lostEdge(), true)
-		}
-	case caRecovery:
+func (c *conn) classicDetect() {
+	if c.caState == caRecovery || c.caState == caOpen && c.enoughAbove() {
 		c.markBelow(c.lostEdge(), false)
 	}
 }

@@ -141,7 +141,7 @@ func (c *conn) detectLoss(now time.Duration) {
 	case c.byTime():
 		c.rackDetect(now)
 	default:
-		c.classicDetect(now)
+		c.classicDetect()
 	}
 	switch {
 	case c.caState != caOpen || c.log.lost == 0:
