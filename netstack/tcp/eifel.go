@@ -20,7 +20,7 @@ const (
 // section 3.2 steps 1 and 2.
 func (c *conn) eifelMark(seq uint32, now time.Duration) {
 	b := c.log
-	if b == nil || c.flags&flagTS == 0 || c.caState == caOpen || b.eifel != eifelOff || seq != c.sndUna {
+	if c.flags&flagTS == 0 || c.caState == caOpen || b.eifel != eifelOff || seq != c.sndUna {
 		return
 	}
 	b.eifel, b.rexmtTS = eifelArmed, c.tsNow(now)

@@ -49,8 +49,14 @@ func TestStreamAgainstModel(t *testing.T) {
 			if slices.ContainsFunc(parts, func(p []byte) bool { return len(p) == 0 }) {
 				t.Fatalf("[%d, %d) has an empty part", from, from+n)
 			}
-			if f := q.first(); !bytes.HasPrefix(model, f) || len(f) == 0 {
+			f := q.first()
+			if !bytes.HasPrefix(model, f) || len(f) == 0 {
 				t.Fatal("the front differs")
+			}
+			if n := len(f); n < len(model) {
+				if next := q.slices(nil, q.start+uint32(n), 1); len(next) != 1 || next[0][0] != model[n] {
+					t.Fatal("the byte behind the front differs")
+				}
 			}
 		}
 		if q.len() != len(model) || q.mem != pool.InUse() {
@@ -177,6 +183,22 @@ func TestTimersGoOn(t *testing.T) {
 		h.run(time.Duration(10 + i))
 		if s.calls != i+1 {
 			t.Fatalf("%d calls at %d", s.calls, 10+i)
+		}
+	}
+}
+
+// TestMostlyEmptyChunksAreCopied: what a connection queues takes at most four
+// times the memory of its bytes.
+func TestMostlyEmptyChunksAreCopied(t *testing.T) {
+	for _, less := range []int{0, 1} {
+		s := story(t, "from established")
+		c := s.s.conn
+		chunk := s.n.pool.Get(buf.LargeSize)
+		whole := cap(chunk.B)
+		chunk.B = chunk.B[:whole/4-less]
+		c.queueChunk(chunk)
+		if kept := c.sq.mem == whole; kept != (less == 0) || s.n.pool.InUse() != c.sq.mem {
+			t.Errorf("%d of %d bytes: %d of memory, %d in use", whole/4-less, whole, c.sq.mem, s.n.pool.InUse())
 		}
 	}
 }
