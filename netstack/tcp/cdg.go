@@ -34,12 +34,11 @@ type cdg struct {
 	shadow           uint32            // the window that Reno would have, in bytes
 	lots             lots
 	queue            cdgQueue
-	held             bool  // backed off in the round before: its effect is not to be seen yet
-	several          uint8 // acknowledgements of more than a segment, of late
-	ineffective      uint8 // delay-based reductions in a row without effect
-	ignore           uint8 // how many more are left out, as somebody else fills the queue
-	quietRounds      uint8 // since the last congestion, for alphaInc
-	alpha            uint8 // segments per round; bounded, as each acknowledgement counts them out
+	ineffective      uint16 // reductions for delay in a row without effect, with those left out as somebody else fills the queue
+	held             bool   // backed off in the round before: its effect is not to be seen yet
+	several          uint8  // acknowledgements of more than a segment, of late
+	quietRounds      uint8  // since the last congestion, for alphaInc
+	alpha            uint8  // segments per round; bounded, as each acknowledgement counts them out
 
 	betaDelay   uint8
 	scale       uint8
@@ -215,15 +214,12 @@ func (d *cdg) draw(g float64) bool {
 // delayed is the reduction for growing delay: equation 4, section 3.3 for those
 // that have no effect.
 func (d *cdg) delayed(w *ccWindow, s *ccSignal) bool {
-	if d.ignore > 0 {
-		d.ignore--
-		return false
-	}
-	if d.ineffective++; d.consecCong > 0 && d.ineffective > d.consecCong {
-		d.ignore, d.ineffective = d.holdBackoff, 0
-		if d.ignore > 0 {
-			return false
+	d.ineffective++
+	if left := int(d.ineffective) - int(d.consecCong); d.consecCong > 0 && d.holdBackoff > 0 && left > 0 {
+		if left >= int(d.holdBackoff) {
+			d.ineffective = 0
 		}
+		return false
 	}
 	d.shadow = max(d.shadow, w.cwnd)
 	d.calm()

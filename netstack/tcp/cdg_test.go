@@ -163,6 +163,90 @@ func TestCDGGivesUpOnDelay(t *testing.T) {
 	}
 }
 
+// TestCDGLeavesOutSoMany: in a row reductions that have no effect are made
+// loss_compete_consec_cong times, then left out loss_compete_hold_backoff times, and
+// so on; an effect has it begin anew. What follows a reduction is not judged.
+func TestCDGLeavesOutSoMany(t *testing.T) {
+	for _, c := range []struct {
+		consec, hold uint8
+		want         string // of each round that is judged: reduced, left out, an effect was seen
+	}{
+		{3, 2, "RRR..RRR..RRR"}, {1, 1, "R.R.R"}, {2, 0, "RRRRRR"}, {0, 2, "RRRRRR"}, {3, 2, "RR-RRR.-RRR..R"},
+	} {
+		d := cdgInfo.make().(*cdg)
+		d.smoothing, d.lots, d.consecCong, d.holdBackoff = 1, 1, c.consec, c.hold
+		at := span{time.Hour, time.Hour}
+		d.last = at
+		round := func(by time.Duration) bool {
+			at = span{at.least + by, at.most + by}
+			d.trips.this = at
+			return d.endRound(&ccWindow{cwnd: 100_000, ssthresh: 50_000}, &ccSignal{mss: 1000})
+		}
+		got := ""
+		for _, r := range c.want {
+			switch {
+			case r == '-':
+				round(-time.Second)
+				got += "-"
+			case round(time.Second):
+				got += "R"
+				if round(time.Second) {
+					t.Error("the round after a reduction is judged")
+				}
+			default:
+				got += "."
+			}
+		}
+		if got != c.want {
+			t.Errorf("%d and %d: %s, want %s", c.consec, c.hold, got, c.want)
+		}
+	}
+}
+
+// TestCDGGrowsWithoutReduction: a round that reduces nothing ends as Reno's do.
+func TestCDGGrowsWithoutReduction(t *testing.T) {
+	far := span{time.Second, time.Second}
+	for what, d := range map[string]*cdg{
+		"no round trip":         {},
+		"the first round":       {trips: trips{this: far}},
+		"after a reduction":     {trips: trips{this: far}, last: span{ms, ms}, held: true},
+		"as much as before":     {trips: trips{this: far}, last: far},
+		"reductions left out":   {trips: trips{this: far}, last: span{ms, ms}, consecCong: 1, holdBackoff: 5, ineffective: 1},
+		"the round is not over": {trips: trips{this: far, rounds: rounds{end: 2}}, last: span{ms, ms}},
+	} {
+		d.newReno.beta, d.alpha, d.scale, d.lots = 50, 1, 2, 1
+		d.trips.rounds.running = true
+		w := &ccWindow{cwnd: 10_000, ssthresh: 5000}
+		if d.ack(w, &ccSignal{una: 1, nxt: 1, mss: 1000, acked: 10_000, limited: true}); w.cwnd != 11_000 {
+			t.Errorf("%s: %d", what, w.cwnd)
+		}
+	}
+}
+
+// TestCDGAfterLoss: the round that follows a loss is not judged, as its effect is
+// not to be seen yet; a repeated timeout reduces nothing more.
+func TestCDGAfterLoss(t *testing.T) {
+	d := cdgInfo.make().(*cdg)
+	d.smoothing, d.lots = 1, 1
+	w, s := &ccWindow{cwnd: 100_000, ssthresh: 50_000}, &ccSignal{mss: 1000}
+	d.loss(w, s)
+	for i, want := range []bool{false, true} {
+		d.last, d.trips.this = span{ms, ms}, span{time.Second, time.Second}
+		if got := d.endRound(w, s); got != want {
+			t.Errorf("round %d after a loss: reduced %v", i+1, got)
+		}
+	}
+	w = &ccWindow{cwnd: 100_000, ssthresh: maxCwnd}
+	d = cdgInfo.make().(*cdg)
+	if d.timeout(w, s); w.cwnd != 1000 || w.ssthresh != 50_000 {
+		t.Errorf("a timeout: window %d, threshold %d", w.cwnd, w.ssthresh)
+	}
+	s.again = true
+	if d.timeout(w, s); w.ssthresh != 50_000 {
+		t.Errorf("again: threshold %d", w.ssthresh)
+	}
+}
+
 // TestCDGLoss: section 3.4, with a full queue a loss halves the shadow window,
 // but never to more than the window; with a queue that is not, nothing.
 func TestCDGLoss(t *testing.T) {
@@ -179,6 +263,7 @@ func TestCDGLoss(t *testing.T) {
 		{"far reduced", cdgFull, 20_000, 100_000, 200 * ms, 100 * ms, 200 * ms, 20_000},
 		{"not full", cdgNotFull, 100_000, 0, 110 * ms, 100 * ms, 200 * ms, 100_000},
 		{"not full, but the round trip is long", cdgNotFull, 100_000, 0, 180 * ms, 100 * ms, 200 * ms, 50_000},
+		{"not full, and nothing of late", cdgNotFull, 100_000, 0, 0, 100 * ms, 200 * ms, 50_000},
 		{"a path without a queue", cdgNotFull, 100_000, 0, 100 * ms, 100 * ms, 100 * ms, 50_000},
 	} {
 		d := &cdg{newReno: newReno{beta: 50}, queue: c.queue, shadow: c.shadow, trips: trips{ever: span{c.base, c.top}}, last: span{most: c.recent}}
@@ -248,7 +333,7 @@ func TestCDGInfersTheQueue(t *testing.T) {
 		gmin, gmax  time.Duration
 		before      cdgQueue
 		want        cdgQueue
-		ineffective uint8
+		ineffective uint16
 	}{
 		{ms, 0, cdgUnknown, cdgFull, 3},
 		{ms, -ms, cdgNotFull, cdgFull, 0},

@@ -84,6 +84,7 @@ func TestCubicAfterTimeoutsLoss(t *testing.T) {
 	for _, undone := range []bool{false, true} {
 		r := newRide("cubic", 100, 100)
 		q := r.a.(*cubic)
+		r.rounds(3, 100*time.Millisecond)
 		r.a.timeout(&r.w, r.signal())
 		if undone {
 			s := r.signal()

@@ -7,12 +7,12 @@ package tcp
 // backlog.
 
 type vegas struct {
-	newReno        // losses, and rounds with too few samples
-	trips    trips // ever.least is BaseRTT
-	alpha    uint8 // segments: with less the window grows
-	beta     uint8 // with more it shrinks
-	gamma    uint8 // with more slow start ends
-	doubling bool  // slow start grows in every other round
+	newReno       // losses, and rounds with too few samples
+	trips   trips // ever.least is BaseRTT
+	alpha   uint8 // segments: with less the window grows
+	beta    uint8 // with more it shrinks
+	gamma   uint8 // with more slow start ends
+	resting bool  // slow start grows in every other round
 }
 
 // vegasSamples is how many round trips a round has to show: fewer may all come
@@ -22,7 +22,7 @@ const vegasSamples = 3
 var vegasInfo = ccInfo{
 	name: "vegas",
 	make: func() congestion {
-		return &vegas{newReno: newReno{beta: 50, betaECN: 50}, alpha: 2, beta: 4, gamma: 1, doubling: true}
+		return &vegas{newReno: newReno{beta: 50, betaECN: 50}, alpha: 2, beta: 4, gamma: 1}
 	},
 	params: []ccParam{
 		{
@@ -57,7 +57,7 @@ func (v *vegas) ack(w *ccWindow, s *ccSignal) {
 		v.trips.clear()
 		return
 	}
-	if w.slowStart() && v.doubling && s.grows() {
+	if w.slowStart() && !v.resting && s.grows() {
 		w.climb(s)
 	}
 }
@@ -72,7 +72,7 @@ func (v *vegas) decide(w *ccWindow, s *ccSignal) {
 	segs := backlog / float64(s.mss)
 	switch {
 	case w.slowStart():
-		v.doubling = !v.doubling
+		v.resting = !v.resting
 		if segs > float64(v.gamma) {
 			// What the path holds without a queue, and one segment.
 			fits := uint32(float64(w.cwnd)-backlog) + s.mss
