@@ -288,7 +288,7 @@ func (p *fuzzPair) check() error {
 func (p *fuzzPair) finish() error {
 	p.fates = nil
 	all := append(append([]*Program(nil), p.clients...), p.server.Accepted...)
-	for range 4 { // a forgery makes the world stop
+	for range 4 { // what a bystander believes makes the world stop after a forgery
 		p.w.Run(10*time.Minute, func() bool { return false })
 		if err := p.check(); err != nil {
 			return err
@@ -303,11 +303,10 @@ func (p *fuzzPair) finish() error {
 	for _, q := range append(all, p.server.Accepted...) {
 		q.S.Close()
 	}
-	for range 100 {
-		p.w.Run(3*time.Hour, nil)
-		if p.forging {
-			p.a.Broken, p.b.Broken, p.w.broken = nil, nil, false
-		}
+	p.w.Run(300*time.Hour, nil)
+	for p.forging && p.w.broken && p.w.steps <= p.w.MaxSteps {
+		p.a.Broken, p.b.Broken, p.w.broken = nil, nil, false
+		p.w.Run(300*time.Hour, nil)
 	}
 	if err := p.w.Broken(); err != nil {
 		return err

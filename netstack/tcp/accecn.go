@@ -162,10 +162,7 @@ func (c *conn) stampCounts(h *wire.TCP, n uint32) {
 	if a == nil || a.mute || a.fresh == 0 && !a.hello {
 		return
 	}
-	room := wire.TCPMaxHeader - h.HeaderLen()
-	if n > 0 {
-		room = min(room, int(c.mss)-int(n))
-	}
+	room := min(wire.TCPMaxHeader-h.HeaderLen(), int(c.mss)-int(n))
 	if a.put(&h.AccECN, room) {
 		a.fresh, a.freshBytes, a.due = 0, 0, false
 	}

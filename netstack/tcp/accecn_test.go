@@ -52,3 +52,16 @@ func TestUnwrapFollows(t *testing.T) {
 		}
 	}
 }
+
+// TestOptionIsDueInTime: RFC 9768 section 3.2.3.3, counters must not come round
+// unseen, so that an option goes every 2 MiB of text at the latest.
+func TestOptionIsDueInTime(t *testing.T) {
+	a := newAccECN(notECT)
+	a.count(countE0, optionBytes-1)
+	if a.due {
+		t.Error("due before")
+	}
+	if a.count(countE0, 1); !a.due {
+		t.Error("not due")
+	}
+}

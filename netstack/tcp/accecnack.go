@@ -32,7 +32,6 @@ type accSender struct {
 	options  bool   // the peer's option has arrived
 	ignored  bool   // it is wrong and not looked at
 	deaf     bool   // marks are not heeded: what tells of them is broken
-	passed   bool   // something was not marked
 	early    bool   // the handshake told of congestion
 }
 
@@ -40,19 +39,14 @@ type accSender struct {
 // before: it delivers something, or its timestamp says so.
 func (c *conn) freshACE(h *wire.TCP, sacked uint32) bool {
 	a := c.accurate()
-	if h.Flags&wire.TCPSyn != 0 || seqLT(h.Ack, c.sndUna) {
-		return false
-	}
 	if a.skip {
 		a.skip = false
 		return false
 	}
-	if h.Ack == c.sndUna && sacked == 0 && (!h.HasTS || c.flags&flagTS == 0 || !seqLT(a.lastTS, h.TSVal)) {
+	if h.Ack == c.sndUna && sacked == 0 && (c.flags&flagTS == 0 || !seqLT(a.lastTS, h.TSVal)) {
 		return false
 	}
-	if h.HasTS {
-		a.lastTS = h.TSVal
-	}
+	a.lastTS = h.TSVal
 	return true
 }
 
@@ -90,7 +84,7 @@ func (c *conn) countACE(h *wire.TCP) {
 	}
 	if !option {
 		ceb = min(marks*uint32(c.mss), s.newlyAcked)
-	} else if ceb > 0 && delta == 0 && s.segs < aceMask && c.caState == caOpen {
+	} else if ceb > 0 && delta == 0 && s.segs <= aceMask && c.caState == caOpen {
 		// Section 3.2.3.2.5: bytes were marked and no packet. Something on the path
 		// changes the one or the other.
 		c.ecn.noECT = true
@@ -121,7 +115,7 @@ func (a *accSender) readCounts(o *wire.AccECN) (ceb uint32, ok bool) {
 		}
 	}
 	ceb = (now[countCE] - a.sbytes[countCE]) & wire.AccECNMask
-	if ceb > wire.AccECNMask/2 {
+	if int32(ceb<<8) < 0 {
 		return 0, false // backwards
 	}
 	for i, n := range now {
@@ -134,19 +128,14 @@ func (a *accSender) readCounts(o *wire.AccECN) (ceb uint32, ok bool) {
 // delta, segs packets were acknowledged and ceb bytes of bytes were marked if
 // option says so: section 3.2.2.5.2 and appendix A.2.
 func (a *accSender) unwrap(delta, segs, ceb, bytes uint32, option bool) uint32 {
-	if segs <= aceMask {
-		return delta
-	}
-	safest := segs - (segs-delta)&aceMask
-	if option {
+	most := max(segs, delta)
+	safest := most - (most-delta)&aceMask // so few packets as aceMask cannot hide a round
+	switch {
+	case option:
 		// The nearest number with these three bits, by packets of average size.
-		guess := uint32((uint64(ceb)*uint64(segs) + uint64(max(bytes, 1)) - 1) / uint64(max(bytes, 1)))
-		if guess <= delta {
-			return delta
-		}
-		return min(delta+(guess-delta+4)&^aceMask, safest)
-	}
-	if a.perAck > ackThinning {
+		guess := uint32((uint64(ceb)*uint64(segs) + uint64(bytes)/2) / uint64(max(bytes, 1)))
+		return min(delta+(max(guess, delta)-delta+4)&^aceMask, safest)
+	case a.perAck > ackThinning:
 		return delta // the peer acknowledges so many at once as a rule
 	}
 	return safest
@@ -157,19 +146,12 @@ func (a *accSender) unwrap(delta, segs, ceb, bytes uint32, option bool) uint32 {
 func (c *conn) checkMarkedAll(ceb uint32) {
 	a := c.accurate()
 	a.ceBytes += uint64(ceb)
-	if a.passed {
-		return
-	}
-	if a.ceBytes < c.delivered {
-		a.passed = true
-		return
-	}
-	if c.delivered == 0 || a.rounds > 0 && seqLT(c.sndUna, a.roundEnd) {
+	if a.deaf || a.ceBytes < c.delivered || a.rounds > 0 && seqLT(c.sndUna, a.roundEnd) {
 		return
 	}
 	a.roundEnd = c.sndNxt
 	if a.rounds++; a.rounds > markedRounds {
-		a.passed, a.deaf, c.ecn.noECT = true, true, true
+		a.deaf, c.ecn.noECT = true, true
 		c.l.counters.AccECNBroken++
 	}
 }

@@ -117,7 +117,6 @@ func (c *conn) thirdStep(h *wire.TCP, payload int) {
 // window.
 func (c *conn) beginECN() {
 	if a := c.accurate(); a != nil && a.early {
-		a.early = false
 		c.l.counters.ECNReductions++
 		c.reduceForMarks(c.now())
 	}
@@ -134,7 +133,7 @@ func (l *Layer) stampSYN(t *wire.TCP, mode ecnMode, mark uint8, tries int, again
 		return true
 	case mode == ecnAccurate:
 		t.Flags |= handshakeACE[mark]
-		if tries == 0 && !again && wire.TCPMaxHeader-t.HeaderLen() >= 12 {
+		if tries == 0 && !again {
 			t.AccECN = wire.AccECN{Present: true, N: numCounts, Fields: [numCounts]uint32{1, 0, 1}}
 		}
 	}

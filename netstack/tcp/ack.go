@@ -60,18 +60,19 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 	c.marksAcked(h)
 	c.acknowledged(acked, c.endSample(now), was, now)
 	c.heedMarks(now)
-	if acked > 0 || sacked > 0 || opened || dup {
+	if acked+sacked != 0 || opened || dup {
 		c.l.markDirty(c)
 	}
 	return true
 }
 
-// windowUpdate is the SND.WL1, SND.WL2 test; it reports whether SND.WND changed.
-// A segment that acknowledges more than any before is newer than they are, also
-// when it repeats older text: leaving its window aside would move the right edge
-// by what it acknowledges.
+// windowUpdate is the SND.WL1 test; it reports whether SND.WND changed. A segment
+// that acknowledges more than any before is newer than they are, also when it
+// repeats older text: leaving its window aside would move the right edge by what
+// it acknowledges. There is no SND.WL2: it is never above SND.UNA, and what
+// acknowledges less than that does not come here.
 func (c *conn) windowUpdate(h *wire.TCP) bool {
-	if !seqLT(c.sndUna, h.Ack) && !seqLT(c.sndWl1, h.Seq) && !(c.sndWl1 == h.Seq && seqLEQ(c.sndWl2, h.Ack)) {
+	if !seqLT(c.sndUna, h.Ack) && seqLT(h.Seq, c.sndWl1) {
 		return false
 	}
 	wnd := uint32(h.Window) << c.sndScale
@@ -82,7 +83,7 @@ func (c *conn) windowUpdate(h *wire.TCP) bool {
 		c.timers[timerRexmt] = 0
 		c.backoff, c.failingSince = 0, 0
 	}
-	c.sndWnd, c.sndWl1, c.sndWl2 = wnd, h.Seq, h.Ack
+	c.sndWnd, c.sndWl1 = wnd, h.Seq
 	c.maxSndWnd = max(c.maxSndWnd, wnd)
 	return changed
 }
@@ -146,12 +147,12 @@ func (c *conn) measureSYN(h *wire.TCP, now time.Duration) {
 }
 
 func (c *conn) measureEcho(h *wire.TCP, now time.Duration) bool {
-	if c.flags&flagTS == 0 || !h.HasTS || h.TSEcr == 0 {
+	if c.flags&flagTS == 0 || h.TSEcr == 0 {
 		return false
 	}
-	ms := int32(c.tsNow(now) - h.TSEcr)
-	if ms < 0 || ms >= 1<<20 {
-		return false
+	ms := c.tsNow(now) - h.TSEcr
+	if ms>>20 != 0 {
+		return false // of the future, or more than a quarter of an hour ago
 	}
 	c.rttSample(time.Duration(ms) * time.Millisecond)
 	return true
@@ -161,20 +162,17 @@ func (c *conn) measureEcho(h *wire.TCP, now time.Duration) bool {
 // when the connection is gone.
 func (c *conn) finAckedInput() bool {
 	next := c.state.rule().onFinAcked
-	if next == 0 || !c.finAcked() {
-		return true
-	}
-	switch next {
-	case StateClosed: // LAST-ACK
+	switch {
+	case next == 0 || !c.finAcked():
+	case next == StateClosed: // LAST-ACK
 		c.destroy()
-		return false
-	case StateTimeWait: // CLOSING
+	case next == StateTimeWait: // CLOSING
 		c.enterTimeWait()
-		return false
+	default:
+		c.state = next
+		if c.s.orphan {
+			c.armFinWait2()
+		}
 	}
-	c.state = next
-	if c.s.orphan {
-		c.armFinWait2()
-	}
-	return true
+	return c.state != StateClosed
 }

@@ -45,9 +45,7 @@ func (e *extended) at(seq uint32) uint32 {
 // advance notes that seq was used, of a segment that can be trusted.
 func (e *extended) advance(seq uint32) {
 	n := uint64(e.at(seq))<<32 | uint64(seq)
-	if !e.known || n > e.high {
-		e.high, e.known = n, true
-	}
+	e.high, e.known = max(e.high, n), true
 }
 
 func newAOState(keys []*aoKey) *aoState {

@@ -1,10 +1,12 @@
 package tcp
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -172,6 +174,122 @@ func TestReplayFromAnotherTurnIsSeen(t *testing.T) {
 	}
 }
 
+// TestSignaturesAcrossTheWrap: section 6.2, both ends extend sequence numbers as
+// the stream goes on, also twice round.
+func TestSignaturesAcrossTheWrap(t *testing.T) {
+	k := AOKey{Key: []byte("k"), SendID: 1, RecvID: 1}
+	a, b := newAOState([]*aoKey{{k}}), newAOState([]*aoKey{{k}})
+	a.numbers(10, 20)
+	b.numbers(20, 10)
+	var l Layer
+	seq := uint32(11)
+	for i := range 20 {
+		h := wire.TCP{SrcPort: 1, DstPort: 2, Seq: seq, Ack: 21, Flags: wire.TCPAck, WScale: -1}
+		l.signAO(a, &Path{Src: testLocal, Dst: testRemote}, &h, nil)
+		rx := &Rx{Src: testLocal, Dst: testRemote}
+		wire.ParseTCP(h.AppendTo(nil), &rx.Header)
+		body, _ := rx.Header.Option(wire.OptAO)
+		if !b.check(rx, body) {
+			t.Fatalf("segment %d, %#x, is not good", i, seq)
+		}
+		seq += 1 << 29
+	}
+	if a.snd.high>>32 != 2 || b.rcv.high != a.snd.high {
+		t.Errorf("%#x sent, %#x received", a.snd.high, b.rcv.high)
+	}
+}
+
+// TestInitialNumbersOfTCPAO: each direction counts from its own initial sequence
+// number, and traffic keys are made anew when one of them turns out to be another.
+func TestInitialNumbersOfTCPAO(t *testing.T) {
+	a := newAOState([]*aoKey{{AOKey{Key: []byte("k")}}})
+	derive := func() { a.keys[0].send, a.keys[0].recv = []byte("s"), []byte("r") }
+	check := func(what string, snd, rcv uint64, kept bool) {
+		t.Helper()
+		if a.snd != (extended{snd, true}) || a.rcv != (extended{rcv, true}) || (a.keys[0].send != nil) != kept || (a.keys[0].recv != nil) != kept {
+			t.Errorf("%s: %+v, %+v, keys %v", what, a.snd, a.rcv, *a.keys[0])
+		}
+		derive()
+	}
+	derive()
+	a.numbers(10, 0) // our SYN
+	check("a SYN", 10, 0, false)
+	a.snd.advance(30)
+	a.numbers(10, 20) // the peer's
+	check("a SYN-ACK", 30, 20, false)
+	a.rcv.advance(50)
+	a.numbers(10, 20)
+	check("the same", 30, 50, true)
+	a.numbers(11, 20) // another SYN of ours
+	check("another of ours", 11, 50, false)
+	b := newAOState([]*aoKey{{AOKey{Key: []byte("k")}}})
+	if b.numbers(0, 0); !b.snd.known || !b.rcv.known {
+		t.Error("zero is a number as well")
+	}
+}
+
+// TestBrokenOptionsAreSigned: the message of a header whose options do not parse
+// ends with it, and is all of it.
+func TestBrokenOptionsAreSigned(t *testing.T) {
+	fixed := make([]byte, wire.TCPMinHeader)
+	for _, options := range [][]byte{{}, {5}, {1, 5}, {5, 0, 9, 9}, {5, 1, 9, 9}, {5, 9, 1, 1}, {8, 4, 1, 1}, {1, 1, 1, 1}, {0, 5, 5, 5}} {
+		header := append(slices.Clone(fixed), options...)
+		got := new(AOKey).aoMessage(nil, 0, testLocal, testRemote, header, 0)
+		if !bytes.HasSuffix(got, header) {
+			t.Errorf("% x: % x", options, got)
+		}
+	}
+}
+
+// TestKeysOfAConnection: which keys a connection uses, as its program sees it.
+func TestKeysOfAConnection(t *testing.T) {
+	plain := story(t, "from established")
+	if _, _, ok := plain.s.AOKeys(); ok || plain.s.SetAOCurrent(1) != errno.ENOTCONN || plain.s.SetAONext(1) != errno.ENOTCONN {
+		t.Error("a connection without TCP-AO has keys")
+	}
+	s := story(t, `
+		aokey old 1 2
+		aokey new 3 4
+		aocheck old,1,2
+		connect
+		> S seq 0
+		< S. seq 0 ack 1 mss 1460 ao old,2,1
+		> . seq 1 ack 1
+	`)
+	if current, next, ok := s.s.AOKeys(); !ok || current != 1 || next != 2 {
+		t.Errorf("keys %d and %d, %v", current, next, ok)
+	}
+	if err := s.s.SetAOCurrent(4); err != errno.ENOENT {
+		t.Errorf("no such SendID: %v", err)
+	}
+	if err := s.s.SetAONext(3); err != errno.ENOENT {
+		t.Errorf("no such RecvID: %v", err)
+	}
+	if s.s.SetAOCurrent(3) != nil || s.s.SetAONext(4) != nil {
+		t.Error("the second key cannot be chosen")
+	}
+	if current, next, _ := s.s.AOKeys(); current != 3 || next != 4 {
+		t.Errorf("keys %d and %d", current, next)
+	}
+}
+
+// TestKeysAreDeletedByAllThatNamesThem: peers and both IDs.
+func TestKeysAreDeletedByAllThatNamesThem(t *testing.T) {
+	peer, other := netip.MustParsePrefix("10.0.0.2/32"), netip.MustParsePrefix("10.0.0.3/32")
+	for _, s := range []*Socket{newScript(t, nil).s, story(t, "from established").s} {
+		s.keys = &keyring{ao: []*aoKey{{AOKey{Peers: peer, SendID: 1, RecvID: 2, Key: []byte("k")}}}}
+		for _, c := range []struct {
+			peers      netip.Prefix
+			send, recv uint8
+			want       error
+		}{{other, 1, 2, errno.ENOENT}, {peer, 2, 2, errno.ENOENT}, {peer, 1, 1, errno.ENOENT}, {peer, 1, 2, nil}, {peer, 1, 2, errno.ENOENT}} {
+			if err := s.DeleteAOKey(c.peers, c.send, c.recv); err != c.want {
+				t.Errorf("%v %d %d: %v, want %v", c.peers, c.send, c.recv, err, c.want)
+			}
+		}
+	}
+}
+
 func TestKeySettings(t *testing.T) {
 	s := newScript(t, nil).s
 	peer := netip.MustParsePrefix("10.0.0.2/32")
@@ -188,8 +306,12 @@ func TestKeySettings(t *testing.T) {
 		{"no such algorithm", s.AddAOKey(AOKey{Peers: peer, Key: []byte("k"), Algorithm: 2}), errno.EINVAL},
 		{"no AO key to remove", s.DeleteAOKey(peer, 1, 1), errno.ENOENT},
 		{"no connection", s.SetAONext(1), errno.ENOTCONN},
+		{"the longest key", s.SetMD5Key(peer, make([]byte, 80)), 0},
+		{"the longest AO key", s.AddAOKey(AOKey{Peers: peer, Key: make([]byte, 80)}), 0},
+		{"its removal", s.SetMD5Key(peer, nil), 0},
+		{"its removal", s.DeleteAOKey(peer, 0, 0), 0},
 	} {
-		if c.err != c.want {
+		if c.err != c.want && (c.err != nil || c.want != 0) {
 			t.Errorf("%s: %v, want %v", c.what, c.err, c.want)
 		}
 	}
@@ -208,8 +330,9 @@ func TestKeySettings(t *testing.T) {
 	if err := s.AddAOKey(AOKey{Peers: peer, Key: []byte("k")}); err != errno.ENOMEM {
 		t.Error(err)
 	}
-	mapped := netip.MustParsePrefix("::ffff:10.9.9.9/128")
-	if p, ok := keyPrefix(mapped); !ok || p != netip.MustParsePrefix("10.9.9.9/32") {
-		t.Error(p, ok)
+	for mapped, want := range map[string]string{"::ffff:10.9.9.9/128": "10.9.9.9/32", "::ffff:10.9.9.9/96": "0.0.0.0/0", "::ffff:10.9.9.9/95": ""} {
+		if p, ok := keyPrefix(netip.MustParsePrefix(mapped)); ok != (want != "") || ok && p != netip.MustParsePrefix(want) {
+			t.Errorf("%s: %v %v, want %q", mapped, p, ok, want)
+		}
 	}
 }

@@ -181,7 +181,7 @@ func (l *Layer) authentic(a *auth, rx *Rx) bool {
 		n.AuthMerged++
 		return false
 	}
-	good := false
+	var good bool
 	if a.ao == nil {
 		good = l.checkMD5(a.in(), rx, sum)
 	} else {
@@ -223,7 +223,7 @@ func (a *auth) choose(h *wire.TCP) {
 	if a == nil || a.ao == nil {
 		return
 	}
-	if body, ok := h.Option(wire.OptAO); ok && len(body) >= 2 {
+	if body, _ := h.Option(wire.OptAO); len(body) >= 2 {
 		a.ao.choose(body[0], body[1])
 	}
 }

@@ -195,7 +195,10 @@ func (b *bbr) setPacing(w *ccWindow, s *ccSignal, gain float64) {
 	if s.srtt > 0 {
 		rate = max(rate, uint64(float64(bbrMinPipe*s.mss)/s.srtt.Seconds()))
 	}
-	if rate > 0 && (b.fullBWReached || rate > w.pacing) {
+	switch {
+	case !b.fullBWReached:
+		w.pacing = max(w.pacing, rate)
+	case rate > 0:
 		w.pacing = rate
 	}
 }

@@ -63,8 +63,8 @@ func (b *bbr) noteLoss(w *ccWindow, s *ccSignal) {
 // lost is HandleLostPacket: section 5.5.10.2.
 func (b *bbr) lost(w *ccWindow, s *ccSignal) {
 	b.noteLoss(w, s)
-	if s.una != b.lossEnd && b.lossEvents < bbrFullLossCount {
-		b.lossEvents++ // not one range with the last
+	if s.una != b.lossEnd { // not one range with the last
+		b.lossEvents = min(b.lossEvents+1, bbrFullLossCount)
 	}
 	b.lossEnd = s.nxt
 	if b.probeSample && inflightTooHigh(s) {

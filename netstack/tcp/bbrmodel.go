@@ -50,7 +50,7 @@ func (b *bbr) startRound(s *ccSignal) { b.nextRound = s.delivered }
 // updateMaxBW is section 5.5.5.
 func (b *bbr) updateMaxBW(s *ccSignal) {
 	b.updateRound(s)
-	if r := s.rate.rate(); r > 0 && (r >= b.maxBandwidth() || !s.rate.appLimited) {
+	if r := s.rate.rate(); r >= b.maxBandwidth() || !s.rate.appLimited {
 		b.maxBW[1] = max(b.maxBW[1], r)
 	}
 }

@@ -103,9 +103,9 @@ func TestReservedPorts(t *testing.T) {
 	}
 }
 
-// TestPortZero: the port is of the system's range, all of it, and what is
+// TestPortZeroOfEverySystem: the port is of the system's range, all of it, and what is
 // answered when none is left is the system's.
-func TestPortZero(t *testing.T) {
+func TestPortZeroOfEverySystem(t *testing.T) {
 	ranges := map[string][2]uint16{
 		"linux": {32768, 60999}, "illumos": {32768, 65535}, "omnios": {32768, 65535},
 		"freebsd": {10000, 65535}, "sortix": {32768, 60999}, "cxux": {1024, 5000},

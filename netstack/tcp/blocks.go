@@ -117,9 +117,7 @@ func (c *conn) switchBlock(b *stackBlock) {
 		return
 	}
 	c.log.reoAt = 0
-	if c.flags&flagWinProbe == 0 && c.timers[timerRexmt] != 0 {
-		c.armProbe()
-	}
+	c.armProbe() // something is in flight
 	c.l.markDirty(c)
 }
 

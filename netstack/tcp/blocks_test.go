@@ -69,6 +69,42 @@ func TestSetFunctionBlock(t *testing.T) {
 	}
 }
 
+// TestSetFunctionBlockWhileConnecting: what the peer will agree to is not known
+// yet, so every block may be chosen.
+func TestSetFunctionBlockWhileConnecting(t *testing.T) {
+	s := story(t, "connect\n> S seq 0").s
+	for _, name := range []string{"classic", "rack", "default"} {
+		if err := s.SetFunctionBlock(name); err != nil || s.FunctionBlock() != name {
+			t.Errorf("%s: %v, %s is set", name, err, s.FunctionBlock())
+		}
+	}
+}
+
+// TestWindowRate: a window over a round trip, with room to double in slow start
+// and what recovery leads to while it lasts.
+func TestWindowRate(t *testing.T) {
+	_, c := logConn(t)
+	c.srtt = 100 * time.Millisecond
+	for _, x := range []struct {
+		name           string
+		state          caState
+		cwnd, ssthresh uint32
+		want           uint64 // bytes in a second
+	}{
+		{"slow start", caOpen, 100000, maxCwnd, 2000000},
+		{"slow start again", caOpen, 100000, 200000, 2000000},
+		{"congestion avoidance", caOpen, 100000, 50000, 1200000},
+		{"recovery", caRecovery, 50000, 100000, 1200000},
+		{"recovery, still above", caRecovery, 150000, 100000, 1800000},
+		{"recovery without a threshold", caRecovery, 100000, maxCwnd, 2000000},
+	} {
+		c.caState, c.cwnd, c.ssthresh = x.state, x.cwnd, x.ssthresh
+		if got := c.windowRate(); got != x.want {
+			t.Errorf("%s: %d, want %d", x.name, got, x.want)
+		}
+	}
+}
+
 // TestFunctionBlockOfAccepted is the listener's, or the default, by tunable.
 func TestFunctionBlockOfAccepted(t *testing.T) {
 	for _, inherit := range []string{"0", "1"} {
@@ -181,11 +217,19 @@ func TestReorderWindowPersists(t *testing.T) {
 	window(20 * time.Millisecond)
 	c.updateReorderWindow(true, caOpen) // the same round
 	window(20 * time.Millisecond)
-	for range 8 {
-		c.log.inRound = false
+	for i := range 300 {
+		c.sndUna = c.log.dsackRound // the round is over
 		c.updateReorderWindow(true, caOpen)
+		if i >= 8 {
+			window(50 * time.Millisecond) // not beyond the smoothed round trip
+		}
 	}
-	window(50 * time.Millisecond) // not beyond the smoothed round trip
+	for range 20 {
+		c.updateReorderWindow(false, caOpen) // no recovery
+		c.caState = caRecovery
+		c.updateReorderWindow(false, caRecovery) // not its end
+		c.caState = caOpen
+	}
 	for i := range 16 {
 		if c.reoMult == 0 {
 			t.Fatalf("after %d recoveries", i)

@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"strconv"
 	"testing"
 	"time"
 )
@@ -258,5 +259,127 @@ func TestRecoveryEndsWithoutThreshold(t *testing.T) {
 	}
 	if (ccBase{}).recovered(&w, &ccSignal{mss: 1000}); w.cwnd != 10_000 {
 		t.Error(w.cwnd)
+	}
+}
+
+// TestSlowStartEndsAtTheThreshold: RFC 5681 section 3.1, what an acknowledgement
+// has beyond the threshold is for congestion avoidance.
+func TestSlowStartEndsAtTheThreshold(t *testing.T) {
+	for _, c := range []struct{ cwnd, acked, want, left uint32 }{
+		{2000, 7000, 9000, 0}, {2000, 8000, 10_000, 0}, {2000, 20_000, 10_000, 12_000}, {9000, 2000, 10_000, 1000},
+		{10_000, 2000, 10_000, 2000},
+	} {
+		w := ccWindow{cwnd: c.cwnd, ssthresh: 10_000}
+		if left := w.climb(&ccSignal{acked: c.acked, mss: 1000, burst: 1000}); w.cwnd != c.want || left != c.left {
+			t.Errorf("%+v: %d, %d left", c, w.cwnd, left)
+		}
+	}
+}
+
+// TestNewRenoStaysInBounds: a window without meaning is not reached.
+func TestNewRenoStaysInBounds(t *testing.T) {
+	w := ccWindow{cwnd: maxCwnd, ssthresh: 1000}
+	new(newReno).avoid(&w, &ccSignal{mss: 1000}, maxCwnd)
+	if w.cwnd != maxCwnd {
+		t.Error(w.cwnd)
+	}
+}
+
+// A witness is an algorithm that notes what it is told.
+type witness struct {
+	newReno
+	acks, restarts []ccSignal
+	restrain       bool // says that what is sent tells nothing
+	own            bool
+}
+
+func (a *witness) info() *ccInfo { return &ccInfo{name: "witness", ownWindow: a.own} }
+
+func (a *witness) ack(w *ccWindow, s *ccSignal) {
+	a.acks = append(a.acks, *s)
+	w.restrained = a.restrain
+}
+
+func (a *witness) restart(_ *ccWindow, s *ccSignal) { a.restarts = append(a.restarts, *s) }
+
+// TestAlgorithmIsToldOfDeliveries: of everything that acknowledges or delivers, in
+// order or not, and of nothing else.
+func TestAlgorithmIsToldOfDeliveries(t *testing.T) {
+	a := new(witness)
+	s := story(t, `
+		from sack
+		write 7300
+		skip`)
+	s.s.conn.cc = a
+	for _, c := range []struct {
+		line            string
+		told            bool
+		acked, delivers uint32
+	}{
+		{"< . seq 1 ack 1 win 60000", false, 0, 0},
+		{"< . seq 1 ack 1 sack 1461-2921", true, 0, 1460},
+		{"< . seq 1 ack 1 sack 1461-2921", false, 0, 0},
+		{"< . seq 1 ack 1461 sack 1461-2921", true, 1460, 1460},
+		{"< . seq 1 ack 2921", true, 1460, 0}, // delivered before
+		{"< . seq 1 ack 7301", true, 4380, 4380},
+	} {
+		a.acks = nil
+		s.step(c.line)
+		if len(a.acks) > 1 || (len(a.acks) == 1) != c.told {
+			t.Fatalf("%s: told %d times", c.line, len(a.acks))
+		}
+		if c.told && (a.acks[0].acked != c.acked || a.acks[0].rate.newlyAcked != c.delivers) {
+			t.Errorf("%s: %d acknowledged, %d delivered", c.line, a.acks[0].acked, a.acks[0].rate.newlyAcked)
+		}
+		s.step("skip")
+	}
+}
+
+// TestRestraintIsForOneAcknowledgement: draft-ietf-ccwg-bbr section 5.3.4.3, what
+// is in flight while the algorithm holds back tells nothing of the path.
+func TestRestraintIsForOneAcknowledgement(t *testing.T) {
+	a := &witness{restrain: true}
+	s := story(t, `
+		from established
+		write 14600
+		skip`)
+	c := s.s.conn
+	c.cc = a
+	s.step("< . seq 1 ack 1461")
+	if want := c.delivered + uint64(c.pipe()); c.restrained || c.appLimited != want {
+		t.Errorf("restrained %v, limited up to %d, want %d", c.restrained, c.appLimited, want)
+	}
+}
+
+// TestRestIsLongerThanATimeout: RFC 5681 section 4.1. An algorithm that owns its
+// window is told of every rest, and whether the program was what limited it.
+func TestRestIsLongerThanATimeout(t *testing.T) {
+	for _, own := range []bool{false, true} {
+		a := &witness{own: own}
+		s := story(t, `
+			from established
+			write 10
+			> P. seq 1 len 10
+			< . seq 1 ack 11`)
+		c := s.s.conn
+		c.cc = a
+		rto := c.rto
+		for _, c := range []struct {
+			rest time.Duration
+			told bool
+		}{{rto - 1, own}, {rto, own}, {rto + 1, true}} {
+			a.restarts = nil
+			conn := s.s.conn
+			conn.lastSend = conn.now() - c.rest
+			conn.rto = rto
+			s.steps("write 10", "skip")
+			if got := len(a.restarts) > 0; got != c.told {
+				t.Errorf("own window %v, after %v of %v: told %v", own, c.rest, rto, got)
+			}
+			if len(a.restarts) > 0 && (a.restarts[0].idle != c.rest || !a.restarts[0].rate.appLimited) {
+				t.Errorf("told of %v, limited by the program %v", a.restarts[0].idle, a.restarts[0].rate.appLimited)
+			}
+			s.step("< . seq 1 ack " + strconv.Itoa(int(conn.sndNxt-conn.iss)))
+		}
 	}
 }

@@ -79,6 +79,11 @@ func TestCongestionParam(t *testing.T) {
 	if s.conn.ssthresh != 10220 {
 		t.Error(s.conn.ssthresh)
 	}
+	for _, v := range []int64{1, 100} {
+		if err := s.SetCongestionParam("beta", v); err != nil {
+			t.Errorf("an end of the range, %d: %v", v, err)
+		}
+	}
 	for _, c := range []struct {
 		name  string
 		value int64

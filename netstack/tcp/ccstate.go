@@ -64,10 +64,10 @@ func (v *vegas) showState(out []byte, _ *conn) []byte {
 		return min(micros(d), vegasNoTime)
 	}
 	counting := uint32(0)
-	if v.round.running {
+	if v.trips.running {
 		counting = 1
 	}
-	return appendWords(out, counting, uint32(v.samples), seen(v.base), seen(v.least))
+	return appendWords(out, counting, uint32(v.trips.count), seen(v.trips.ever.least), seen(v.trips.this.least))
 }
 
 // showState is struct tcp_dctcp_info: whether both ends use ECN, the state of a

@@ -37,7 +37,7 @@ func TestBBRShowsItsState(t *testing.T) {
 
 // TestVegasShowsItsState: struct tcpvegas_info, and the time that stands for none.
 func TestVegasShowsItsState(t *testing.T) {
-	v := &vegas{base: 40 * ms, least: 45 * ms, samples: 2, round: rounds{running: true}}
+	v := &vegas{trips: trips{rounds: rounds{running: true}, this: span{least: 45 * ms}, ever: span{least: 40 * ms}, count: 2}}
 	want := appendWords(nil, 1, 2, 40_000, 45_000)
 	if got := v.showState(nil, nil); !bytes.Equal(got, want) {
 		t.Errorf("%v", words(got))

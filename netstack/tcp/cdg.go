@@ -6,13 +6,14 @@ package tcp
 // Gradients", IFIP Networking 2011. Names and defaults of parameters are those of
 // FreeBSD's cc_cdg(4).
 
-import (
-	"math"
-	"time"
-)
+import "math"
 
 // cdgHistory bounds smoothing_factor.
 const cdgHistory = 16
+
+// cdgSeveral is after how many acknowledgements of a single segment a peer counts
+// as one that delays none.
+const cdgSeveral = 5
 
 // cdgQueue is what the gradients tell about the bottleneck's queue.
 type cdgQueue uint8
@@ -26,21 +27,18 @@ const (
 type cdg struct {
 	newReno // growth; its beta is beta_loss
 
-	round              rounds
-	least, most        time.Duration     // round trips of this round; 0: none
-	lastLeast, lastMax time.Duration     // of the round before
-	base, top          time.Duration     // of the connection
-	minDiff, maxDiff   [cdgHistory]int32 // gradients of late, in microseconds
-	place              uint8             // in both, of the next
-	filled             uint8
-	shadow             uint32 // the window that Reno would have, in bytes
-	lots               lots
-	queue              cdgQueue
-	held               bool  // backed off in the round before: its effect is not to be seen yet
-	ineffective        uint8 // delay-based reductions in a row without effect
-	ignore             uint8 // how many more are left out, as somebody else fills the queue
-	quietRounds        uint8 // since the last congestion, for alphaInc
-	alpha              uint32
+	trips            trips
+	last             span              // of the round before
+	minDiff, maxDiff [cdgHistory]int32 // gradients of late, in microseconds
+	place            uint8             // in both, of the next
+	shadow           uint32            // the window that Reno would have, in bytes
+	lots             lots
+	queue            cdgQueue
+	ineffective      uint16 // reductions for delay in a row without effect, with those left out as somebody else fills the queue
+	held             bool   // backed off in the round before: its effect is not to be seen yet
+	several          uint8  // acknowledgements of more than a segment, of late
+	quietRounds      uint8  // since the last congestion, for alphaInc
+	alpha            uint8  // segments per round; bounded, as each acknowledgement counts them out
 
 	betaDelay   uint8
 	scale       uint8
@@ -103,11 +101,13 @@ func (d *cdg) start(_ *ccWindow, s *ccSignal) { d.lots = lots(s.seed) }
 
 func (d *cdg) ack(w *ccWindow, s *ccSignal) {
 	if s.recovering {
-		d.forget(s)
+		d.trips.restart(s)
 		return
 	}
-	d.sample(s.rate.rtt)
-	if d.round.next(s) && d.endRound(w, s) {
+	if !d.waited(s) {
+		d.trips.sample(s.rate.rtt)
+	}
+	if d.trips.next(s) && d.endRound(w, s) {
 		return
 	}
 	if !s.grows() {
@@ -124,49 +124,46 @@ func (d *cdg) ack(w *ccWindow, s *ccSignal) {
 	}
 }
 
-func (d *cdg) sample(rtt time.Duration) {
-	if rtt <= 0 {
-		return
+// waited reports whether the round trip of an acknowledgement has the peer's
+// delayed acknowledgement timer in it, which would be taken for a queue: one of a
+// single segment by a peer that acknowledges several as a rule. One below the
+// least of the round has not.
+func (d *cdg) waited(s *ccSignal) bool {
+	if s.rate.newlyAcked > s.mss {
+		d.several = min(d.several, cdgSeveral-1) + 1
+		return false
 	}
-	if d.least == 0 || rtt < d.least {
-		d.least = rtt
+	if d.several == 0 {
+		return false
 	}
-	if d.base == 0 || rtt < d.base {
-		d.base = rtt
-	}
-	d.most, d.top = max(d.most, rtt), max(d.top, rtt)
-}
-
-// forget drops a round that retransmissions distort.
-func (d *cdg) forget(s *ccSignal) {
-	d.round = rounds{}
-	d.round.next(s)
-	d.least, d.most = 0, 0
+	d.several--
+	return s.rate.rtt >= d.trips.this.least
 }
 
 // endRound takes the gradients of the round and reports whether it reduced the
 // window: section 3 of the paper.
 func (d *cdg) endRound(w *ccWindow, s *ccSignal) bool {
-	if d.least == 0 {
+	before, now := d.last, d.trips.this
+	if now.least == 0 {
 		return false
 	}
-	if d.lastLeast == 0 {
-		d.lastLeast, d.lastMax, d.least, d.most = d.least, d.most, 0, 0
+	d.last = now
+	d.trips.clear()
+	if before.least == 0 {
 		return false
 	}
-	now := d.least - d.lastLeast
-	gmin, gmax := d.gradients()
+	gmin, gmax := d.gradients(before, now)
 	if w.slowStart() {
 		// Slow start sends bursts, of which the greatest round trip tells; and it
 		// doubles before an average moves. What counts is whether a queue stays.
-		gmin, gmax = float64(now.Microseconds())/1000, 0
+		gmin, gmax = float64((now.least-before.least).Microseconds())/1000, 0
 	}
 	if gmin > 0 && gmax <= 0 {
 		d.queue = cdgFull
 	} else if gmin > 0 || gmax < 0 {
 		d.queue = cdgNotFull
 	}
-	if gmin <= 0 || gmax <= 0 {
+	if gmin < 0 || gmax < 0 {
 		d.ineffective = 0 // the last reduction was seen
 	}
 	d.grow()
@@ -174,21 +171,22 @@ func (d *cdg) endRound(w *ccWindow, s *ccSignal) bool {
 		d.held = false
 		return false
 	}
-	if !d.draw(gmin) && !d.draw(gmax) {
-		return false
+	// One lot for each round: the greatest round trip counts while the least does
+	// not grow.
+	g := gmin
+	if g <= 0 {
+		g = gmax
 	}
-	return d.delayed(w, s)
+	return d.draw(g) && d.delayed(w, s)
 }
 
 // gradients enters those of the round and returns the smoothed ones in
 // milliseconds: equation 5.
-func (d *cdg) gradients() (gmin, gmax float64) {
-	d.minDiff[d.place] = int32(min((d.least - d.lastLeast).Microseconds(), math.MaxInt32))
-	d.maxDiff[d.place] = int32(min((d.most - d.lastMax).Microseconds(), math.MaxInt32))
-	d.lastLeast, d.lastMax, d.least, d.most = d.least, d.most, 0, 0
+func (d *cdg) gradients(before, now span) (gmin, gmax float64) {
+	d.minDiff[d.place] = int32(min((now.least - before.least).Microseconds(), math.MaxInt32))
+	d.maxDiff[d.place] = int32(min((now.most - before.most).Microseconds(), math.MaxInt32))
 	n := min(max(d.smoothing, 1), cdgHistory)
-	d.filled = min(d.filled+1, cdgHistory)
-	for i := range min(n, d.filled) {
+	for i := range n {
 		k := (d.place + cdgHistory - i) % cdgHistory
 		gmin += float64(d.minDiff[k])
 		gmax += float64(d.maxDiff[k])
@@ -204,27 +202,24 @@ func (d *cdg) grow() {
 	}
 	if d.quietRounds++; d.quietRounds >= d.alphaInc {
 		d.quietRounds = 0
-		d.alpha++
+		d.alpha = min(d.alpha, math.MaxUint8-1) + 1
 	}
 }
 
 // draw is equation 3: the probability of backing off is 1 - exp(-g/G).
 func (d *cdg) draw(g float64) bool {
-	return g > 0 && d.lots.share() < 1-math.Exp(-g/float64(d.scale))
+	return d.lots.share() < 1-math.Exp(-g/float64(d.scale))
 }
 
 // delayed is the reduction for growing delay: equation 4, section 3.3 for those
 // that have no effect.
 func (d *cdg) delayed(w *ccWindow, s *ccSignal) bool {
-	if d.ignore > 0 {
-		d.ignore--
-		return false
-	}
-	if d.ineffective++; d.consecCong > 0 && d.ineffective > d.consecCong {
-		d.ignore, d.ineffective = d.holdBackoff, 0
-		if d.ignore > 0 {
-			return false
+	d.ineffective++
+	if left := int(d.ineffective) - int(d.consecCong); d.consecCong > 0 && d.holdBackoff > 0 && left > 0 {
+		if left >= int(d.holdBackoff) {
+			d.ineffective = 0
 		}
+		return false
 	}
 	d.shadow = max(d.shadow, w.cwnd)
 	d.calm()
@@ -242,8 +237,8 @@ func (d *cdg) calm() { d.newReno.acked, d.alpha, d.quietRounds = 0, 1, 0 }
 // the lower half of what it has been, too; otherwise two such connections would
 // lose without end.
 func (d *cdg) tolerates() bool {
-	recent := max(d.most, d.lastMax)
-	return d.queue == cdgNotFull && recent > 0 && recent-d.base < (d.top-d.base)/2
+	recent, ever := max(d.trips.this.most, d.last.most), d.trips.ever
+	return d.queue == cdgNotFull && recent > 0 && recent-ever.least < (ever.most-ever.least)/2
 }
 
 // loss is section 3.4. When there is congestion, the shadow window, which delay
@@ -271,6 +266,7 @@ func (d *cdg) timeout(w *ccWindow, s *ccSignal) {
 	if !s.again {
 		d.congested(w, s)
 	}
-	d.least, d.most, d.lastLeast, d.lastMax = 0, 0, 0, 0
+	d.trips.clear()
+	d.last = span{}
 	w.collapse(s)
 }

@@ -5,18 +5,10 @@ package tcp
 // `classic`; the latter is what every block does when the peer has no SACK, as
 // RFC 8985 section 5.1 needs it.
 
-import "time"
-
 // classicDetect takes for lost what IsLost of RFC 6675 section 4 says is, or
 // what RFC 6582 section 3.2 step 3 wants retransmitted.
-func (c *conn) classicDetect(now time.Duration) {
-	switch c.caState {
-	case caOpen:
-		if c.enoughAbove() {
-			c.enterRecovery(now)
-			c.markBelow(c.lostEdge(), true)
-		}
-	case caRecovery:
+func (c *conn) classicDetect() {
+	if c.caState == caRecovery || c.caState == caOpen && c.enoughAbove() {
 		c.markBelow(c.lostEdge(), false)
 	}
 }
@@ -38,17 +30,14 @@ func (c *conn) lostEdge() uint32 {
 	// RFC 6582 section 3.2 step 3: the segment at SND.UNA is lost, at the start
 	// and after every partial acknowledgement.
 	edge := seqMin(c.sndUna+uint32(c.mss), c.sndNxt)
-	if c.log.sacked > 0 {
-		edge = seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss), c.dupThresh()))
-	}
-	return edge
+	return seqMax(edge, c.log.lostEdge(c.sndUna, uint32(c.mss), c.dupThresh()))
 }
 
 // lostEdge is the sequence number under which every hole is lost: IsLost of
 // RFC 6675 section 4. Without any it is una.
 func (b *sendLog) lostEdge(una, mss, dupThresh uint32) uint32 {
 	var bytes, ranges uint32
-	for i := b.records() - 1; i >= 0 && bytes < b.sacked; i-- {
+	for i := b.records() - 1; bytes < b.sacked; i-- {
 		r := b.at(i)
 		if r.flags&recSacked == 0 {
 			continue

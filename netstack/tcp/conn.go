@@ -156,7 +156,7 @@ func (c *conn) orphaned() {
 // peer's TIME-WAIT before its time, unless there is something that it lacks.
 func (c *conn) abort() {
 	r := c.state.rule()
-	over := r.finSent && r.peerDone && c.flags&flagFinSent != 0
+	over := r.peerDone && c.flags&flagFinSent != 0
 	if (r.synced || c.state == StateSynReceived) && !over {
 		c.sendReset()
 	}

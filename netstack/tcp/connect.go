@@ -34,9 +34,6 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	if src.IsValid() && !src.IsUnspecified() && src.Is4() != dst.Is4() {
 		return errno.ENETUNREACH
 	}
-	if src.IsValid() && src.Is4() != dst.Is4() {
-		src = netip.Addr{} // a dual-stack wildcard
-	}
 	// A link-local destination needs its zone, which the IP layer reads.
 	path, err := s.l.route(src, dst.WithZone(a.Addr().Zone()), int(s.opts.BindToIf))
 	if err != nil {
@@ -85,7 +82,7 @@ func (s *Socket) loopbackIfUnspecified(dst netip.Addr) netip.Addr {
 	switch {
 	case !dst.IsUnspecified():
 		return dst
-	case dst.Is4(), s.bound.IsValid() && s.bound.Is4():
+	case dst.Is4(), s.bound.Is4():
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
 	return netip.IPv6Loopback()

@@ -70,8 +70,8 @@ func (l *Layer) checkCookie(k *tuple, iss, irs uint32) (mss int, ok bool) {
 // connection that a cookie began, which was lost or is late: a RST would end
 // what its retransmission completes. Only the counter can be checked, so one of
 // a hundred old connections' segments passes as well, and goes unanswered.
-func (l *Layer) cookieAhead(k *tuple, iss, seq uint32) bool {
-	diff, now := iss-seq-uint32(l.keyed(hashCookieBase, k)), cookieCount(l.net.Now())
+func (l *Layer) cookieAhead(k *tuple, ack, seq uint32) bool {
+	diff, now := ack-seq-uint32(l.keyed(hashCookieBase, k)), cookieCount(l.net.Now())
 	for _, ahead := range [...]uint32{0, cookieWindow} {
 		if (now-(diff+ahead)>>24)&0xff < cookieAges {
 			return true
@@ -103,7 +103,7 @@ func (l *Layer) sendCookie(lst *listener, k tuple, path Path, in *wire.TCP) {
 	if !h.opts.ts {
 		h.opts.wscale, h.opts.sack, h.opts.ecn = -1, false, ecnOff
 	}
-	lst.cookies, lst.cookieAt = true, now
+	lst.cookieUntil = now + cookieAges*cookiePeriod
 	l.counters.SyncookiesSent++
 	h.sendSynAck()
 }
@@ -120,11 +120,7 @@ func (o *synOptions) stamp(now uint32) uint32 {
 	if o.ecn != ecnOff {
 		bits |= cookieECN
 	}
-	ts := now&^cookieStamp | bits
-	if ts > now {
-		ts -= cookieStamp + 1
-	}
-	return ts
+	return now - (now-bits)&cookieStamp // the last one that ends in bits
 }
 
 // cookieInput takes a segment that may be the third step of a handshake whose
@@ -148,13 +144,13 @@ func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
 func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled bool) {
 	in, now := &rx.Header, l.net.Now()
 	const cannot = wire.TCPSyn | wire.TCPRst
-	if !lst.cookies || now-lst.cookieAt > cookieAges*cookiePeriod || in.Flags&cannot != 0 {
+	if now > lst.cookieUntil || in.Flags&cannot != 0 {
 		return nil, false
 	}
 	mss, ok := l.checkCookie(&k, in.Ack-1, in.Seq-1)
 	if !ok {
 		l.counters.SyncookiesFailed++
-		return nil, len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack-1, in.Seq-1)
+		return nil, len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack, in.Seq)
 	}
 	path, err := l.wayBack(rx)
 	if err != nil {

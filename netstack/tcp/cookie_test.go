@@ -94,3 +94,16 @@ func TestCookieStampIsNotAhead(t *testing.T) {
 		}
 	}
 }
+
+// TestCookieHasAKnownMSS: the numbers behind the last of the table are nobody's
+// cookie, however well they are made.
+func TestCookieHasAKnownMSS(t *testing.T) {
+	s := newScript(t, nil)
+	k := makeTuple(testLocal, testRemote, 80, 5000)
+	for i := range len(cookieMSS) + 2 {
+		iss := s.l.cookie(&k, peerISS, cookieCount(s.n.now), i)
+		if mss, ok := s.l.checkCookie(&k, iss, peerISS); ok != (i < len(cookieMSS)) || ok && mss != i {
+			t.Errorf("%d: %d, %v", i, mss, ok)
+		}
+	}
+}

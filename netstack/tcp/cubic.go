@@ -87,8 +87,8 @@ func (q *cubic) avoid(w *ccWindow, s *ccSignal, acked uint32) {
 	t := s.now - q.epoch
 	target := min(max(q.at(t+s.srtt), cwnd), 1.5*cwnd)
 	growth := (target - cwnd) / cwnd * segs
-	if est := q.wEst - cwnd; q.at(t) < q.wEst && est > growth {
-		growth = est
+	if q.at(t) < q.wEst {
+		growth = max(growth, q.wEst-cwnd)
 	}
 	growth = growth*mss + float64(q.carried)
 	whole := math.Floor(min(growth, float64(acked)))

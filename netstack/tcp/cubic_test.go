@@ -78,6 +78,32 @@ func TestCubicAfterTimeout(t *testing.T) {
 	}
 }
 
+// TestCubicAfterTimeoutsLoss: section 4.8 is for the first curve after a timeout,
+// the next loss gives one that leads back to its window.
+func TestCubicAfterTimeoutsLoss(t *testing.T) {
+	for _, undone := range []bool{false, true} {
+		r := newRide("cubic", 100, 100)
+		q := r.a.(*cubic)
+		r.rounds(3, 100*time.Millisecond)
+		r.a.timeout(&r.w, r.signal())
+		if undone {
+			s := r.signal()
+			s.priorCwnd, s.priorSsthresh = 100*rideMSS, 100*rideMSS
+			r.a.undo(&r.w, s)
+		}
+		for r.w.slowStart() {
+			r.rounds(1, 100*time.Millisecond)
+		}
+		r.rounds(1, 100*time.Millisecond)
+		before := r.segs()
+		r.loss()
+		r.rounds(1, 100*time.Millisecond)
+		if want := math.Cbrt(before * (1 - cubicBeta) / cubicC); math.Abs(q.k-want) > 0.3*want {
+			t.Errorf("undone %v: K %v, want about %v", undone, q.k, want)
+		}
+	}
+}
+
 // TestCubicUndo: section 4.9, a reduction that was needless leaves no trace.
 func TestCubicUndo(t *testing.T) {
 	for _, reduce := range []func(*ride){

@@ -45,10 +45,8 @@ func (c *conn) textAcked(n uint32, segs int, now time.Duration) {
 }
 
 func (c *conn) delackTimeout(time.Duration) {
-	if c.unacked > 0 {
-		c.l.counters.DelayedACKs++
-		c.ackNow()
-	}
+	c.l.counters.DelayedACKs++
+	c.ackNow()
 }
 
 // ackSent notes that an acknowledgement of everything has gone out.

@@ -41,7 +41,7 @@ func (c *conn) take(p []byte) {
 // of t. Bytes that fit into the queue's last chunk are copied there, so that the
 // queue's memory stays within twice its bytes.
 func (c *conn) takeChunk(t *buf.Chunk, skip uint32) {
-	if skip == 0 && c.rq.len() > 0 && c.flags&flagReadShut == 0 && c.rq.tailRoom() < len(t.B) {
+	if skip == 0 && c.rq.len() > 0 && c.rq.tailRoom() < len(t.B) {
 		c.rcvNxt += uint32(len(t.B))
 		c.bytesRcvd += uint64(len(t.B))
 		c.rq.push(t)
@@ -60,9 +60,9 @@ func (c *conn) drain() {
 	was := c.rq.len()
 	for c.rq.len() > 0 && c.s.owner != nil {
 		b := c.upToUrgent(c.rq.first())
-		n := min(c.s.owner.Deliver(b), len(b))
-		if n <= 0 || c.rq.len() == 0 {
-			break // has enough, or gave the connection up
+		n := min(max(c.s.owner.Deliver(b), 0), len(b))
+		if c.rq.len() == 0 {
+			break // gave the connection up
 		}
 		c.rq.trim(c.l.pool, c.rq.start+uint32(n))
 		c.urgentPassed()
@@ -71,7 +71,7 @@ func (c *conn) drain() {
 		}
 	}
 	c.flags &^= flagDraining
-	if c.state != StateClosed && c.rq.len() < was {
+	if c.rq.len() < was {
 		c.offerWindow()
 	}
 	c.tellEOF()
@@ -89,8 +89,6 @@ func (c *conn) tellEOF() {
 // closeRead discards what is queued and what comes.
 func (c *conn) closeRead() {
 	c.discardInput()
-	if c.state != StateClosed {
-		c.offerWindow()
-	}
+	c.offerWindow()
 	c.tellEOF()
 }

@@ -75,3 +75,52 @@ type countingLedger struct{ entered, struck int }
 
 func (g *countingLedger) Enter(_, _ netip.AddrPort) int32 { g.entered++; return 0 }
 func (g *countingLedger) Strike(int32)                    { g.struck++ }
+
+// A book is a ledger that writes everything down.
+type book struct {
+	full   bool
+	stands map[int32][2]netip.AddrPort
+	next   int32
+}
+
+func (b *book) Enter(local, peer netip.AddrPort) int32 {
+	if b.full {
+		return -1
+	}
+	b.stands[b.next] = [2]netip.AddrPort{local, peer}
+	b.next++
+	return b.next - 1
+}
+
+func (b *book) Strike(entry int32) {
+	if _, ok := b.stands[entry]; !ok {
+		panic("an entry that does not stand")
+	}
+	delete(b.stands, entry)
+}
+
+// TestLedgerHasWhatStands: connections are entered when they are established and
+// struck out when they end, and a ledger without room is left alone.
+func TestLedgerHasWhatStands(t *testing.T) {
+	s := newScript(t, nil)
+	b := &book{stands: map[int32][2]netip.AddrPort{}}
+	s.l.SetLedger(b)
+	s.steps("bind 10.0.0.1:7000", "connect", "> S seq 0")
+	if len(b.stands) != 0 {
+		t.Errorf("before the handshake: %v", b.stands)
+	}
+	s.steps("< S. seq 0 ack 1 win 1000", "> . seq 1 ack 1")
+	want := [2]netip.AddrPort{addrPort("10.0.0.1:7000"), addrPort("10.0.0.2:5000")}
+	if len(b.stands) != 1 || b.stands[0] != want {
+		t.Errorf("established: %v", b.stands)
+	}
+	s.steps("use b", "connect", "> S seq 0", "< S. seq 0 ack 1 win 1000", "> . seq 1 ack 1", "use a", "< R seq 1")
+	if len(b.stands) != 1 || b.stands[1][1] != addrPort("10.0.0.2:5001") {
+		t.Errorf("after a reset: %v", b.stands)
+	}
+	b.full = true
+	s.steps("use c", "connect", "> S seq 0", "< S. seq 0 ack 1 win 1000", "> . seq 1 ack 1", "< R seq 1", "use b", "< R seq 1")
+	if len(b.stands) != 0 {
+		t.Errorf("at the end: %v", b.stands)
+	}
+}

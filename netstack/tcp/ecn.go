@@ -96,13 +96,12 @@ func (c *conn) noteReduction() {
 // readMarks finds out whether an acknowledgement that is not overtaken tells of
 // marks.
 func (c *conn) readMarks(h *wire.TCP, sacked uint32) {
-	e := c.ecn
 	switch {
-	case e == nil:
-	case e.acc != nil:
+	case c.ecn == nil || seqLT(h.Ack, c.sndUna) || h.Flags&wire.TCPSyn != 0:
+	case c.ecn.acc != nil:
 		c.readACE(h, sacked)
-	case seqLEQ(c.sndUna, h.Ack):
-		c.l.sample.marked = h.Flags&(wire.TCPEce|wire.TCPSyn) == wire.TCPEce
+	default:
+		c.l.sample.marked = h.Flags&wire.TCPEce != 0
 	}
 }
 
@@ -127,7 +126,7 @@ func (c *conn) marksAcked(h *wire.TCP) {
 // reduction, nor while loss recovery has reduced it already.
 func (c *conn) heedMarks(now time.Duration) {
 	e := c.ecn
-	if e == nil || !c.l.sample.marked || c.caState != caOpen || e.reduced && !seqLT(e.mark, c.sndUna) {
+	if !c.l.sample.marked || c.caState != caOpen || e.reduced && !seqLT(e.mark, c.sndUna) {
 		return
 	}
 	c.l.counters.ECNReductions++

@@ -86,7 +86,8 @@ func (c *conn) synECN(h *wire.TCP) {
 	switch {
 	case e == nil:
 	case h.Flags&wire.TCPAck != 0:
-		mark, again := uint8(notECT), false
+		var mark uint8
+		var again bool
 		if e.acc != nil {
 			mark, again = e.acc.peerSYN, e.acc.mute
 		}

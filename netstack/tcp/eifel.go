@@ -20,21 +20,21 @@ const (
 // section 3.2 steps 1 and 2.
 func (c *conn) eifelMark(seq uint32, now time.Duration) {
 	b := c.log
-	if b == nil || c.flags&flagTS == 0 || c.caState == caOpen || b.eifel != eifelOff || seq != c.sndUna {
+	if c.flags&flagTS == 0 || c.caState == caOpen || b.eifel != eifelOff || seq != c.sndUna {
 		return
 	}
 	b.eifel, b.rexmtTS = eifelArmed, c.tsNow(now)
 }
 
-// eifelAck is steps 3 to 5, for an acknowledgement before it advances SND.UNA,
-// where the retransmission was. It reports whether that was needless.
+// eifelAck is steps 3 to 5, for an acknowledgement that is going to advance
+// SND.UNA, where the retransmission was. It reports whether that was needless.
 func (c *conn) eifelAck(h *wire.TCP) bool {
 	b := c.log
-	if b == nil || b.eifel != eifelArmed || !seqLT(c.sndUna, h.Ack) {
+	if b == nil || b.eifel != eifelArmed {
 		return false
 	}
 	b.eifel = eifelDone
-	if c.caState == caOpen || c.flags&flagMayUndo == 0 || !h.HasTS || h.TSEcr == 0 || !seqLT(h.TSEcr, b.rexmtTS) {
+	if c.flags&flagMayUndo == 0 || h.TSEcr == 0 || !seqLT(h.TSEcr, b.rexmtTS) {
 		return false
 	}
 	if c.caState == caLoss {

@@ -66,8 +66,8 @@ func (c *conn) answerSYN(syn *wire.TCP, floor uint32, tos uint8) {
 	l := c.l
 	k := c.key()
 	c.iss = l.isn(&k)
-	if floor != 0 && seqLEQ(c.iss, floor) {
-		c.iss = floor
+	if floor != 0 {
+		c.iss = seqMax(c.iss, floor)
 	}
 	c.startAt(c.iss)
 	c.state = StateSynReceived

@@ -29,14 +29,14 @@ func (c *conn) frtoStart() {
 // frtoAck is steps 2 and 3 for an acknowledgement.
 func (c *conn) frtoAck(a ackNews, now time.Duration) {
 	b := c.log
-	if b == nil || c.caState != caLoss {
+	if b == nil {
 		return
 	}
 	mss := uint32(c.mss)
 	switch b.frto {
 	case frtoFirst:
 		switch {
-		case a.acked > 0 && (c.flags&flagSACK != 0 || !c.headMissing(a.acked)):
+		case a.acked > 0 && (c.flags&flagSACK != 0 || !c.headMissing()):
 			b.frto = frtoNew
 			c.l.markDirty(c)
 		case a.acked > 0, a.dup && c.flags&flagSACK == 0:
@@ -48,8 +48,7 @@ func (c *conn) frtoAck(a ackNews, now time.Duration) {
 			return // neither new nor a duplicate
 		}
 		b.frto = frtoOff
-		s := &c.l.sample
-		if s.original && !s.beyond && (c.flags&flagSACK != 0 || a.acked > 0) {
+		if s := &c.l.sample; s.original && !s.beyond {
 			c.l.counters.SpuriousRTOs++
 			c.flags |= flagLongRTT
 			// The needless retransmission says nothing of what was sent before it.
@@ -62,12 +61,9 @@ func (c *conn) frtoAck(a ackNews, now time.Duration) {
 	}
 }
 
-// headMissing reports whether an acknowledgement of acked bytes left out a part
-// of the segment that the timeout resent: without SACK that is a loss, section
-// 2.1 step 2a.
-func (c *conn) headMissing(acked uint32) bool {
-	return acked < uint32(c.mss) && c.log.at(0).flags&recRexmt != 0
-}
+// headMissing reports whether an acknowledgement left out a part of the segment
+// that the timeout resent: without SACK that is a loss, section 2.1 step 2a.
+func (c *conn) headMissing() bool { return c.log.at(0).flags&recRexmt != 0 }
 
 // frtoSend is step 2b: up to two segments that were never sent. With none to send
 // recovery goes on as usual.

@@ -57,10 +57,9 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 			uto:  in.UTO,
 		},
 	}
-	if h.auth = lst.s.authFrom(path.Src, path.Dst, k.lport, k.rport); h.auth != nil {
-		h.auth.choose(in)
-		h.opts.ts = h.opts.ts && h.auth.fitsTS(h.opts.sack)
-	}
+	h.auth = lst.s.authFrom(path.Src, path.Dst, k.lport, k.rport)
+	h.auth.choose(in)
+	h.opts.ts = h.opts.ts && h.auth.fitsTS(h.opts.sack)
 	o := h.options()
 	h.opts.ecn = h.agreesECN(in.Flags, o)
 	h.ecn.synMark = l.rxTOS & ecnMask
@@ -83,8 +82,8 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, rx *Rx, floor uint32
 	h.syn = lst.keepSYN(rx)
 	h.give = give
 	h.iss = l.isn(&k)
-	if floor != 0 && seqLEQ(h.iss, floor) {
-		h.iss = floor
+	if floor != 0 {
+		h.iss = seqMax(h.iss, floor)
 	}
 	h.at = h.sentAt + l.rtoInitial(h.options())
 	for l.syns.len >= l.synRoom() {
@@ -262,7 +261,7 @@ func (h *halfOpen) complete(rx *Rx) {
 	l := h.l
 	now := l.net.Now()
 	// TCP_DEFER_ACCEPT waits for text. After a FIN there will be none.
-	if d := h.lst.s.opts.DeferAccept; d > 0 && segLen(rx) == 0 && rx.Header.Seq == h.irs+1 && now-h.openedAt < d {
+	if segLen(rx) == 0 && rx.Header.Seq == h.irs+1 && now-h.openedAt < h.lst.s.opts.DeferAccept {
 		h.wait()
 		return
 	}
@@ -279,7 +278,7 @@ func (h *halfOpen) complete(rx *Rx) {
 	c := l.promote(h)
 	in := &rx.Header
 	c.sndWnd = uint32(in.Window) << c.sndScale
-	c.sndWl1, c.sndWl2, c.maxSndWnd = in.Seq, in.Ack, c.sndWnd
+	c.sndWl1, c.maxSndWnd = in.Seq, c.sndWnd
 	switch {
 	case h.cookie: // when the SYN-ACK went, nobody remembers
 	case h.tries == 0:
@@ -288,7 +287,6 @@ func (h *halfOpen) complete(rx *Rx) {
 	default:
 		c.flags |= flagSynTimeout
 	}
-	c.sndUna = in.Ack
 	c.thirdStep(in, len(rx.Payload))
 	c.established()
 	c.input(rx)

@@ -48,7 +48,7 @@ func (c *conn) flushHandshake() {
 	if c.state == StateSynReceived {
 		flags |= wire.TCPAck
 	}
-	first := c.sndNxt == c.iss && c.backoff == 0
+	first := c.sndNxt == c.iss
 	h := c.header(c.iss, flags)
 	c.synOptions(h)
 	payload := [][]byte(nil)
@@ -151,7 +151,7 @@ func (c *conn) crossedSynInput(h *wire.TCP) {
 	if h.Flags&wire.TCPAck != 0 && h.Ack == c.iss+1 && c.flags&flagFastOpen == 0 {
 		now := c.now()
 		c.sndWnd = uint32(h.Window)
-		c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
+		c.sndWl1, c.maxSndWnd = h.Seq, c.sndWnd
 		c.measureSYN(h, now)
 		c.sndUna = h.Ack
 		c.lastRecv = now

@@ -19,7 +19,7 @@ const (
 type htcp struct {
 	ccBase
 	since        time.Duration // the last reduction; 0: none
-	least, most  time.Duration // round trips
+	trips        span          // the greatest since the last reduction
 	beta         float64       // what the last reduction left
 	rate, before float64       // bytes per second: best round since the last reduction, and before it
 	roundAt      time.Duration
@@ -78,9 +78,9 @@ func (h *htcp) alpha(d time.Duration) float64 {
 		x := (d - htcpDeltaL).Seconds()
 		a = 1 + 10*x + x*x/4
 	}
-	if h.scaling && h.least > 0 {
+	if h.scaling && h.trips.least > 0 {
 		// A tenth to twice of what it were otherwise.
-		a *= min(max(float64(h.least)/float64(htcpRefRTT), 0.1), 2)
+		a *= min(max(float64(h.trips.least)/float64(htcpRefRTT), 0.1), 2)
 	}
 	return max(2*(1-h.beta)*a, 1)
 }
@@ -89,10 +89,7 @@ func (h *htcp) alpha(d time.Duration) float64 {
 func (h *htcp) measure(s *ccSignal) {
 	h.acked += s.rate.newlyAcked
 	if rtt := s.rate.rtt; rtt > 0 && !s.recovering {
-		if h.least == 0 || rtt < h.least {
-			h.least = rtt
-		}
-		h.most = max(h.most, rtt)
+		h.trips.add(rtt)
 	}
 	if !h.round.next(s) {
 		if h.roundAt == 0 {
@@ -111,17 +108,17 @@ func (h *htcp) measure(s *ccSignal) {
 func (h *htcp) backOffFactor() float64 {
 	changed := h.before > 0 && math.Abs(h.rate-h.before) > htcpSwitch*h.before
 	h.before, h.rate = h.rate, 0
-	if !h.adaptive || changed || h.most == 0 {
+	if !h.adaptive || changed || h.trips.most == 0 {
 		return htcpMinBeta
 	}
-	return min(max(float64(h.least)/float64(h.most), htcpMinBeta), htcpMaxBeta)
+	return min(max(float64(h.trips.least)/float64(h.trips.most), htcpMinBeta), htcpMaxBeta)
 }
 
 func (h *htcp) loss(w *ccWindow, s *ccSignal) {
 	h.undoneSince, h.undoneBeta = h.since, h.beta
 	h.beta = h.backOffFactor()
 	h.since, h.carried = max(s.now, 1), 0
-	h.most = h.least // the queue is measured anew
+	h.trips.most = h.trips.least // the queue is measured anew
 	w.backOff(s, w.cwnd, h.beta)
 }
 

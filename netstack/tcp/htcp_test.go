@@ -27,7 +27,7 @@ func TestHTCPAlpha(t *testing.T) {
 		{2 * time.Second, 0.5, time.Second, true, 22.5},
 		{2 * time.Second, 0.5, 0, true, 11.25}, // nothing to scale by
 	} {
-		h := &htcp{beta: c.beta, least: c.least, scaling: c.scaling}
+		h := &htcp{beta: c.beta, trips: span{least: c.least}, scaling: c.scaling}
 		if got := h.alpha(c.d); math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("%+v: %v", c, got)
 		}
@@ -70,11 +70,12 @@ func TestHTCPBackOff(t *testing.T) {
 		{100 * ms, 150 * ms, 1e6, 1.1e6, true, 100.0 / 150},
 		{100 * ms, 150 * ms, 1e6, 1.3e6, true, 0.5}, // throughput changed by more than a fifth
 		{100 * ms, 150 * ms, 1e6, 0.7e6, true, 0.5},
+		{100 * ms, 150 * ms, 1e6, 1.2e6, true, 100.0 / 150}, // by a fifth exactly
 		{100 * ms, 150 * ms, 1e6, 1e6, false, 0.5},
 		{100 * ms, 150 * ms, 0, 1e6, true, 100.0 / 150}, // the first loss: nothing to compare with
 		{0, 0, 0, 0, true, 0.5},                         // nothing is known
 	} {
-		h := &htcp{least: c.least, most: c.most, before: c.before, rate: c.rate, adaptive: c.adaptive, beta: 0.5}
+		h := &htcp{trips: span{c.least, c.most}, before: c.before, rate: c.rate, adaptive: c.adaptive, beta: 0.5}
 		w := &ccWindow{cwnd: 100_000}
 		h.loss(w, &ccSignal{now: time.Hour, mss: 1000})
 		if got := float64(w.cwnd) / 100_000; math.Abs(got-c.want) > 0.001 || w.ssthresh != w.cwnd {
@@ -106,20 +107,52 @@ func TestHTCPIdleIsNoSuccess(t *testing.T) {
 	}
 }
 
+// TestHTCPTimeout: the window before the first timeout is halved, repetitions of
+// it change nothing more.
+func TestHTCPTimeout(t *testing.T) {
+	h, w := htcpInfo.make(), &ccWindow{cwnd: 100_000, ssthresh: maxCwnd}
+	s := &ccSignal{now: time.Hour, mss: 1000}
+	h.timeout(w, s)
+	if w.cwnd != 1000 || w.ssthresh != 50_000 {
+		t.Errorf("window %d, threshold %d", w.cwnd, w.ssthresh)
+	}
+	s.again = true
+	if h.timeout(w, s); w.cwnd != 1000 || w.ssthresh != 50_000 {
+		t.Errorf("again: window %d, threshold %d", w.cwnd, w.ssthresh)
+	}
+}
+
+// TestHTCPThroughput: what was delivered in a round over the time that it took.
+func TestHTCPThroughput(t *testing.T) {
+	h := htcpInfo.make().(*htcp)
+	for _, c := range []struct {
+		now      time.Duration
+		una, nxt uint32
+	}{{time.Hour, 0, 3000}, {time.Hour + time.Second, 1000, 4000}, {time.Hour + 2*time.Second, 3000, 6000}} {
+		h.measure(&ccSignal{now: c.now, una: c.una, nxt: c.nxt, rate: rateSample{newlyAcked: 1000, rtt: time.Second}})
+	}
+	if h.rate != 1500 {
+		t.Errorf("%v bytes/s", h.rate)
+	}
+	if h.measure(&ccSignal{now: time.Hour + 3*time.Second, una: 3000}); h.trips.least != time.Second {
+		t.Errorf("an acknowledgement without a round trip: least %v", h.trips.least)
+	}
+}
+
 // TestHTCPMeasures: the round trips between which beta is chosen, and the rate of
 // the best round; recovery distorts both.
 func TestHTCPMeasures(t *testing.T) {
 	r := newRide("htcp", 100, 100)
 	h := r.a.(*htcp)
 	h.measure(&ccSignal{now: time.Hour}) // without anything
-	if h.least != 0 || h.most != 0 {
-		t.Errorf("%v %v", h.least, h.most)
+	if h.trips.least != 0 || h.trips.most != 0 {
+		t.Errorf("%v %v", h.trips.least, h.trips.most)
 	}
 	for _, rtt := range []time.Duration{100 * ms, 150 * ms, 120 * ms} {
 		r.rounds(2, rtt)
 	}
-	if h.least != 100*ms || h.most != 150*ms {
-		t.Errorf("least %v, most %v", h.least, h.most)
+	if h.trips.least != 100*ms || h.trips.most != 150*ms {
+		t.Errorf("least %v, most %v", h.trips.least, h.trips.most)
 	}
 	if h.rate < 0.9e6 || h.rate > 1.2e6 { // a hundred segments and some in 100 ms
 		t.Errorf("%.0f bytes/s", h.rate)
@@ -133,11 +166,11 @@ func TestHTCPMeasures(t *testing.T) {
 		s.rate = rateSample{newlyAcked: 50_000, rtt: 10 * ms}
 		r.a.ack(&r.w, s)
 	}
-	if h.least != 100*ms || h.rate != rate {
-		t.Errorf("recovery: least %v, %.0f bytes/s", h.least, h.rate)
+	if h.trips.least != 100*ms || h.rate != rate {
+		t.Errorf("recovery: least %v, %.0f bytes/s", h.trips.least, h.rate)
 	}
 	r.a.loss(&r.w, r.signal())
-	if h.most != h.least || h.rate != 0 || h.before != rate {
-		t.Errorf("after a loss: most %v, rate %.0f, before %.0f", h.most, h.rate, h.before)
+	if h.trips.most != h.trips.least || h.rate != 0 || h.before != rate {
+		t.Errorf("after a loss: most %v, rate %.0f, before %.0f", h.trips.most, h.rate, h.before)
 	}
 }

@@ -42,12 +42,11 @@ func (h *hyStart) sample(w *ccWindow, s *ccSignal) {
 		return
 	}
 	rtt := uint32(min((s.rate.rtt+time.Microsecond-1)/time.Microsecond, 1<<31))
-	if h.thisMin == 0 || rtt < h.thisMin {
+	if h.thisMin == 0 {
 		h.thisMin = rtt
 	}
-	if h.samples < hySamples {
-		h.samples++
-	}
+	h.thisMin = min(h.thisMin, rtt)
+	h.samples = min(h.samples+1, hySamples)
 	switch {
 	case h.samples < hySamples || h.lastMin == 0:
 	case !h.css && h.thisMin >= h.lastMin+min(max(h.lastMin/hyDivisor, hyMinThresh), hyMaxThresh):

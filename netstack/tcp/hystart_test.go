@@ -107,6 +107,17 @@ func TestHyStartSparesTheQueue(t *testing.T) {
 	}
 }
 
+// TestHyStartResolution: round trips are kept in whole microseconds, and the
+// shortest is not none.
+func TestHyStartResolution(t *testing.T) {
+	for rtt, want := range map[time.Duration]uint32{1: 1, time.Microsecond: 1, 50 * ms: 50_000, 50*ms + 1: 50_001} {
+		h := new(hyStart)
+		if h.sample(&ccWindow{ssthresh: maxCwnd}, &ccSignal{rate: rateSample{rtt: rtt}}); h.thisMin != want {
+			t.Errorf("%v: %d", rtt, h.thisMin)
+		}
+	}
+}
+
 // TestHyStartNeedsMeasurements: what has no round trip is no sample of none.
 func TestHyStartNeedsMeasurements(t *testing.T) {
 	h, w := new(hyStart), &ccWindow{cwnd: 10_000, ssthresh: maxCwnd}

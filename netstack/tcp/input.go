@@ -175,9 +175,6 @@ func (c *conn) fitWindow(p []byte, seq uint32, fin bool) ([]byte, uint32, bool) 
 		old := min(c.rcvNxt-seq, uint32(len(p)))
 		c.noteTwice(seq, seq+old)
 		p, seq = p[old:], seq+old
-		if seqLT(seq, c.rcvNxt) {
-			return nil, seq, false // the FIN too
-		}
 		c.ackNow() // the peer repeats itself
 	}
 	if over := seq + uint32(len(p)) - c.rcvAdv; int32(over) > 0 {
@@ -193,9 +190,7 @@ func (c *conn) observeMSS(n, gso int) {
 	if gso > 0 {
 		n = gso
 	}
-	if n > int(c.rcvMSS) {
-		c.rcvMSS = uint16(min(n, int(c.advMSS)))
-	}
+	c.rcvMSS = max(c.rcvMSS, uint16(min(n, int(c.advMSS))))
 }
 
 // finInput is the eighth step: the peer's FIN, at RCV.NXT.
@@ -223,7 +218,7 @@ func (c *conn) synReceivedAck(h *wire.TCP, payload int, now time.Duration) bool 
 		return false
 	}
 	c.sndWnd = uint32(h.Window) << c.sndScale
-	c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, h.Ack, c.sndWnd
+	c.sndWl1, c.maxSndWnd = h.Seq, c.sndWnd
 	c.measureSYN(h, now)
 	if !fast {
 		c.sndUna = h.Ack // else it counts what came behind our SYN, see openFast
@@ -266,7 +261,7 @@ func (c *conn) synSentInput(rx *Rx, now time.Duration) {
 	c.measureSYN(h, now)
 	c.sndUna = h.Ack
 	c.fastSynAck(h)
-	c.sndWl1, c.sndWl2 = h.Seq, h.Ack
+	c.sndWl1 = h.Seq
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN: RFC 7323 section 2.2
 	c.maxSndWnd = c.sndWnd
 	c.established()

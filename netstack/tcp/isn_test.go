@@ -49,3 +49,22 @@ func TestMSSCountsIPOptions(t *testing.T) {
 		t.Errorf("MSS %d over a route of %d bytes", got, len(route))
 	}
 }
+
+// TestEverySYNACKHasItsISN: RFC 6528 section 3 is for both sides, whoever answers
+// for this stack.
+func TestEverySYNACKHasItsISN(t *testing.T) {
+	listening, offering := story(t, "listen 50"), newOffering(t)
+	for port := uint16(5000); port < 5016; port++ {
+		k := makeTuple(testLocal, testRemote, 80, port)
+		listening.rport = port
+		listening.steps("< S seq 0")
+		listening.l.Flush()
+		offering.syn(port, 10)
+		offering.accept(offering.got[len(offering.got)-1], nil)
+		for _, s := range []*script{listening, offering.s} {
+			if h := s.out[len(s.out)-1].h; h.Seq != s.l.isn(&k) {
+				t.Errorf("port %d: %d, want %d", port, h.Seq, s.l.isn(&k))
+			}
+		}
+	}
+}

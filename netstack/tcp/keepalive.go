@@ -47,9 +47,7 @@ func (c *conn) keepTimeout(now time.Duration) {
 		c.giveUp()
 		return
 	}
-	if r.keepProbes < 255 {
-		r.keepProbes++
-	}
+	r.keepProbes = min(r.keepProbes, 254) + 1
 	c.sendProbe()
 	c.setTimer(timerKeep, now+c.keepWait(r.keepProbes, now))
 }

@@ -133,10 +133,7 @@ type Counters struct {
 // NewLayer returns a TCP layer on net whose sockets start with the profile's
 // options and whose limits are tun's.
 func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockopt.Tunables) *Layer {
-	rule, err := ports.RuleByName(profile.BindRule)
-	if err != nil {
-		rule = &ports.Linux
-	}
+	rule, _ := ports.RuleByName(profile.BindRule) // nil is Linux's
 	profile.Congestion = congestionNames(profile)
 	return &Layer{
 		net: net, pool: pool, profile: profile, tun: tun,
@@ -181,7 +178,7 @@ func (l *Layer) Input(rx *Rx) {
 			x.input(rx)
 		}
 	case l.pending.byTuple[k] != nil:
-		if h.Raw == nil || l.authentic(nil, rx) {
+		if l.authentic(nil, rx) {
 			l.pending.byTuple[k].input(rx)
 		}
 	case l.waits.byTuple[k] != nil:

@@ -19,9 +19,8 @@ type listener struct {
 	half    int       // half-open connections
 	queue   []*Socket // established, waiting for Accept
 
-	fast     fastQueue
-	cookies  bool          // one was sent
-	cookieAt time.Duration // the last one
+	fast        fastQueue
+	cookieUntil time.Duration // when the last one that was sent is too old at the latest
 }
 
 // Both queues are bounded by the backlog, and the half-open connections by the
@@ -37,10 +36,8 @@ func (lst *listener) halfFull() bool {
 // that does. It binds a port when none is bound. Errors: EINVAL (connected),
 // EADDRINUSE.
 func (s *Socket) Listen(backlog int) error {
-	limit := int(s.l.tun.Somaxconn)
-	if backlog < 0 || backlog > limit {
-		backlog = limit
-	}
+	// A negative one is as long as may be.
+	backlog = int(min(uint(backlog), uint(s.l.tun.Somaxconn)))
 	if s.lst != nil {
 		s.lst.backlog = backlog
 		return nil
@@ -116,7 +113,6 @@ func (s *Socket) closeListener() {
 		l.dropHalf(h)
 	})
 	for _, child := range lst.queue {
-		child.orphan = true
 		child.Abort()
 	}
 	lst.queue = nil
@@ -172,10 +168,7 @@ func (lst *listener) score(dst netip.Addr, link int) int {
 	switch {
 	case s.bound == dst:
 		return n + 2
-	case !s.bound.IsUnspecified(), s.domain == afInet && !dst.Is4():
-		return -1
-	case s.domain == afInet6 && dst.Is4() && s.bound.Is6() && s.opts.V6Only,
-		s.domain == afInet6 && dst.Is6() && s.bound.Is4():
+	case !s.bound.IsUnspecified(), dst.Is6() && s.bound.Is4(), dst.Is4() && s.bound.Is6() && s.opts.V6Only:
 		return -1
 	}
 	return n
@@ -234,13 +227,13 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		l.sendCookie(lst, k, path, h)
 		return
 	}
-	give := false
+	var take, give bool
 	if floor == 0 {
-		var take bool
-		if take, give = l.fastSYN(lst, &k, rx); take {
-			l.openFast(lst, k, path, rx, give)
-			return
-		}
+		take, give = l.fastSYN(lst, &k, rx)
+	}
+	if take {
+		l.openFast(lst, k, path, rx, give)
+		return
 	}
 	l.openHalf(lst, k, path, rx, floor, give)
 }

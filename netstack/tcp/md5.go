@@ -4,6 +4,7 @@ package tcp
 // is what the option says; where both ends can, TCP-AO is to be preferred.
 
 import (
+	"cmp"
 	"crypto/md5"
 	"crypto/subtle"
 	"encoding/binary"
@@ -55,6 +56,7 @@ func (s *Socket) SetMD5Key(peers netip.Prefix, key []byte) error {
 		return errno.ENOMEM
 	default:
 		r.md5 = append(r.md5, k)
+		slices.SortStableFunc(r.md5, func(a, b md5Key) int { return cmp.Compare(b.peers.Bits(), a.peers.Bits()) })
 	}
 	s.rekey()
 	return nil
@@ -64,14 +66,12 @@ func (r *keyring) md5For(peer netip.Addr) *md5Key {
 	if r == nil {
 		return nil
 	}
-	best := (*md5Key)(nil)
-	for i := range r.md5 {
-		k := &r.md5[i]
-		if k.peers.Contains(peer) && (best == nil || k.peers.Bits() > best.peers.Bits()) {
-			best = k
+	for i := range r.md5 { // the longest prefix comes first
+		if k := &r.md5[i]; k.peers.Contains(peer) {
+			return k
 		}
 	}
-	return best
+	return nil
 }
 
 // md5Sum is the digest of section 2.0: pseudo header, header without options and

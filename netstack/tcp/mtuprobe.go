@@ -107,7 +107,7 @@ func (c *conn) suspectHole() {
 	base, least := c.baseMTU(c.baseMSS()), c.baseMTU(c.l.tun.MTUProbeFloor)
 	switch c.backoff {
 	case holeSuspected:
-		if large(base) && c.sndWnd > 0 { // without a window a peer may have refused it
+		if large(base) {
 			c.l.counters.PMTUDBlackholeActivated++
 			c.searchFrom(base)
 			c.rare.mtu.inHole, c.rare.mtu.doubts = true, holeDoubts
@@ -163,7 +163,7 @@ func (m *mtuSearch) lost(c *conn, start, end uint32) {
 // that must not be taken for congestion.
 func (c *conn) onlyProbeLost(was int) bool {
 	m := c.search()
-	return m != nil && was != 0 && m.size == 0 && c.log.lost == m.end-m.start && c.log.lostFrom == m.start
+	return m != nil && was != 0 && m.size == 0 && c.log.lost == m.end-m.start
 }
 
 func (c *conn) search() *mtuSearch {
@@ -213,8 +213,7 @@ func (c *conn) sendMTUProbe(now time.Duration) {
 	if doubted {
 		most = n
 	}
-	wnd := c.sndUna + c.sndWnd - c.sndNxt
-	if c.unsent() < most || seqLT(c.sndUna+c.sndWnd, c.sndNxt) || wnd < most || c.cwnd < c.pipe()+most || !c.mayDepart(now) {
+	if c.unsent() < most || seqLT(c.sndUna+c.sndWnd, c.sndNxt+most) || c.cwnd < c.pipe()+most || !c.mayDepart(now) {
 		return
 	}
 	m.size, m.start, m.end = size, c.sndNxt, c.sndNxt+n

@@ -126,7 +126,7 @@ func (c *conn) completed(h *halfOpen, third *wire.TCP) {
 	h.fill(c)
 	c.flags |= flagOffered
 	c.sndWnd = uint32(third.Window) << c.sndScale
-	c.sndWl1, c.sndWl2, c.maxSndWnd = third.Seq, third.Ack, c.sndWnd
+	c.sndWl1, c.maxSndWnd = third.Seq, c.sndWnd
 	c.thirdStep(third, 0)
 	if a := c.accurate(); a != nil {
 		a.skip = false // it is not looked at again

@@ -14,8 +14,10 @@ type oooList struct {
 // account enters what r.mem is now, after it was before.
 func (o *oooList) account(r *reassembly, before int) {
 	o.bytes += r.mem - before
+	had, has := before > 0, r.mem > 0
 	switch {
-	case before == 0 && r.mem > 0:
+	case had == has:
+	case has:
 		r.older, r.newer = o.newest, nil
 		if o.newest != nil {
 			o.newest.newer = r
@@ -23,7 +25,7 @@ func (o *oooList) account(r *reassembly, before int) {
 			o.oldest = r
 		}
 		o.newest = r
-	case before > 0 && r.mem == 0:
+	default:
 		if r.older != nil {
 			r.older.newer = r.newer
 		} else {

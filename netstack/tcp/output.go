@@ -46,6 +46,7 @@ func (c *conn) output() {
 	if c.log == nil || c.log.frto != frtoJudge { // then the next acknowledgement decides
 		c.retransmit()
 		c.sendNew(now)
+		c.sendUnsure(now)
 	}
 	c.noteAppLimited()
 	c.wakeWriter()
@@ -76,6 +77,7 @@ func (c *conn) retransmit() {
 				return
 			}
 		}
+		c.log.highRxt = seqMax(c.log.highRxt, left+n)
 		c.resend(left, n)
 	}
 }

@@ -344,12 +344,28 @@ func TestConnectFrom(t *testing.T) {
 	if err := bound.ConnectFrom(own(3000), remote); err != errno.EINVAL {
 		t.Errorf("a bound socket: %v", err)
 	}
+	late := l.NewSocket(afInet, nil)
+	late.opts.BindNoPort = true
+	if err := late.Bind(own(0), 0, priv); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.ConnectFrom(own(3000), remote); err != errno.EINVAL {
+		t.Errorf("a socket bound without a port: %v", err)
+	}
+	for _, to := range []string{"224.0.0.1:80", "0.0.0.0:80"} {
+		if err := l.NewSocket(afInet, nil).ConnectFrom(own(3000), netip.MustParseAddrPort(to)); err != errno.ENETUNREACH {
+			t.Errorf("to %s: %v", to, err)
+		}
+	}
 	if err := first.ConnectFrom(own(3000), remote); err != errno.EALREADY {
 		t.Errorf("again: %v", err)
 	}
-	first.Abort()
-	if err := l.NewSocket(afInet, nil).Bind(own(1000), 0, priv); err != nil {
-		t.Errorf("the port is kept: %v", err)
+	l.Flush()
+	l.Input(&Rx{Src: testRemote, Dst: testLocal, Link: 1, TTL: 64, Header: wire.TCP{
+		SrcPort: 80, DstPort: 1000, Ack: first.conn.iss + 1, Flags: wire.TCPRst | wire.TCPAck, WScale: -1,
+	}})
+	if err := l.NewSocket(afInet, nil).Bind(own(1000), 0, priv); err != nil || first.Err() != errno.ECONNREFUSED {
+		t.Errorf("after a refusal the port is kept: %v", err)
 	}
 }
 
@@ -479,6 +495,45 @@ func TestOfferCookieRefused(t *testing.T) {
 	}
 }
 
+// TestOfferCookieWhen: cookies are for ports that were open lately, and for who
+// can be answered; over loopback nobody floods.
+func TestOfferCookieWhen(t *testing.T) {
+	o := offerFlood(t)
+	noted := o.s.n.now
+	syn := wire.TCP{SrcPort: 5000, DstPort: 80, Flags: wire.TCPSyn, WScale: -1, Window: 1000, MSS: 1400}
+	for _, x := range []struct {
+		name   string
+		src    string
+		link   int
+		age    time.Duration
+		cookie bool
+	}{
+		{"at once", "10.0.0.2", 1, 0, true},
+		{"after ten minutes", "10.0.0.2", 1, openTime, true},
+		{"after more than that", "10.0.0.2", 1, openTime + 1, false},
+		{"over loopback", "10.0.0.2", -1, 0, false},
+		{"from where no way leads", "203.0.113.1", 1, 0, false},
+	} {
+		o.s.out, o.got = nil, nil
+		o.s.n.now = noted + x.age
+		syn.SrcPort++
+		o.l.Input(&Rx{Src: netip.MustParseAddr(x.src), Dst: testLocal, Link: x.link, Header: syn})
+		o.l.Flush()
+		if answered := len(o.s.out) == 1; answered != x.cookie || len(o.got) == 1 == x.cookie {
+			t.Errorf("%s: %d segments, %d offers", x.name, len(o.s.out), len(o.got))
+		}
+	}
+	// The third step must come by a link, too.
+	o.s.n.now = noted
+	h := o.syn(7000, 10)[0].h
+	third := wire.TCP{SrcPort: 7000, DstPort: 80, Seq: 11, Ack: h.Seq + 1, Flags: wire.TCPAck, HasTS: true, TSVal: 6, TSEcr: h.TSVal, WScale: -1}
+	o.got = nil
+	o.l.Input(&Rx{Src: testRemote, Dst: testLocal, Link: -1, Header: third})
+	if len(o.got) != 0 {
+		t.Error("an acknowledgement over loopback was taken for the answer to a cookie")
+	}
+}
+
 func TestOpenPortsAreBounded(t *testing.T) {
 	var list openPorts
 	for i := range 3 * maxOpen {
@@ -492,5 +547,47 @@ func TestOpenPortsAreBounded(t *testing.T) {
 	list.forget(testRemote, 5)
 	if len(list) != maxOpen-1 || list.find(testLocal, 0) != nil {
 		t.Errorf("%d entries", len(list))
+	}
+}
+
+// A socket of this stack may have taken the pair of addresses meanwhile.
+func TestOfferOfATakenPair(t *testing.T) {
+	o := newOffering(t)
+	o.syn(5000, 10)
+	own := o.l.NewSocket(afInet, &watcher{})
+	if err := own.ConnectFrom(netip.AddrPortFrom(testLocal, 80), netip.AddrPortFrom(testRemote, 5000)); err != errno.EINPROGRESS {
+		t.Fatal(err)
+	}
+	if err := o.got[0].Accept(o.l.NewSocket(afInet, nil)); err != errno.EADDRINUSE {
+		t.Error(err)
+	}
+	if len(o.l.conns) != 1 || own.State() != StateSynSent {
+		t.Errorf("%d connections, the first is in %v", len(o.l.conns), own.State())
+	}
+}
+
+// A soft error about an accepted offer is what its timeout reports, as for any
+// connection (RFC 9293 section 3.8.3), and ends nothing before.
+func TestOfferAndASoftError(t *testing.T) {
+	o := newOffering(t)
+	o.syn(5000, 10)
+	s, _ := o.accept(o.got[0], nil)
+	iss := s.conn.iss
+	about := func(seq uint32) bool {
+		q := []byte{0, 80, 5000 >> 8, 5000 & 255, byte(seq >> 24), byte(seq >> 16), byte(seq >> 8), byte(seq)}
+		return o.l.ICMP(testLocal, testRemote, q, ICMPError{Errno: errno.EHOSTUNREACH})
+	}
+	if !about(iss) || s.State() != StateSynReceived {
+		t.Fatal(s.State(), s.Err())
+	}
+	o.in(5000, wire.TCP{Seq: 11, Ack: iss + 1, Flags: wire.TCPAck, Window: 1000, HasTS: true, TSVal: 6})
+	s.Write(make([]byte, 10))
+	o.l.Flush()
+	if !about(iss+1) || s.State() != StateEstablished {
+		t.Fatal(s.State(), s.Err())
+	}
+	o.after(time.Hour)
+	if s.Err() != errno.EHOSTUNREACH {
+		t.Errorf("the timeout reports %v", s.Err())
 	}
 }

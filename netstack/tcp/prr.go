@@ -48,9 +48,6 @@ func (c *conn) prrAck(delivered uint32, safe bool) {
 	c.clampCwnd()
 }
 
-// prrSent counts what leaves during recovery: section 6.3.
-func (c *conn) prrSent(n uint32) {
-	if c.caState == caRecovery && c.log != nil {
-		c.log.prrOut += n
-	}
-}
+// prrSent counts what leaves: section 6.3. Before a recovery the count means
+// nothing; prrStart begins it.
+func (c *conn) prrSent(n uint32) { c.log.prrOut += n }

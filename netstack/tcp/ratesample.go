@@ -65,7 +65,7 @@ type sampling struct {
 // beginSample is GenerateRateSample's start: an acknowledgement has arrived.
 func (c *conn) beginSample(h *wire.TCP) {
 	s := &c.l.sample
-	*s = sampling{lostBefore: c.lostBytes, hasEcho: c.flags&flagTS != 0 && h.HasTS && h.TSEcr != 0, echo: h.TSEcr}
+	*s = sampling{lostBefore: c.lostBytes, hasEcho: c.flags&flagTS != 0 && h.TSEcr != 0, echo: h.TSEcr}
 	if c.log != nil {
 		s.fackBefore = c.log.fack
 	}
@@ -115,7 +115,7 @@ func (c *conn) deliver(r *txRecord, n uint32, now time.Duration) {
 // endSample completes the sample once losses are known: section 4.1.2.3.
 func (c *conn) endSample(now time.Duration) *rateSample {
 	s := &c.l.sample
-	if c.appLimited != 0 && c.delivered > c.appLimited {
+	if c.delivered > c.appLimited {
 		c.appLimited = 0 // the bubble has left
 	}
 	s.newlyLost = uint32(c.lostBytes - s.lostBefore)

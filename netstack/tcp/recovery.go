@@ -141,7 +141,7 @@ func (c *conn) detectLoss(now time.Duration) {
 	case c.byTime():
 		c.rackDetect(now)
 	default:
-		c.classicDetect(now)
+		c.classicDetect()
 	}
 	switch {
 	case c.caState != caOpen || c.log.lost == 0:
@@ -200,6 +200,7 @@ func (c *conn) enterRecovery(now time.Duration) {
 	c.reduceForLoss(now)
 	c.recover = c.sndNxt
 	c.caState = caRecovery
+	c.log.highRxt, c.log.rescued = c.sndUna, false
 	c.flags &^= flagProbeOut
 	c.l.markDirty(c)
 }
@@ -223,7 +224,7 @@ func (c *conn) enterLoss(now time.Duration) {
 	b.dups = 0
 	// RFC 2018 section 8: a peer that holds the byte at SND.UNA would have
 	// acknowledged it; it has reneged.
-	if b.sacked > 0 && (c.backoff > 2 || b.at(0).flags&recSacked != 0) {
+	if c.backoff > 2 || b.at(0).flags&recSacked != 0 {
 		b.forgetSacked()
 	}
 	if c.byTime() {

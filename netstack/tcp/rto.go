@@ -28,10 +28,7 @@ func (c *conn) rttSample(r time.Duration) {
 		c.flags &^= flagLongRTT
 		c.srtt, c.rttvar = max(c.srtt+2*clockGrain, r), max(c.rttvar, r/2)
 	default:
-		d := c.srtt - r
-		if d < 0 {
-			d = -d
-		}
+		d := max(c.srtt-r, r-c.srtt)
 		c.rttvar += (d - c.rttvar) / 4
 		c.srtt += (r - c.srtt) / 8
 	}
@@ -175,10 +172,7 @@ func (c *conn) orphanRetries() int32 {
 // meaning that Linux gives to tcp_retries2.
 func (c *conn) retryTime(n int32) time.Duration {
 	least, most := max(c.l.tun.RTOMin, c.l.tun.RTOFloor, clockGrain), c.l.tun.RTOMax
-	steps := int32(bits.Len64(uint64(most/least))) - 1 // doublings below the ceiling
-	if n <= steps {
-		return least * (2<<n - 1)
-	}
+	steps := min(max(int32(bits.Len64(uint64(most/least)))-1, 0), n) // doublings below the ceiling
 	return least*(2<<steps-1) + time.Duration(n-steps)*most
 }
 

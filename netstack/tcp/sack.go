@@ -32,7 +32,7 @@ func (c *conn) sackInput(h *wire.TCP, now time.Duration) (fresh uint32, dsack bo
 	}
 	for _, s := range h.SACK[:h.NSACK] {
 		// What is not outstanding is a D-SACK or a lie.
-		if !seqLT(s.Left, s.Right) || seqLT(s.Left, c.sndUna) || seqLT(c.sndNxt, s.Right) || c.log == nil {
+		if seqLT(s.Left, c.sndUna) || seqLT(c.sndNxt, s.Right) || c.log == nil {
 			continue
 		}
 		if !c.mayNote(s.Left, s.Right) {
@@ -108,7 +108,7 @@ func (c *conn) logResent(seq, end uint32, now time.Duration) {
 		}
 		c.stampRecord(r, now)
 	}
-	for k := j - 1; k >= i; k-- {
+	for k := j; k >= i; k-- {
 		b.join(k - 1)
 	}
 }

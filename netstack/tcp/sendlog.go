@@ -84,6 +84,9 @@ type sendLog struct {
 	rexmtTS  uint32 // timestamp of the first retransmission
 	lostFrom uint32 // nothing below is lost
 
+	highRxt uint32 // HighRxt of RFC 6675 section 2; see nextseg.go
+	rescued bool   // its rescue retransmission was sent in this recovery
+
 	firstSent   time.Duration // C.first_send_time
 	deliveredAt time.Duration // C.delivered_time
 }
@@ -207,9 +210,10 @@ func (b *sendLog) split(i int, seq uint32) {
 	o := b.order[b.off+i]
 	r, n := &b.recs[o], &b.recs[e]
 	*n = *r
-	// Segments are of one size but for the last.
+	// Segments are of one size but for the last, which may be short: the largest
+	// size that there can be counts those before a cut between two right.
 	segs := uint32(r.segs)
-	each := (r.len() + segs - 1) / segs
+	each := (r.len() - 1) / max(segs-1, 1)
 	left := min((seq-r.start+each-1)/each, segs)
 	r.segs, n.segs = uint16(left), uint16(max(segs-left, 1))
 	if r.flags&recSacked != 0 {

@@ -42,8 +42,8 @@ func checkLog(t testing.TB, c *conn) {
 			inNetwork++
 		}
 	}
-	if sacked != b.sacked || lost != b.lost {
-		t.Fatalf("%d sacked, %d lost, counted %d and %d", sacked, lost, b.sacked, b.lost)
+	if sacked != b.sacked || lost != b.lost || segs != b.sackedSegs {
+		t.Fatalf("%d sacked in %d segments, %d lost, counted %d, %d and %d", sacked, segs, lost, b.sacked, b.sackedSegs, b.lost)
 	}
 	last := noRecord
 	for e := b.oldest; e != noRecord; e = b.recs[e].newer {
@@ -86,7 +86,9 @@ func TestSendLogSplitsAndJoins(t *testing.T) {
 	send(c, 20000, 1)
 	send(c, 20000, 1)
 	count(1) // one instant
-	send(c, 30000, 1)
+	send(c, 1<<16-40000, 1)
+	count(1)
+	send(c, 4464, 1)
 	count(2) // no record beyond what one transmission carries
 	send(c, 10000, 2)
 	count(3)
@@ -116,6 +118,28 @@ func TestSendLogSplitsAndJoins(t *testing.T) {
 	c.logAcked(6)
 	if c.log != nil || c.l.spareRecords == 0 {
 		t.Fatal("the log was not given back")
+	}
+}
+
+// TestSendLogCountsSegments: where records are cut between segments their parts
+// have as many as were sent, and a cut within one counts it on the left.
+func TestSendLogCountsSegments(t *testing.T) {
+	for _, x := range []struct {
+		left, right uint32 // in bytes, of ten segments and a half
+		want        uint32
+	}{
+		{0, 1448, 1}, {1448, 2896, 1}, {0, 3 * 1448, 3}, {7 * 1448, 10 * 1448, 3}, {10 * 1448, 10*1448 + 724, 1},
+		{0, 10 * 1448, 10}, {0, 10*1448 + 724, 11}, {0, 1447, 1}, {0, 1600, 2},
+	} {
+		_, c := logConn(t)
+		c.beginSample(&wire.TCP{})
+		una := c.sndUna
+		send(c, 10*1448+724, 1)
+		c.sacked(una+x.left, una+x.right, 2)
+		checkLog(t, c)
+		if got := c.log.sackedSegs; got != x.want {
+			t.Errorf("[%d, %d): %d segments, want %d", x.left, x.right, got, x.want)
+		}
 	}
 }
 

@@ -9,20 +9,10 @@ func seqLT(a, b uint32) bool { return int32(a-b) < 0 }
 func seqLEQ(a, b uint32) bool { return int32(a-b) <= 0 }
 
 // seqMax is the later of two sequence numbers.
-func seqMax(a, b uint32) uint32 {
-	if seqLT(a, b) {
-		return b
-	}
-	return a
-}
+func seqMax(a, b uint32) uint32 { return a + uint32(max(int32(b-a), 0)) }
 
 // seqMin is the earlier of two sequence numbers.
-func seqMin(a, b uint32) uint32 {
-	if seqLT(a, b) {
-		return a
-	}
-	return b
-}
+func seqMin(a, b uint32) uint32 { return a + uint32(min(int32(b-a), 0)) }
 
 // seqIn reports whether s lies in [left, left+size).
 func seqIn(s, left, size uint32) bool { return s-left < size }

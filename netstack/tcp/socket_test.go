@@ -26,6 +26,8 @@ func TestBindErrors(t *testing.T) {
 		{"a port of the stack's choice", afInet, "0.0.0.0:0", noPrivilege, nil},
 		{"not ours", afInet, "10.0.0.9:8080", noPrivilege, errno.EADDRNOTAVAIL},
 		{"privileged", afInet, "0.0.0.0:80", noPrivilege, errno.EACCES},
+		{"the last privileged", afInet, "0.0.0.0:1023", noPrivilege, errno.EACCES},
+		{"the first that is not", afInet, "0.0.0.0:1024", noPrivilege, nil},
 		{"privileged with the capability", afInet, "0.0.0.0:80", root, nil},
 		{"IPv6 on AF_INET", afInet, "[::]:8080", noPrivilege, errno.EAFNOSUPPORT},
 		{"IPv4 on AF_INET6", afInet6, "10.0.0.1:8080", noPrivilege, errno.EAFNOSUPPORT},
@@ -48,6 +50,14 @@ func TestBindErrors(t *testing.T) {
 	}
 	if err := s.s.Bind(addrPort("0.0.0.0:7002"), 0, noPrivilege); err != errno.EINVAL {
 		t.Errorf("bound twice: %v", err)
+	}
+	late := s.l.NewSocket(afInet, s)
+	late.opts.BindNoPort = true
+	if err := late.Bind(addrPort("10.0.0.1:0"), 0, noPrivilege); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Bind(addrPort("10.0.0.1:0"), 0, noPrivilege); err != errno.EINVAL {
+		t.Errorf("bound twice without a port: %v", err)
 	}
 }
 
@@ -134,6 +144,14 @@ func TestListenerChoice(t *testing.T) {
 	any4 := listen(afInet, "0.0.0.0:8081", none)
 	exact := listen(afInet, "127.0.0.1:8082", none)
 	dual := listen(afInet6, "[::]:8083", none)
+	only6 := listen(afInet6, "[::]:8085", func(o *sockopt.Options) { o.V6Only = true })
+	mapped := listen(afInet6, "[::ffff:0.0.0.0]:8086", none)
+	shared := func(o *sockopt.Options) { o.ReusePort = true }
+	both := listen(afInet6, "[::]:8087", shared)
+	own4 := listen(afInet, "0.0.0.0:8087", shared)
+	listen(afInet, "10.0.0.1:8088", shared)
+	onLink := listen(afInet, "0.0.0.0:8088", func(o *sockopt.Options) { o.ReusePort, o.BindToIf = true, 1 })
+	listen(afInet, "10.0.0.1:8089", func(o *sockopt.Options) { o.BindToIf = 2 })
 	for _, c := range []struct {
 		dst  string
 		port uint16
@@ -141,6 +159,9 @@ func TestListenerChoice(t *testing.T) {
 	}{
 		{"10.0.0.1", 8081, any4}, {"fd00::1", 8081, v6}, {"127.0.0.1", 8082, exact}, {"10.0.0.1", 8082, nil},
 		{"10.0.0.1", 8083, dual}, {"fd00::1", 8083, dual}, {"10.0.0.1", 8084, nil},
+		{"10.0.0.1", 8085, nil}, {"fd00::1", 8085, only6}, {"10.0.0.1", 8086, mapped}, {"fd00::1", 8086, nil},
+		{"10.0.0.1", 8087, own4}, {"fd00::1", 8087, both}, {"fd00::1", 8082, nil}, {"10.0.0.1", 8088, onLink},
+		{"10.0.0.1", 8089, nil},
 	} {
 		dst := netip.MustParseAddr(c.dst)
 		k := makeTuple(dst, testRemote, c.port, 5)
@@ -207,7 +228,29 @@ func TestSocketsListsEveryState(t *testing.T) {
 		< S seq 0 port 9
 		skip
 		< S seq 0 port 10
-		skip`)
+		skip
+		use b
+		forget
+		< S seq 0
+		> S. seq 0
+		< . seq 1 ack 1
+		accept
+		use c
+		forget
+		< S seq 0
+		> S. seq 0
+		< . seq 1 ack 1
+		accept
+		use d
+		forget
+		< S seq 0
+		> S. seq 0
+		< . seq 1 ack 1
+		accept
+		closew
+		> F. seq 1
+		< F. seq 1 ack 2
+		> . seq 2`)
 	seen := map[State]int{}
 	for k := range s.l.Sockets {
 		seen[k.State()]++
@@ -217,7 +260,14 @@ func TestSocketsListsEveryState(t *testing.T) {
 			t.Errorf("%v: info says %d, address %v", k.State(), i.State, k.LocalAddr())
 		}
 	}
-	if seen[StateListen] != 1 || seen[StateTimeWait] != 1 || seen[StateSynReceived] != 2 || len(seen) != 3 {
+	for most := 1; most <= 7; most++ {
+		n := 0
+		s.l.Sockets(func(*Socket) bool { n++; return n < most })
+		if n != most {
+			t.Errorf("%d sockets were shown to who wanted %d", n, most)
+		}
+	}
+	if seen[StateListen] != 1 || seen[StateTimeWait] != 2 || seen[StateSynReceived] != 2 || seen[StateEstablished] != 2 || len(seen) != 4 {
 		t.Errorf("%v", seen)
 	}
 }
@@ -274,5 +324,186 @@ func TestISNReseed(t *testing.T) {
 	}
 	if early, late := isns(map[string]string{"isn_reseed_interval": "1800"}); early == late {
 		t.Error("the hash is the same after two intervals")
+	}
+}
+
+// A connection that takes over from one in TIME-WAIT begins beyond the numbers
+// that were used: RFC 9293 section 3.6.1, MAY-2.
+func TestReuseOfTimeWaitBeginsBeyondIt(t *testing.T) {
+	for name, above := range map[string]uint32{"an older clock": 1000, "the same number": 0, "a clock that went on": ^uint32(999)} {
+		s := newScript(t, nil)
+		k := makeTuple(testLocal, testRemote, 4000, 5000)
+		own := s.l.isn(&k)
+		w := &timeWait{key: k, sndNxt: own + above, expires: s.n.now + time.Hour, domain: afInet}
+		s.l.waits.byTuple[k] = w
+		s.l.waits.link(w)
+		s.l.newConn(s.s, Path{Src: testLocal, Dst: testRemote, MTU: 1500}, 4000, 5000).activeOpen()
+		if iss := s.s.conn.iss; !seqLT(w.sndNxt, iss) || above>>31 != 0 && iss != own {
+			t.Errorf("%s: %d after %d, the clock says %d", name, iss, w.sndNxt, own)
+		}
+		if len(s.l.waits.byTuple) != 0 {
+			t.Errorf("%s: the record is still there", name)
+		}
+	}
+}
+
+// TestListenWithoutBind: a port of the stack's choice at every address, or at the
+// one that was bound without a port (listen(2), ip(7)).
+func TestListenWithoutBind(t *testing.T) {
+	s := newScript(t, map[string]string{"ip_local_port_range": "4000 4001"})
+	if err := s.s.Listen(1); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.s.LocalAddr(); !a.Addr().IsUnspecified() || a.Port() < 4000 || a.Port() > 4001 {
+		t.Errorf("listens at %v", a)
+	}
+	late := s.l.NewSocket(afInet, s)
+	late.opts.BindNoPort = true
+	if err := late.Bind(addrPort("10.0.0.1:0"), 0, noPrivilege); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Listen(1); err != nil || late.LocalAddr().Addr() != testLocal || late.LocalAddr().Port() == 0 {
+		t.Errorf("listens at %v, %v", late.LocalAddr(), err)
+	}
+	third := s.l.NewSocket(afInet, s)
+	if err := third.Listen(1); err != errno.EADDRINUSE || third.State() != StateClosed {
+		t.Errorf("without a port left: %v, %v", err, third.State())
+	}
+}
+
+// TestOneListenerOfTwoCloses: the other one goes on, and the port is held until
+// both are gone.
+func TestOneListenerOfTwoCloses(t *testing.T) {
+	s := newScript(t, nil)
+	var both [2]*Socket
+	for i, addr := range []string{"10.0.0.1:8080", "127.0.0.1:8080"} {
+		both[i] = s.l.NewSocket(afInet, s)
+		if err := both[i].Bind(addrPort(addr), 0, noPrivilege); err != nil {
+			t.Fatal(err)
+		}
+		if err := both[i].Listen(5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := func(dst string) *listener {
+		k := makeTuple(netip.MustParseAddr(dst), testRemote, 8080, 5)
+		return s.l.findListener(&k, netip.MustParseAddr(dst), 1)
+	}
+	both[0].Close()
+	if at("10.0.0.1") != nil || at("127.0.0.1") == nil {
+		t.Error("the wrong one is gone")
+	}
+	both[1].Close()
+	if at("127.0.0.1") != nil || len(s.l.listeners) != 0 {
+		t.Errorf("%d ports still have listeners", len(s.l.listeners))
+	}
+}
+
+// TestPortZero: nobody has that port (RFC 6335 section 6). A stranger gets no
+// answer, and the own host is refused.
+func TestPortZero(t *testing.T) {
+	for _, c := range []struct {
+		src, dst uint16
+		link     int
+		answers  int
+	}{{0, 80, 1, 0}, {5000, 0, 1, 0}, {0, 0, 0, 0}, {5000, 81, 1, 1}, {5000, 0, -1, 1}, {0, 81, 0, 0}} {
+		s := newScript(t, nil)
+		s.l.Input(&Rx{Src: testRemote, Dst: testLocal, Link: c.link, TTL: 64, Header: wire.TCP{
+			SrcPort: c.src, DstPort: c.dst, Flags: wire.TCPSyn, WScale: -1,
+		}})
+		if len(s.out) != c.answers || s.l.counters.InErrs != uint64(1-c.answers) {
+			t.Errorf("%d to %d on link %d: %d answers, %d errors", c.src, c.dst, c.link, len(s.out), s.l.counters.InErrs)
+		}
+	}
+}
+
+// waking is a network that counts how often the driver is woken.
+type waking struct {
+	*fakeNet
+	n int
+}
+
+func (w *waking) Wake() { w.n++ }
+
+// TestDriverIsWokenOnce: for the first thing that waits for a Flush, and not
+// again before it.
+func TestDriverIsWokenOnce(t *testing.T) {
+	s := story(t, "from established")
+	n := &waking{fakeNet: s.n}
+	s.l.net = n
+	s.s.Write(make([]byte, 10))
+	s.s.Write(make([]byte, 10))
+	if n.n != 1 {
+		t.Errorf("woken %d times for output", n.n)
+	}
+	s.l.Flush()
+	other := s.l.NewSocket(afInet, s)
+	n.n = 0
+	s.s.raise(EventWritable)
+	other.raise(EventWritable)
+	s.s.raise(EventEOF)
+	if n.n != 1 {
+		t.Errorf("woken %d times for events", n.n)
+	}
+	s.events = 0
+	s.l.Flush()
+	if s.events != EventWritable|EventEOF || n.n != 1 {
+		t.Errorf("events %b, woken %d times", s.events, n.n)
+	}
+}
+
+// An eager owner has the layer work from inside its Event.
+type eager struct {
+	l      *Layer
+	s, and *Socket
+	inside bool
+	nested bool
+	events Events
+}
+
+func (o *eager) Deliver(p []byte) int { return len(p) }
+
+func (o *eager) Event(ev Events) {
+	o.nested = o.nested || o.inside
+	o.inside = true
+	o.events |= ev
+	if o.and != nil {
+		o.and.raise(ev)
+		o.and = nil
+	}
+	o.l.Flush()
+	o.inside = false
+}
+
+// TestEventsAreNotNested: what an owner brings about from inside Event is
+// reported when it has returned.
+func TestEventsAreNotNested(t *testing.T) {
+	s := newScript(t, nil)
+	o := &eager{l: s.l}
+	a, b := s.l.NewSocket(afInet, o), s.l.NewSocket(afInet, o)
+	o.and = b
+	a.raise(EventWritable)
+	b.raise(EventUrgent)
+	a.raise(EventEOF)
+	s.l.Flush()
+	if o.nested || o.events != EventWritable|EventUrgent|EventEOF {
+		t.Errorf("nested: %v, events %b", o.nested, o.events)
+	}
+	a.raise(EventError)
+	s.l.Flush()
+	if o.nested || o.events&EventError == 0 {
+		t.Errorf("afterwards: %v, events %b", o.nested, o.events)
+	}
+}
+
+// TestUnknownBindRule: a profile that names none that there is gets Linux's.
+func TestUnknownBindRule(t *testing.T) {
+	p, tun := testTunables(t, nil)
+	p.BindRule = "none"
+	l := NewLayer(&fakeNet{}, nil, p, tun)
+	for _, want := range []error{nil, errno.EADDRINUSE} {
+		if err := l.NewSocket(afInet, nil).Bind(addrPort("10.0.0.1:8080"), 0, noPrivilege); err != want {
+			t.Errorf("%v, want %v", err, want)
+		}
 	}
 }

@@ -28,8 +28,6 @@ type stateRule struct {
 	synced   bool // both SYNs are acknowledged (RFC 9293 section 3.5.2, "synchronized" states)
 	open     bool // no end has closed yet
 	mayRecv  bool // the peer may still send text
-	maySend  bool // the owner may still queue text
-	finSent  bool // the owner has closed: a FIN was sent or ends the queue
 	peerDone bool // the peer's FIN was received
 	// onFIN is the state after the peer's FIN when ours is not acknowledged by
 	// then (section 3.10.7.4, eighth step); 0: the FIN is not processed.
@@ -41,17 +39,17 @@ type stateRule struct {
 
 var stateRules = [...]stateRule{
 	0:                {name: "CLOSED"},
-	StateEstablished: {name: "ESTAB", synced: true, open: true, mayRecv: true, maySend: true, onFIN: StateCloseWait},
+	StateEstablished: {name: "ESTAB", synced: true, open: true, mayRecv: true, onFIN: StateCloseWait},
 	StateSynSent:     {name: "SYN-SENT", open: true},
-	StateSynReceived: {name: "SYN-RECV", open: true, maySend: true, onFIN: StateCloseWait},
-	StateFinWait1:    {name: "FIN-WAIT-1", synced: true, mayRecv: true, finSent: true, onFIN: StateClosing, onFinAcked: StateFinWait2},
-	StateFinWait2:    {name: "FIN-WAIT-2", synced: true, mayRecv: true, finSent: true, onFIN: StateTimeWait},
-	StateTimeWait:    {name: "TIME-WAIT", synced: true, finSent: true, peerDone: true},
+	StateSynReceived: {name: "SYN-RECV", open: true, onFIN: StateCloseWait},
+	StateFinWait1:    {name: "FIN-WAIT-1", synced: true, mayRecv: true, onFIN: StateClosing, onFinAcked: StateFinWait2},
+	StateFinWait2:    {name: "FIN-WAIT-2", synced: true, mayRecv: true, onFIN: StateTimeWait},
+	StateTimeWait:    {name: "TIME-WAIT", synced: true, peerDone: true},
 	StateClosed:      {name: "CLOSED"},
-	StateCloseWait:   {name: "CLOSE-WAIT", synced: true, maySend: true, peerDone: true},
-	StateLastAck:     {name: "LAST-ACK", synced: true, finSent: true, peerDone: true, onFinAcked: StateClosed},
+	StateCloseWait:   {name: "CLOSE-WAIT", synced: true, peerDone: true},
+	StateLastAck:     {name: "LAST-ACK", synced: true, peerDone: true, onFinAcked: StateClosed},
 	StateListen:      {name: "LISTEN"},
-	StateClosing:     {name: "CLOSING", synced: true, finSent: true, peerDone: true, onFinAcked: StateTimeWait},
+	StateClosing:     {name: "CLOSING", synced: true, peerDone: true, onFinAcked: StateTimeWait},
 }
 
 func (s State) rule() *stateRule { return &stateRules[s] }

@@ -80,7 +80,7 @@ func (q *stream) trim(pool *buf.Pool, seq uint32) {
 	}
 	if q.head == len(q.pieces) {
 		q.pieces, q.head = q.pieces[:0], 0
-		if cap(q.pieces) > 16 && q.start == q.end {
+		if cap(q.pieces) > 16 {
 			q.pieces = nil // an idle connection keeps no queue
 		}
 	}
@@ -101,9 +101,7 @@ func (q *stream) slices(dst [][]byte, seq uint32, n int) [][]byte {
 	for i := q.find(seq); n > 0; i++ {
 		p := &q.pieces[i]
 		b := p.c.B[seq-p.seq:]
-		if len(b) > n {
-			b = b[:n]
-		}
+		b = b[:min(len(b), n)]
 		dst = append(dst, b)
 		seq += uint32(len(b))
 		n -= len(b)

@@ -2,6 +2,7 @@ package tcp
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
@@ -41,12 +42,21 @@ func TestStreamAgainstModel(t *testing.T) {
 			}
 			from := next(len(model))
 			n := 1 + next(len(model)-from)
-			got := bytes.Join(q.slices(nil, q.start+uint32(from), n), nil)
-			if !bytes.Equal(got, model[from:from+n]) {
+			parts := q.slices(nil, q.start+uint32(from), n)
+			if !bytes.Equal(bytes.Join(parts, nil), model[from:from+n]) {
 				t.Fatalf("[%d, %d) differs", from, from+n)
 			}
-			if f := q.first(); !bytes.HasPrefix(model, f) || len(f) == 0 {
+			if slices.ContainsFunc(parts, func(p []byte) bool { return len(p) == 0 }) {
+				t.Fatalf("[%d, %d) has an empty part", from, from+n)
+			}
+			f := q.first()
+			if !bytes.HasPrefix(model, f) || len(f) == 0 {
 				t.Fatal("the front differs")
+			}
+			if n := len(f); n < len(model) {
+				if next := q.slices(nil, q.start+uint32(n), 1); len(next) != 1 || next[0][0] != model[n] {
+					t.Fatal("the byte behind the front differs")
+				}
 			}
 		}
 		if q.len() != len(model) || q.mem != pool.InUse() {
@@ -54,6 +64,9 @@ func TestStreamAgainstModel(t *testing.T) {
 		}
 	}
 	q.trim(&pool, q.end)
+	if parts := q.slices(nil, q.start, 0); len(parts) != 0 {
+		t.Errorf("%d parts of nothing", len(parts))
+	}
 	if pool.InUse() != 0 {
 		t.Errorf("%d bytes left", pool.InUse())
 	}
@@ -120,5 +133,72 @@ func TestTimersFireOnceAndNotLate(t *testing.T) {
 	}
 	if len(h) != 0 {
 		t.Errorf("%d left", len(h))
+	}
+}
+
+// TestStreamForgetsWhatWasTrimmed: a queue that is never empty does not grow
+// with what went through it.
+func TestStreamForgetsWhatWasTrimmed(t *testing.T) {
+	var pool buf.Pool
+	var q stream
+	for range 10000 {
+		c := pool.Get(100)
+		c.B = append(c.B, 1, 2, 3)
+		q.push(c)
+		if q.len() > 30 {
+			q.trim(&pool, q.start+3)
+		}
+	}
+	if n := cap(q.pieces); n > 256 {
+		t.Errorf("room for %d pieces, %d are held", n, len(q.pieces)-q.head)
+	}
+	q.trim(&pool, q.end)
+	if q.pieces != nil {
+		t.Errorf("an empty queue has room for %d pieces", cap(q.pieces))
+	}
+}
+
+// stuck is a timed thing whose deadline does not move.
+type stuck struct {
+	pos   int32
+	calls int
+}
+
+func (s *stuck) heapPos() *int32 { return &s.pos }
+
+func (s *stuck) runTimers(now time.Duration) time.Duration {
+	if s.calls++; s.calls > 5 {
+		return never
+	}
+	return now
+}
+
+// TestTimersGoOn: a deadline that is not moved past now is called once, and again
+// when time has passed.
+func TestTimersGoOn(t *testing.T) {
+	var h timerHeap
+	s := new(stuck)
+	h.arm(s, 10)
+	for i := range 3 {
+		h.run(time.Duration(10 + i))
+		if s.calls != i+1 {
+			t.Fatalf("%d calls at %d", s.calls, 10+i)
+		}
+	}
+}
+
+// TestMostlyEmptyChunksAreCopied: what a connection queues takes at most four
+// times the memory of its bytes.
+func TestMostlyEmptyChunksAreCopied(t *testing.T) {
+	for _, less := range []int{0, 1} {
+		s := story(t, "from established")
+		c := s.s.conn
+		chunk := s.n.pool.Get(buf.LargeSize)
+		whole := cap(chunk.B)
+		chunk.B = chunk.B[:whole/4-less]
+		c.queueChunk(chunk)
+		if kept := c.sq.mem == whole; kept != (less == 0) || s.n.pool.InUse() != c.sq.mem {
+			t.Errorf("%d of %d bytes: %d of memory, %d in use", whole/4-less, whole, c.sq.mem, s.n.pool.InUse())
+		}
 	}
 }

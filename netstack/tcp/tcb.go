@@ -92,12 +92,12 @@ type conn struct {
 	rq stream // received in order, not delivered
 
 	// RFC 9293 section 3.3.1.
-	iss, sndUna, sndNxt, sndWnd, sndWl1, sndWl2 uint32
-	irs, rcvNxt                                 uint32
-	rcvAdv                                      uint32 // right edge of the window that was advertised
-	rcvWup                                      uint32 // rcvNxt when it was: Last.ACK.sent of RFC 7323
-	maxSndWnd                                   uint32 // largest window that the peer offered
-	sndSml                                      uint32 // end of the last small segment (Minshall)
+	iss, sndUna, sndNxt, sndWnd, sndWl1 uint32
+	irs, rcvNxt                         uint32
+	rcvAdv                              uint32 // right edge of the window that was advertised
+	rcvWup                              uint32 // rcvNxt when it was: Last.ACK.sent of RFC 7323
+	maxSndWnd                           uint32 // largest window that the peer offered
+	sndSml                              uint32 // end of the last small segment (Minshall)
 
 	mss     uint16 // payload bytes of a full segment, options deducted
 	peerMSS uint16 // what the peer's SYN allowed

@@ -146,6 +146,12 @@ func TestFastOpenListenerKeys(t *testing.T) {
 
 func TestFastOpenSettings(t *testing.T) {
 	s := newScript(t, map[string]string{"tcp_fastopen": "0"})
+	if err := s.set(tcpFastOpen, -1); err != errno.EINVAL {
+		t.Error(err)
+	}
+	if err := s.set(tcpFastOpen, 0); err != nil {
+		t.Error(err)
+	}
 	if err := s.set(tcpFastOpenConnect, 1); err != errno.EOPNOTSUPP {
 		t.Error(err)
 	}
@@ -157,5 +163,30 @@ func TestFastOpenSettings(t *testing.T) {
 		if err := s.set(option, 1); err != errno.EINVAL {
 			t.Errorf("option %d while connecting: %v", option, err)
 		}
+	}
+}
+
+// TestFastOpenSettingsOfUsedSockets: a socket that has a connection has begun
+// without them, and one that listens opens nothing.
+func TestFastOpenSettingsOfUsedSockets(t *testing.T) {
+	for story, want := range map[*script][3]error{
+		story(t, "listen 5"):                    {nil, errno.EINVAL, nil},
+		story(t, "connect\n> S"):                {errno.EINVAL, errno.EINVAL, errno.EINVAL},
+		story(t, "with tcp_fastopen=1\nport 1"): {nil, nil, nil},
+	} {
+		got := [3]error{story.set(tcpFastOpen, 1), story.set(tcpFastOpenConnect, 1), story.set(tcpFastOpenNoCookie, 1)}
+		if got != want {
+			t.Errorf("%v: %v, want %v", story.s.State(), got, want)
+		}
+	}
+}
+
+// TestFastOpenWithoutSecondKey: what stands in the place of the second key's
+// cookie when there is none is not a cookie.
+func TestFastOpenWithoutSecondKey(t *testing.T) {
+	s := story(t, "fastkey 1")
+	k := makeTuple(s.local, s.remote, 0, 0)
+	if good, _ := s.l.checkFastCookie("", &k, make([]byte, fastCookieLen)); good {
+		t.Error("a cookie of zeros is good")
 	}
 }

@@ -170,7 +170,7 @@ func (c *conn) fastSynAck(h *wire.TCP) {
 	cookie, has := h.FastOpen()
 	has = has && len(cookie) > 0
 	switch {
-	case has || f.text > 0 && h.Ack != c.iss+1:
+	case has || h.Ack != c.iss+1:
 		p := c.l.fast.peer(c.path.Dst)
 		p.mss, p.losses = h.MSS, 0
 		if has {
@@ -197,7 +197,8 @@ func (c *conn) fastTimeout(final bool) {
 	if c.flags&(flagFastOpen|flagActive) != flagFastOpen|flagActive || c.rare.fast.waits {
 		return
 	}
-	if c.backoff == fastTimeouts || final && c.backoff < fastTimeouts {
+	counted := c.backoff >= fastTimeouts // when the last of them passed
+	if final && !counted || !final && c.backoff == fastTimeouts {
 		c.l.pauseFastOpen()
 	}
 }
@@ -210,10 +211,8 @@ func (l *Layer) pauseFastOpen() {
 		return
 	}
 	l.counters.FastOpenBlackhole++
-	f.pausedUntil = l.net.Now() + pause<<min(f.pauses, fastPauses)
-	if f.pauses <= fastPauses {
-		f.pauses++
-	}
+	f.pausedUntil = l.net.Now() + pause<<f.pauses
+	f.pauses = min(f.pauses+1, fastPauses)
 }
 
 // fastOver judges the path when a connection ends: one that saw nothing but a

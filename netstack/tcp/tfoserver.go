@@ -101,7 +101,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	c.peerSYN(h, c.now())
 	c.agreeECN(ecnAgree(h.Flags, l.ecnAccepts(c.cc.info())), rx.TOS&ecnMask)
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN
-	c.sndWl1, c.sndWl2, c.maxSndWnd = h.Seq, c.iss, c.sndWnd
+	c.sndWl1, c.maxSndWnd = h.Seq, c.sndWnd
 	c.startCongestion()
 	p := rx.Payload
 	p = p[:min(uint32(len(p)), c.rcvAdv-c.rcvNxt)]

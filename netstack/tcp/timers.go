@@ -90,8 +90,8 @@ func (h timerHeap) swap(i, j int) {
 }
 
 func (h timerHeap) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
+	for {
+		parent := (i - 1) / 2 // the root's is the root
 		if h[parent].at <= h[i].at {
 			return
 		}

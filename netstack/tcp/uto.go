@@ -19,14 +19,11 @@ const (
 // utoOption is d in the units of the option: seconds, or minutes with the
 // granularity bit. 0 is no option.
 func utoOption(d time.Duration) uint16 {
-	switch s := (d + time.Second - 1) / time.Second; {
-	case d <= 0:
-		return 0
-	case s <= wire.MaxUTO:
+	s := (d + time.Second - 1) / time.Second
+	if s <= wire.MaxUTO {
 		return uint16(s)
-	default:
-		return wire.UTOMinutes | uint16(min(s/60, wire.MaxUTO))
 	}
+	return wire.UTOMinutes | uint16(min(s/60, wire.MaxUTO))
 }
 
 // utoTime is the duration that an option says; 0 is reserved (section 3.4).
@@ -49,7 +46,7 @@ func (c *conn) advertiseUTO(h *wire.TCP) {
 
 // utoChanged tells the peer of another timeout.
 func (c *conn) utoChanged() {
-	if c.l.tun.UserTimeoutOption && c.state.rule().synced && c.s.opts.UserTimeout > 0 {
+	if c.l.tun.UserTimeoutOption && c.state.rule().synced && c.s.opts.UserTimeout != 0 {
 		c.flags |= flagUTODue
 		c.ackNow()
 	}
@@ -58,10 +55,10 @@ func (c *conn) utoChanged() {
 // heedUTO takes the peer's option: section 3.1. It has no effect on a program
 // that has chosen for itself (CHANGEABLE is false then).
 func (c *conn) heedUTO(option uint16) {
-	if !c.l.tun.UserTimeoutOption || option == 0 {
+	if !c.l.tun.UserTimeoutOption {
 		return
 	}
-	if d := utoTime(option); d > 0 {
+	if d := utoTime(option); d != 0 {
 		c.cold().peerUTO = min(max(d, utoLeast), utoMost)
 	}
 }

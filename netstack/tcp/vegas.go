@@ -6,18 +6,13 @@ package tcp
 // with the rate that it gives; the difference, times the least round trip, is the
 // backlog.
 
-import "time"
-
 type vegas struct {
-	newReno                // losses, and rounds with too few samples
-	base     time.Duration // least round trip of the connection: BaseRTT
-	least    time.Duration // of this round; 0: none yet
-	round    rounds
-	samples  uint8
-	alpha    uint8 // segments: with less the window grows
-	beta     uint8 // with more it shrinks
-	gamma    uint8 // with more slow start ends
-	doubling bool  // slow start grows in every other round
+	newReno       // losses, and rounds with too few samples
+	trips   trips // ever.least is BaseRTT
+	alpha   uint8 // segments: with less the window grows
+	beta    uint8 // with more it shrinks
+	gamma   uint8 // with more slow start ends
+	resting bool  // slow start grows in every other round
 }
 
 // vegasSamples is how many round trips a round has to show: fewer may all come
@@ -27,7 +22,7 @@ const vegasSamples = 3
 var vegasInfo = ccInfo{
 	name: "vegas",
 	make: func() congestion {
-		return &vegas{newReno: newReno{beta: 50, betaECN: 50}, alpha: 2, beta: 4, gamma: 1, doubling: true}
+		return &vegas{newReno: newReno{beta: 50, betaECN: 50}, alpha: 2, beta: 4, gamma: 1}
 	},
 	params: []ccParam{
 		{
@@ -51,55 +46,33 @@ var vegasInfo = ccInfo{
 func (*vegas) info() *ccInfo { return &vegasInfo }
 
 func (v *vegas) ack(w *ccWindow, s *ccSignal) {
-	v.sample(s.rate.rtt)
+	v.trips.sample(s.rate.rtt)
 	if s.recovering || s.afterLoss {
 		v.newReno.ack(w, s)
-		v.restartRound(s)
+		v.trips.restart(s)
 		return
 	}
-	if v.round.next(s) {
+	if v.trips.next(s) {
 		v.decide(w, s)
-		v.least, v.samples = 0, 0
+		v.trips.clear()
 		return
 	}
-	if w.slowStart() && v.doubling && s.grows() {
+	if w.slowStart() && !v.resting && s.grows() {
 		w.climb(s)
 	}
 }
 
-func (v *vegas) sample(rtt time.Duration) {
-	if rtt <= 0 {
-		return
-	}
-	if v.base == 0 || rtt < v.base {
-		v.base = rtt
-	}
-	if v.least == 0 || rtt < v.least {
-		v.least = rtt
-	}
-	if v.samples < vegasSamples {
-		v.samples++
-	}
-}
-
-// restartRound forgets the round: its samples come from retransmissions, too.
-func (v *vegas) restartRound(s *ccSignal) {
-	v.round = rounds{}
-	v.round.next(s)
-	v.least, v.samples = 0, 0
-}
-
 // decide is taken once a round.
 func (v *vegas) decide(w *ccWindow, s *ccSignal) {
-	if v.samples < vegasSamples {
+	if v.trips.count < vegasSamples {
 		v.newReno.ack(w, s)
 		return
 	}
-	backlog := float64(w.cwnd) * float64(v.least-v.base) / float64(v.least)
+	backlog := float64(w.cwnd) * float64(v.trips.this.least-v.trips.ever.least) / float64(v.trips.this.least)
 	segs := backlog / float64(s.mss)
 	switch {
 	case w.slowStart():
-		v.doubling = !v.doubling
+		v.resting = !v.resting
 		if segs > float64(v.gamma) {
 			// What the path holds without a queue, and one segment.
 			fits := uint32(float64(w.cwnd)-backlog) + s.mss

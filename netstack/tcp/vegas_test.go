@@ -58,7 +58,7 @@ func TestVegasDecides(t *testing.T) {
 		v := r.a.(*vegas)
 		r.rounds(1, 100*ms)
 		r.w.cwnd = 40_000
-		v.restartRound(r.signal())
+		v.trips.restart(r.signal())
 		before := r.segs()
 		r.rounds(1, c.rtt) // its last acknowledgement ends the round
 		if got := r.segs() - before + 40; got != c.want {
@@ -112,12 +112,13 @@ func TestVegasBounds(t *testing.T) {
 		{20_000, 1000, 20_000, false},
 		{21_000, 1000, 20_000, false}, // 4.2
 		{9000, 1000, 9000, true},      // what is not used does not grow
+		{9000, 9000, 10_000, false},   // slow start is over at the threshold
 		{5000, maxCwnd, 5000, false},  // 1
 		{10_000, maxCwnd, 9000, false},
 	} {
 		v := vegasInfo.make().(*vegas)
 		w := &ccWindow{cwnd: c.cwnd, ssthresh: c.ssthresh}
-		v.base, v.least, v.samples = 100*ms, 125*ms, vegasSamples
+		v.trips = trips{ever: span{least: 100 * ms}, this: span{least: 125 * ms}, count: vegasSamples}
 		v.decide(w, &ccSignal{mss: 1000, limited: !c.unused, acked: 1000})
 		if w.cwnd != c.want || c.ssthresh == maxCwnd && (w.ssthresh == maxCwnd) != (c.cwnd == c.want) {
 			t.Errorf("%d: %d (threshold %d), want %d", c.cwnd, w.cwnd, w.ssthresh, c.want)
@@ -134,15 +135,15 @@ func TestVegasAfterLoss(t *testing.T) {
 	}{{ccSignal{recovering: true}, 20_000}, {ccSignal{afterLoss: true}, 30_000}} {
 		v := vegasInfo.make().(*vegas)
 		w := &ccWindow{cwnd: 20_000, ssthresh: 40_000}
-		v.base = 100 * ms
+		v.trips.ever.least = 100 * ms
 		for i := range uint32(10) {
 			s := c.s
 			s.una, s.nxt, s.mss, s.acked, s.limited = i*20_000, i*20_000+20_000, 1000, 1000, true
 			s.rate = rateSample{newlyAcked: 1000, rtt: 300 * ms}
 			v.ack(w, &s)
 		}
-		if w.cwnd != c.want || v.samples != 0 {
-			t.Errorf("%+v: %d, %d samples", c.s, w.cwnd, v.samples)
+		if w.cwnd != c.want || v.trips.count != 0 {
+			t.Errorf("%+v: %d, %d samples", c.s, w.cwnd, v.trips.count)
 		}
 	}
 }
@@ -152,9 +153,9 @@ func TestVegasAfterLoss(t *testing.T) {
 func TestVegasCountsMeasurements(t *testing.T) {
 	v := new(vegas)
 	for _, rtt := range []time.Duration{0, 0, 0, 120 * ms, 100 * ms, 110 * ms} {
-		v.sample(rtt)
+		v.trips.sample(rtt)
 	}
-	if v.samples != 3 || v.base != 100*ms || v.least != 100*ms {
-		t.Errorf("%d samples, base %v, least %v", v.samples, v.base, v.least)
+	if v.trips.count != 3 || v.trips.ever.least != 100*ms || v.trips.this.least != 100*ms {
+		t.Errorf("%d samples, base %v, least %v", v.trips.count, v.trips.ever.least, v.trips.this.least)
 	}
 }
