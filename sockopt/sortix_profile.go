@@ -38,6 +38,7 @@ var sortixValues = map[string]string{
 	"rmem_default": "131072", "wmem_default": "131072", // twice 64 KiB
 	"tcp_window_scaling": "0", "tcp_timestamps": "0", "tcp_sack": "0", "tcp_ecn": "0", "tcp_fastopen": "0",
 	"rto_step": "1000", "tcp_syn_retries": "5", "tcp_synack_retries": "5", "tcp_retries2": "5", "tcp_orphan_retries": "5",
+	"tcp_reordering": "300", "net.tcpcni.functions_default": "classic", "tcp_frto": "0", // a timeout is what shows a loss
 	"ignore_urgent": "1",
 }
 

@@ -85,13 +85,23 @@ func (l *Layer) openHalf(lst *listener, k tuple, path Path, rx *Rx, floor uint32
 	if floor != 0 {
 		h.iss = seqMax(h.iss, floor)
 	}
-	h.at = h.sentAt + l.rtoInitial(h.options())
+	h.at = h.sentAt + h.rto()
 	for l.syns.len >= l.synRoom() {
 		l.evictHalf()
 	}
 	l.enterHalf(h)
 	l.timers.arm(h, h.at)
 	h.sendSynAck()
+}
+
+// rto is the timeout after so many tries.
+func (h *halfOpen) rto() time.Duration {
+	l, o := h.l, h.options()
+	wait := l.rtoInitial(o) << min(h.tries, 16)
+	if step := l.tun.RTOStep; step > 0 {
+		wait = step * time.Duration(1+int(h.tries))
+	}
+	return min(wait, l.rtoMax(o))
 }
 
 func (h *halfOpen) heapPos() *int32 { return &h.heapIndex }
@@ -108,7 +118,7 @@ func (h *halfOpen) runTimers(now time.Duration) time.Duration {
 	}
 	h.tries++
 	l.moveHalf(h)
-	h.at = now + min(l.rtoInitial(h.options())<<min(h.tries, 16), l.rtoMax(h.options()))
+	h.at = now + h.rto()
 	// The peer has completed the handshake and waits for us to have room, or
 	// for its own data (TCP_DEFER_ACCEPT): no need to ask again, except that
 	// it may have forgotten.

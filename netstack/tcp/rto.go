@@ -38,8 +38,13 @@ func (c *conn) rttSample(r time.Duration) {
 	c.rto = min(max(c.srtt+max(clockGrain, 4*c.rttvar, t.RTOMin)+t.RTOSlop, c.rtoFloor()), c.rtoMax())
 }
 
-// currentRTO is the timeout with its backoff: section 5.5.
+// currentRTO is the timeout with its backoff: section 5.5, or where the tunable
+// rto_step says so a timeout that knows nothing of round trips and grows by as much
+// each time.
 func (c *conn) currentRTO() time.Duration {
+	if step := c.l.tun.RTOStep; step > 0 {
+		return min(step*time.Duration(1+int(c.backoff)), c.rtoMax())
+	}
 	return min(c.rto<<min(c.backoff, 20), c.rtoMax())
 }
 
@@ -148,6 +153,9 @@ func (c *conn) givesUp(now time.Duration) bool {
 	limit := c.l.tun.Retries2
 	if c.s.orphan {
 		limit = c.orphanRetries()
+	}
+	if c.l.tun.RTOStep > 0 {
+		return c.expired(now, int32(c.backoff) >= limit)
 	}
 	return c.expired(now, now-c.failingSince >= c.retryTime(limit))
 }
