@@ -36,6 +36,7 @@ type watch struct {
 	tsOK    bool
 	coarse  bool   // rounding may shrink the window: the program made its buffer smaller than what waits in it
 	cookies uint64 // that the host has believed
+	least   int    // segment size that the host does not go below, whatever the peer says
 }
 
 type span struct{ left, right uint32 }
@@ -60,7 +61,7 @@ func (h *Host) watch(local, remote netip.AddrPort) *watch {
 	k := watchKey{local, remote}
 	v := h.watches[k]
 	if v == nil {
-		v = &watch{}
+		v = &watch{least: int(h.Profile.Tunables.MinSndMSS)}
 		h.watches[k] = v
 	}
 	return v
@@ -168,7 +169,7 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 			v.begin(&v.in) // a late copy of the SYN, after the connection has ended
 		}
 		if !v.sent || v.iss != t.Seq {
-			*v = watch{in: v.in, seen: v.seen, irs: v.irs, rcvMax: v.rcvMax, have: v.have}
+			*v = watch{in: v.in, seen: v.seen, irs: v.irs, rcvMax: v.rcvMax, have: v.have, least: v.least}
 			v.out, v.sent, v.iss = *t, true, t.Seq
 			if t.Flags&wire.TCPAck == 0 {
 				// An active open: what came before was another connection's.
@@ -302,6 +303,7 @@ func (v *watch) checkOptions(t *wire.TCP, _ uint32, text int) error {
 	if most == 0 {
 		most = 1220 // the IPv6 default, and above that of IPv4
 	}
+	most = max(most, v.least)
 	if size := text + t.HeaderLen() - wire.TCPMinHeader; text > 0 && most >= 128 && size > most {
 		return fmt.Errorf("%d bytes of text and options, the peer takes %d", size, most)
 	}
