@@ -442,8 +442,9 @@ func TestDriverIsWokenOnce(t *testing.T) {
 	s.s.raise(EventWritable)
 	other.raise(EventWritable)
 	s.s.raise(EventEOF)
-	if n.n != 1 {
-		t.Errorf("woken %d times for events", n.n)
+	s.l.NewSocket(afInet, nil).raise(EventWritable)
+	if n.n != 1 || len(s.l.raised) != 2 {
+		t.Errorf("woken %d times for events, %d sockets have some", n.n, len(s.l.raised))
 	}
 	s.events = 0
 	s.l.Flush()
@@ -506,4 +507,79 @@ func TestUnknownBindRule(t *testing.T) {
 			t.Errorf("%v, want %v", err, want)
 		}
 	}
+}
+
+// TestOwnerIsTaken: what is raised while nobody listens is kept for who comes.
+func TestOwnerIsTaken(t *testing.T) {
+	s := newScript(t, nil)
+	k, first, second := s.l.NewSocket(afInet, nil), &watcher{}, &watcher{}
+	k.SetOwner(first)
+	k.raise(EventWritable)
+	k.SetOwner(nil)
+	s.l.Flush()
+	if first.events != 0 {
+		t.Errorf("who is no owner any more heard %b", first.events)
+	}
+	k.raise(EventEOF)
+	s.l.Flush()
+	k.SetOwner(second)
+	s.l.Flush()
+	if second.events != EventWritable|EventEOF {
+		t.Errorf("the new owner heard %b", second.events)
+	}
+}
+
+// TestSocketSaysWhatItIs: what a socket shows of itself in each of its lives.
+func TestSocketSaysWhatItIs(t *testing.T) {
+	for script, want := range map[string]struct {
+		listening, connected bool
+		mss, mtu             int
+		local, remote        string
+	}{
+		"":                                     {false, false, 0, 0, "0.0.0.0:0", "invalid AddrPort"},
+		"listen 5":                             {true, false, 0, 0, "10.0.0.1:80", "invalid AddrPort"},
+		"connect\n> S":                         {false, false, 536, 1500, "10.0.0.1:4000", "10.0.0.2:5000"},
+		"from established":                     {false, true, 1460, 1500, "10.0.0.1:4000", "10.0.0.2:5000"},
+		"from established\n< R seq 1":          {false, false, 0, 0, "10.0.0.1:4000", "10.0.0.2:5000"},
+		"connect\n> S seq 0\n< R. seq 0 ack 1": {false, false, 0, 0, "0.0.0.0:4000", "10.0.0.2:5000"},
+	} {
+		s := story(t, "with ip_local_port_range=4000,4000\n"+script)
+		k := s.s
+		if k.Listening() != want.listening || k.Connected() != want.connected || k.MSS() != want.mss || k.PathMTU() != want.mtu ||
+			k.LocalAddr().String() != want.local || k.RemoteAddr().String() != want.remote {
+			t.Errorf("%q: listening %v, connected %v, MSS %d, MTU %d, %v, %v", script,
+				k.Listening(), k.Connected(), k.MSS(), k.PathMTU(), k.LocalAddr(), k.RemoteAddr())
+		}
+		if _, ok := k.UrgentOffset(); ok || k.Unread() != 0 {
+			t.Errorf("%q: something to read", script)
+		}
+	}
+	if a := newScript(t, nil).l.NewSocket(afInet6, nil).LocalAddr(); a != addrPort("[::]:0") {
+		t.Errorf("an IPv6 socket is at %v", a)
+	}
+}
+
+// TestWriteWhereNothingGoes: a socket that cannot send takes nothing, and gives
+// the memory back that it is handed.
+func TestWriteWhereNothingGoes(t *testing.T) {
+	for _, script := range []string{"", "listen 5", "from established\nclosew\n> F. seq 1", "from established\n< R seq 1"} {
+		s := story(t, script)
+		c := s.n.pool.Get(10)
+		c.B = append(c.B, "text"...)
+		s.s.WriteChunk(c)
+		if n := s.s.Write([]byte("text")) + s.s.WriteUrgent([]byte("text")); n != 0 || s.n.pool.InUse() != 0 {
+			t.Errorf("%q: took %d bytes, holds %d", script, n, s.n.pool.InUse())
+		}
+		s.steps("> none")
+	}
+	s := story(t, "from established")
+	s.s.WriteChunk(s.n.pool.Get(10))
+	if s.s.Write(nil) != 0 || s.s.WriteUrgent(nil) != 0 || s.n.pool.InUse() != 0 {
+		t.Errorf("%d bytes held for nothing", s.n.pool.InUse())
+	}
+	c := s.n.pool.Get(10)
+	c.B = append(c.B, patterned(0, 4)...)
+	s.wrote += 4
+	s.s.WriteChunk(c)
+	s.steps("> P. seq 1 len 4")
 }
