@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"slices"
 	"testing"
 )
 
@@ -53,6 +54,61 @@ func TestOwnerIsAskedOnce(t *testing.T) {
 		t.Errorf("asked to take a FIN")
 	}
 }
+
+// TestTextTwiceIsOfferedOnce: what was held ahead and came again with what was
+// missing has nothing to offer, and no empty rest of it is.
+func TestTextTwiceIsOfferedOnce(t *testing.T) {
+	s := story(t, "from established\n< . seq 11 ack 1 len 10\n> . seq 1 ack 1")
+	o := &picky{t: t, take: func(p []byte) int { return len(p) }}
+	s.s.SetOwner(o)
+	s.steps("< . seq 1 ack 1 len 20", "skip", "ooo 0")
+	o.check(20)
+	s.end()
+}
+
+// TestUrgentByteIsDeliveredAlone: RFC 6093 section 2, and without a mark nothing
+// is cut.
+func TestUrgentByteIsDeliveredAlone(t *testing.T) {
+	for urgent, want := range map[string][]int{"< PU. seq 1 ack 1 len 10 urg 5": {4, 1, 5}, "< P. seq 1 ack 1 len 10": {10}} {
+		s := story(t, "from established\ntake 0\n"+urgent)
+		var sizes []int
+		o := &picky{t: t, take: func(p []byte) int { sizes = append(sizes, len(p)); return len(p) }}
+		s.s.SetOwner(o)
+		s.s.Resume()
+		if !slices.Equal(sizes, want) {
+			t.Errorf("%s: %v, want %v", urgent, sizes, want)
+		}
+		o.check(10)
+	}
+}
+
+// TestOwnerEndsInAGap: an owner that aborts while held text is delivered hears no
+// more of it, also when the FIN would be next.
+func TestOwnerEndsInAGap(t *testing.T) {
+	s := story(t, "from established\n< F. seq 11 ack 1 len 10\n> . seq 1 ack 1")
+	calls := 0
+	end := &ending{take: func(p []byte) int {
+		if calls++; calls == 2 {
+			s.s.Abort()
+		}
+		return len(p)
+	}}
+	s.s.SetOwner(end)
+	s.steps("< . seq 1 ack 1 len 10", "> R. seq 1", "state CLOSED", "pool 0", "ooo 0")
+	if end.events&EventEOF != 0 || calls != 2 {
+		t.Errorf("events %b after %d calls", end.events, calls)
+	}
+	s.end()
+}
+
+// An ending owner notes events.
+type ending struct {
+	take   func(p []byte) int
+	events Events
+}
+
+func (o *ending) Deliver(p []byte) int { return o.take(p) }
+func (o *ending) Event(ev Events)      { o.events |= ev }
 
 // TestOwnerThatMiscounts: a result out of range is the nearest that is in it.
 func TestOwnerThatMiscounts(t *testing.T) {

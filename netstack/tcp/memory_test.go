@@ -145,3 +145,12 @@ func TestRecordsAreSmall(t *testing.T) {
 		t.Logf("%s: %d bytes", c.name, c.n)
 	}
 }
+
+// TestReadersAreOfferedAWindowWithoutMemory: text that goes straight to the program
+// takes none, so the window stays open for who reads.
+func TestReadersAreOfferedAWindowWithoutMemory(t *testing.T) {
+	s := story(t, "from established")
+	release := s.exhaust()
+	s.steps("< . seq 1 ack 1 len 1460", "> . seq 1 ack 1461 win 65535", "< . seq 1461 ack 1 len 1460", "> . seq 1 ack 2921 win 65535")
+	release()
+}

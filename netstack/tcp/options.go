@@ -143,10 +143,7 @@ func pathMarks(o *sockopt.Options, p *Path) (ttl, tos uint8) {
 		hops, tos = o.TTL, o.TOS
 	}
 	tos &^= ecnMask
-	if hops > 0 {
-		ttl = uint8(hops)
-	}
-	return ttl, tos
+	return uint8(max(hops, 0)), tos
 }
 
 // noDF reports whether the program asked for packets that routers may fragment.

@@ -232,3 +232,15 @@ func TestMaxPacingRateIsRaised(t *testing.T) {
 		t.Errorf("%d bytes still wait", s.conn.unsent())
 	}
 }
+
+// TestPacingCredit: what was late by no more than paceCredit is made up for, a
+// longer pause is none of the schedule's.
+func TestPacingCredit(t *testing.T) {
+	for late, want := range map[time.Duration]time.Duration{0: ms, paceCredit: ms - paceCredit, paceCredit + 1: ms} {
+		_, _, s, _ := benchConn(t)
+		s.conn.pacing, s.conn.departAt = 1e6, time.Hour-late
+		if s.conn.departed(1000, time.Hour); s.conn.departAt != time.Hour+want {
+			t.Errorf("late by %v: %v", late, s.conn.departAt-time.Hour)
+		}
+	}
+}

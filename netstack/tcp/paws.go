@@ -52,7 +52,7 @@ func (c *conn) pawsCheck(h *wire.TCP, now time.Duration) tsVerdict {
 // tsUpdate is section 4.3 (2): the timestamp to echo is that of the segment
 // that the last acknowledgement left off at.
 func (c *conn) tsUpdate(h *wire.TCP, now time.Duration) {
-	if c.flags&flagTS != 0 && h.HasTS && seqLEQ(h.Seq, c.rcvWup) && (seqLEQ(c.tsRecent, h.TSVal) || c.tsStale(now)) {
+	if c.flags&flagTS != 0 && seqLEQ(h.Seq, c.rcvWup) && (seqLEQ(c.tsRecent, h.TSVal) || c.tsStale(now)) {
 		c.tsRecent, c.tsRecentAt = h.TSVal, now
 	}
 }

@@ -591,3 +591,49 @@ func TestOfferAndASoftError(t *testing.T) {
 		t.Errorf("the timeout reports %v", s.Err())
 	}
 }
+
+// Who drops a SYN and denies to have done anything is taken at the deed.
+func TestOfferDroppedAndDenied(t *testing.T) {
+	o := newOffering(t)
+	o.refuse = true
+	o.l.SetOffer(func(p *Pending) bool { p.Drop(); return false })
+	if out := o.syn(5000, 10); len(out) != 0 || o.l.PendingLen() != 0 {
+		t.Errorf("answered: %+v", out)
+	}
+}
+
+// The SYN-ACK echoes the latest repetition of the SYN (RFC 7323 section 4.3), and
+// nothing that is none.
+func TestOfferEchoesTheLatestSYN(t *testing.T) {
+	again := wire.TCP{Seq: 10, Flags: wire.TCPSyn, Window: 1000, MSS: 1400, HasTS: true, TSVal: 9}
+	forged, ack, bare := again, again, again
+	forged.Seq = 11
+	ack.Flags |= wire.TCPAck
+	bare.HasTS = false
+	for name, c := range map[string]struct {
+		h    wire.TCP
+		echo uint32
+	}{"repeated": {again, 9}, "another number": {forged, 5}, "an acknowledgement": {ack, 5}, "without a timestamp": {bare, 5}} {
+		o := newOffering(t)
+		o.syn(5000, 10)
+		o.in(5000, c.h)
+		o.accept(o.got[0], nil)
+		if len(o.s.out) != 1 || o.s.out[0].h.TSEcr != c.echo {
+			t.Errorf("%s: %+v", name, o.s.out)
+		}
+	}
+}
+
+// A signed RST is nobody's where there are no keys (RFC 2385 section 2.0).
+func TestOfferAndASignedReset(t *testing.T) {
+	o := newOffering(t)
+	o.s.lport = 80
+	o.s.steps("< S seq 0", "< R seq 1 md5 secret")
+	if len(o.got) != 1 || len(o.gone) != 0 {
+		t.Fatalf("%d offers, %d gone", len(o.got), len(o.gone))
+	}
+	o.s.steps("< R seq 1")
+	if len(o.gone) != 1 {
+		t.Error("the peer's own RST does nothing")
+	}
+}

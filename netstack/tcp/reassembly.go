@@ -61,7 +61,7 @@ func (c *conn) keepAhead(p []byte, seq uint32, fin bool) {
 		r := c.cold()
 		r.finSeq, r.finAhead = seq+uint32(len(p)), true
 	}
-	if len(p) == 0 || c.flags&flagReadShut != 0 && c.s.orphan {
+	if len(p) == 0 {
 		return
 	}
 	if c.ooo == nil {
@@ -80,11 +80,11 @@ func (c *conn) keepAhead(p []byte, seq uint32, fin bool) {
 	r.note(at)
 }
 
-// held is the first part of [left, right) that is held already; it is empty when
-// there is none.
+// held is the first part of [left, right) that is held already; to is not above
+// from when there is none.
 func (r *reassembly) held(left, right uint32) (from, to uint32) {
 	i := sort.Search(len(r.pieces), func(i int) bool { return seqLT(left, r.pieces[i].end()) })
-	if i == len(r.pieces) || !seqLT(r.pieces[i].seq, right) {
+	if i == len(r.pieces) {
 		return left, left
 	}
 	from = seqMax(left, r.pieces[i].seq)
@@ -170,8 +170,8 @@ func (r *reassembly) note(i int) {
 	list[0] = island
 	n := 1
 	for _, b := range r.recent[:r.nrecent] {
-		apart := seqLT(b.right, island.left) || seqLT(island.right, b.left)
-		if apart && n < len(list) {
+		// Islands that touch are one, so each of before is in this one or apart.
+		if !seqIn(b.left, island.left, island.right-island.left) && n < len(list) {
 			list[n] = b
 			n++
 		}
@@ -216,8 +216,7 @@ func (c *conn) fillGap() bool {
 			c.l.pool.Put(p.c)
 		}
 		if c.state == StateClosed {
-			r.pieces = r.pieces[n+1:] // the rest went with the connection
-			return false
+			return false // the rest went with the connection
 		}
 	}
 	if n > 0 {

@@ -52,7 +52,7 @@ func (s *Socket) SetUser(uid uint32) { s.uid = uid }
 // SetOwner makes o hear of the socket, including what was raised before.
 func (s *Socket) SetOwner(o Owner) {
 	s.owner = o
-	if s.events != 0 && o != nil && !s.queued {
+	if s.events != 0 {
 		s.raise(s.events)
 	}
 }
@@ -73,7 +73,7 @@ func (s *Socket) raise(ev Events) {
 
 func (s *Socket) report() {
 	s.queued = false
-	if s.owner == nil || s.events == 0 {
+	if s.owner == nil {
 		return
 	}
 	ev := s.events
@@ -239,7 +239,7 @@ func (s *Socket) LocalAddr() netip.AddrPort {
 // connection has ended; it is invalid before. Whether getpeername(2) shows it
 // is for Connected to say.
 func (s *Socket) RemoteAddr() netip.AddrPort {
-	if c := s.conn; c != nil && c.path.Dst.IsValid() {
+	if c := s.conn; c != nil {
 		return shown(int(s.domain), netip.AddrPortFrom(c.path.Dst, c.rport))
 	}
 	return netip.AddrPort{}

@@ -256,6 +256,9 @@ func TestSocketsListsEveryState(t *testing.T) {
 		seen[k.State()]++
 		var i sockopt.TCPInfo
 		k.Info(&i)
+		if k.Connected() != (k.State() == StateEstablished || k.State() == StateTimeWait) {
+			t.Errorf("%v: connected %v", k.State(), k.Connected())
+		}
 		if State(i.State) != k.State() || !k.LocalAddr().IsValid() {
 			t.Errorf("%v: info says %d, address %v", k.State(), i.State, k.LocalAddr())
 		}
@@ -417,85 +420,6 @@ func TestPortZero(t *testing.T) {
 	}
 }
 
-// waking is a network that counts how often the driver is woken.
-type waking struct {
-	*fakeNet
-	n int
-}
-
-func (w *waking) Wake() { w.n++ }
-
-// TestDriverIsWokenOnce: for the first thing that waits for a Flush, and not
-// again before it.
-func TestDriverIsWokenOnce(t *testing.T) {
-	s := story(t, "from established")
-	n := &waking{fakeNet: s.n}
-	s.l.net = n
-	s.s.Write(make([]byte, 10))
-	s.s.Write(make([]byte, 10))
-	if n.n != 1 {
-		t.Errorf("woken %d times for output", n.n)
-	}
-	s.l.Flush()
-	other := s.l.NewSocket(afInet, s)
-	n.n = 0
-	s.s.raise(EventWritable)
-	other.raise(EventWritable)
-	s.s.raise(EventEOF)
-	if n.n != 1 {
-		t.Errorf("woken %d times for events", n.n)
-	}
-	s.events = 0
-	s.l.Flush()
-	if s.events != EventWritable|EventEOF || n.n != 1 {
-		t.Errorf("events %b, woken %d times", s.events, n.n)
-	}
-}
-
-// An eager owner has the layer work from inside its Event.
-type eager struct {
-	l      *Layer
-	s, and *Socket
-	inside bool
-	nested bool
-	events Events
-}
-
-func (o *eager) Deliver(p []byte) int { return len(p) }
-
-func (o *eager) Event(ev Events) {
-	o.nested = o.nested || o.inside
-	o.inside = true
-	o.events |= ev
-	if o.and != nil {
-		o.and.raise(ev)
-		o.and = nil
-	}
-	o.l.Flush()
-	o.inside = false
-}
-
-// TestEventsAreNotNested: what an owner brings about from inside Event is
-// reported when it has returned.
-func TestEventsAreNotNested(t *testing.T) {
-	s := newScript(t, nil)
-	o := &eager{l: s.l}
-	a, b := s.l.NewSocket(afInet, o), s.l.NewSocket(afInet, o)
-	o.and = b
-	a.raise(EventWritable)
-	b.raise(EventUrgent)
-	a.raise(EventEOF)
-	s.l.Flush()
-	if o.nested || o.events != EventWritable|EventUrgent|EventEOF {
-		t.Errorf("nested: %v, events %b", o.nested, o.events)
-	}
-	a.raise(EventError)
-	s.l.Flush()
-	if o.nested || o.events&EventError == 0 {
-		t.Errorf("afterwards: %v, events %b", o.nested, o.events)
-	}
-}
-
 // TestUnknownBindRule: a profile that names none that there is gets Linux's.
 func TestUnknownBindRule(t *testing.T) {
 	p, tun := testTunables(t, nil)
@@ -504,6 +428,77 @@ func TestUnknownBindRule(t *testing.T) {
 	for _, want := range []error{nil, errno.EADDRINUSE} {
 		if err := l.NewSocket(afInet, nil).Bind(addrPort("10.0.0.1:8080"), 0, noPrivilege); err != want {
 			t.Errorf("%v, want %v", err, want)
+		}
+	}
+}
+
+// TestSocketSaysWhatItIs: what a socket shows of itself in each of its lives.
+func TestSocketSaysWhatItIs(t *testing.T) {
+	for script, want := range map[string]struct {
+		listening, connected bool
+		mss, mtu             int
+		local, remote        string
+	}{
+		"":                                     {false, false, 0, 0, "0.0.0.0:0", "invalid AddrPort"},
+		"listen 5":                             {true, false, 0, 0, "10.0.0.1:80", "invalid AddrPort"},
+		"connect\n> S":                         {false, false, 536, 1500, "10.0.0.1:4000", "10.0.0.2:5000"},
+		"from established":                     {false, true, 1460, 1500, "10.0.0.1:4000", "10.0.0.2:5000"},
+		"from established\n< R seq 1":          {false, false, 0, 0, "10.0.0.1:4000", "10.0.0.2:5000"},
+		"connect\n> S seq 0\n< R. seq 0 ack 1": {false, false, 0, 0, "0.0.0.0:4000", "10.0.0.2:5000"},
+	} {
+		s := story(t, "with ip_local_port_range=4000,4000\n"+script)
+		k := s.s
+		if k.Listening() != want.listening || k.Connected() != want.connected || k.MSS() != want.mss || k.PathMTU() != want.mtu ||
+			k.LocalAddr().String() != want.local || k.RemoteAddr().String() != want.remote {
+			t.Errorf("%q: listening %v, connected %v, MSS %d, MTU %d, %v, %v", script,
+				k.Listening(), k.Connected(), k.MSS(), k.PathMTU(), k.LocalAddr(), k.RemoteAddr())
+		}
+		if _, ok := k.UrgentOffset(); ok || k.Unread() != 0 {
+			t.Errorf("%q: something to read", script)
+		}
+	}
+	if a := newScript(t, nil).l.NewSocket(afInet6, nil).LocalAddr(); a != addrPort("[::]:0") {
+		t.Errorf("an IPv6 socket is at %v", a)
+	}
+}
+
+// TestWriteWhereNothingGoes: a socket that cannot send takes nothing, and gives
+// the memory back that it is handed.
+func TestWriteWhereNothingGoes(t *testing.T) {
+	for _, script := range []string{"", "listen 5", "from established\nclosew\n> F. seq 1", "from established\n< R seq 1"} {
+		s := story(t, script)
+		c := s.n.pool.Get(10)
+		c.B = append(c.B, "text"...)
+		s.s.WriteChunk(c)
+		if n := s.s.Write([]byte("text")) + s.s.WriteUrgent([]byte("text")); n != 0 || s.n.pool.InUse() != 0 {
+			t.Errorf("%q: took %d bytes, holds %d", script, n, s.n.pool.InUse())
+		}
+		s.steps("> none")
+	}
+	s := story(t, "from established")
+	s.s.WriteChunk(s.n.pool.Get(10))
+	if s.s.Write(nil) != 0 || s.s.WriteUrgent(nil) != 0 || s.n.pool.InUse() != 0 {
+		t.Errorf("%d bytes held for nothing", s.n.pool.InUse())
+	}
+	c := s.n.pool.Get(10)
+	c.B = append(c.B, patterned(0, 4)...)
+	s.wrote += 4
+	s.s.WriteChunk(c)
+	s.steps("> P. seq 1 len 4")
+}
+
+// TestStatesHaveNames: all eleven, and no other number is one.
+func TestStatesHaveNames(t *testing.T) {
+	seen := map[string]bool{}
+	for s := StateEstablished; s <= StateClosing; s++ {
+		seen[s.String()] = true
+	}
+	if len(seen) != 11 || seen["UNKNOWN"] {
+		t.Errorf("%v", seen)
+	}
+	for _, s := range []State{StateClosing + 1, 255} {
+		if s.String() != "UNKNOWN" {
+			t.Errorf("%d is %v", s, s)
 		}
 	}
 }

@@ -90,7 +90,7 @@ func (l *Layer) enterHalf(h *halfOpen) {
 // moveHalf is to be called when tries or acked of h have changed.
 func (l *Layer) moveHalf(h *halfOpen) {
 	n := h.list()
-	if n == h.listed || l.half[h.key] != h {
+	if n == h.listed {
 		return
 	}
 	l.syns.lists[h.listed].unlink(h)

@@ -159,3 +159,21 @@ type orderNet struct {
 func (n *orderNet) Transmit(p *Path, h *wire.TCP, _ [][]byte, _ int) {
 	n.ports = append(n.ports, h.DstPort)
 }
+
+// TestSynCacheOfThoseWhoWait: where all have completed the handshake the oldest of
+// them makes room.
+func TestSynCacheOfThoseWhoWait(t *testing.T) {
+	n, l := flooder(t, map[string]string{"tcp_syncookies": "0", "syn_cache_bytes": "20480"}) // 32 records
+	l.listeners[8000][0].s.opts.DeferAccept = time.Hour
+	for i := range 32 {
+		l.Input(synFrom(source(i), 1000, 8000))
+		third := synFrom(source(i), 1000, 8000)
+		third.Header = wire.TCP{SrcPort: 1000, DstPort: 8000, Seq: 8, Ack: n.last.Seq + 1, Flags: wire.TCPAck, WScale: -1, HasTS: true, TSVal: 2, TSEcr: n.last.TSVal}
+		l.Input(third)
+	}
+	l.Input(synFrom(source(40), 1000, 8000))
+	at := func(i int) *halfOpen { return l.half[makeTuple(testLocal, source(i), 8000, 1000)] }
+	if at(0) != nil || at(1) == nil || at(40) == nil || len(l.half) != 32 {
+		t.Errorf("%d records, the first %v, the last %v", len(l.half), at(0), at(40))
+	}
+}

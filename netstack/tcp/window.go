@@ -127,11 +127,10 @@ func (c *conn) tuneRcvBuf(now time.Duration) {
 	took := now - c.rcvSpaceAt
 	c.rcvSpaceAt, c.rcvSpaceSeq = now, c.rcvNxt-uint32(c.rq.len())
 	most := c.l.tun.TCPRmem.Max
-	if took > max(2*rtt, tunePatience) || c.rcvBuf >= most ||
-		c.s.opts.RcvBufLocked || !c.l.tun.ModerateRcvbuf || c.l.pressed() {
+	if took > max(2*rtt, tunePatience) || c.s.opts.RcvBufLocked || !c.l.tun.ModerateRcvbuf || c.l.pressed() {
 		return
 	}
-	c.rcvBuf = min(2*c.rcvBuf, most)
+	c.rcvBuf = max(c.rcvBuf, min(2*c.rcvBuf, most))
 }
 
 // timeWindow is the round trip as a receiver sees it that has nothing timed of
@@ -194,9 +193,7 @@ func (c *conn) probeTimeout(now time.Duration) {
 		return
 	}
 	r.keepProbes++
-	if c.backoff < 255 {
-		c.backoff++
-	}
+	c.backoff = min(c.backoff, 254) + 1
 	c.sendProbe()
 	c.flags |= flagWinProbe
 	c.setTimer(timerRexmt, now+c.currentRTO())
