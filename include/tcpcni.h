@@ -9,6 +9,9 @@
 #define TCPCNI_H
 
 /* Level SOL_SOCKET. */
+#ifndef SO_REUSEPORT_LB
+#define SO_REUSEPORT_LB 0x10000 /* freebsd */
+#endif
 #ifndef SO_EXCLBIND
 #define SO_EXCLBIND 0x1015 /* illumos, omnios */
 #endif

@@ -26,6 +26,13 @@ var freebsdSocketRows = slices.Concat([]Row{
 	altered(socketRows, "SO_DEBUG", func(r *Row) { r.set, r.Note = nil, "kept and inherited; nothing is traced" }),
 	truthAs("SO_REUSEADDR", 0x4),
 	truthAs("SO_REUSEPORT", 0x200),
+	{ID: ReusePortLB, Name: "SO_REUSEPORT_LB", Number: soReusePortLB, Level: SolSocket, On: AnySocket, Codec: Bool, Truth: soReusePortLB, Default: "0",
+		set: func(c *call, v int) error {
+			c.o.SetRare(func(r *Rare) { r.ReusePortLB = v != 0 })
+			return nil
+		},
+		get:  func(c *call) (int, error) { return soReusePortLB * truth(c.o.Rare().ReusePortLB), nil },
+		Note: "the port is shared with sockets that have it too; connections are spread over the listeners"},
 	truthAs("SO_KEEPALIVE", 0x8),
 	truthAs("SO_DONTROUTE", 0x10),
 	truthAs("SO_BROADCAST", 0x20),

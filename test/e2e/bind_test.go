@@ -91,6 +91,28 @@ var bindScenarios = map[string]bindScenario{
 		c bind 127.0.0.1 4000 -> EADDRINUSE
 		reset -> ok
 
+		a = tcp4 -> ok
+		a set SO_REUSEPORT 1 -> ok
+		a bind 127.0.0.1 4001 -> ok
+		b = tcp4 -> ok
+		b bind 127.0.0.1 4001 -> EADDRINUSE
+		b set SO_REUSEPORT 1 -> ok
+		b bind 127.0.0.1 4001 -> ok
+		a listen -> ok
+		b listen -> ok
+		reset -> ok
+
+		a = tcp4 -> ok
+		a set SO_REUSEPORT_LB 1 -> ok
+		a bind 127.0.0.1 4011 -> ok
+		b = tcp4 -> ok
+		b bind 127.0.0.1 4011 -> EADDRINUSE
+		b set SO_REUSEPORT_LB 1 -> ok
+		b bind 127.0.0.1 4011 -> ok
+		a listen -> ok
+		b listen -> ok
+		reset -> ok
+
 		user 1000 -> ok
 		a = tcp4 -> ok
 		a bind 0.0.0.0 4002 -> ok
@@ -179,6 +201,8 @@ var bindScenarios = map[string]bindScenario{
 		b bind 127.0.0.2 4000 -> ok
 		c = tcp4 -> ok
 		c bind 0.0.0.0 4000 -> EADDRINUSE
+		c set SO_REUSEADDR 1 -> ok
+		c bind 0.0.0.0 4000 -> ok
 		reset -> ok
 
 		# EADDRNOTAVAIL: a network address for which no network interface exists.
