@@ -132,9 +132,16 @@ func timeoutFreeBSD(set func(*call, []byte) error) func(*call, []byte) error {
 	}
 }
 
+// tsOptionLen is what timestamps take of a segment, in bytes. FreeBSD's t_maxseg
+// is without options.
+const tsOptionLen = 12
+
 // currentMaxSeg is the size that a connection sends, or would assume of a peer.
 func currentMaxSeg(c *call) int {
 	if mss := c.t.MSS(); mss > 0 {
+		if own := int(c.o.MaxSeg); mss < own && own <= mss+tsOptionLen {
+			return own
+		}
 		return mss
 	}
 	most := c.p.Tunables.MSS4
