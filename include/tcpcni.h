@@ -9,13 +9,22 @@
 #define TCPCNI_H
 
 /* Level SOL_SOCKET. */
+#ifndef SO_REUSEPORT_LB
+#define SO_REUSEPORT_LB 0x10000 /* freebsd */
+#endif
 #ifndef SO_EXCLBIND
 #define SO_EXCLBIND 0x1015 /* illumos, omnios */
 #endif
+#ifndef SO_BINDTOINDEX
+#define SO_BINDTOINDEX 0x3e /* sortix */
+#endif
 
-/* Level IPPROTO_TCP: 0x01SSNNNN, option NNNN of system SS. */
+/* Level IPPROTO_TCP: 0x01SSNNNN, option NNNN of system SS; or the number of what Linux calls otherwise. */
 #ifndef TCP_NOOPT
 #define TCP_NOOPT 0x1020008 /* freebsd */
+#endif
+#ifndef TCP_NOPUSH
+#define TCP_NOPUSH 0x3 /* freebsd */
 #endif
 #ifndef TCP_CCALGOOPT
 #define TCP_CCALGOOPT 0x1020041 /* freebsd */

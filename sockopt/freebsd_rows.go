@@ -26,6 +26,13 @@ var freebsdSocketRows = slices.Concat([]Row{
 	altered(socketRows, "SO_DEBUG", func(r *Row) { r.set, r.Note = nil, "kept and inherited; nothing is traced" }),
 	truthAs("SO_REUSEADDR", 0x4),
 	truthAs("SO_REUSEPORT", 0x200),
+	{ID: ReusePortLB, Name: "SO_REUSEPORT_LB", Number: soReusePortLB, Level: SolSocket, On: AnySocket, Codec: Bool, Truth: soReusePortLB, Default: "0",
+		set: func(c *call, v int) error {
+			c.o.SetRare(func(r *Rare) { r.ReusePortLB = v != 0 })
+			return nil
+		},
+		get:  func(c *call) (int, error) { return soReusePortLB * truth(c.o.Rare().ReusePortLB), nil },
+		Note: "the port is shared with sockets that have it too; connections are spread over the listeners"},
 	truthAs("SO_KEEPALIVE", 0x8),
 	truthAs("SO_DONTROUTE", 0x10),
 	truthAs("SO_BROADCAST", 0x20),
@@ -125,9 +132,16 @@ func timeoutFreeBSD(set func(*call, []byte) error) func(*call, []byte) error {
 	}
 }
 
+// tsOptionLen is what timestamps take of a segment, in bytes. FreeBSD's t_maxseg
+// is without options.
+const tsOptionLen = 12
+
 // currentMaxSeg is the size that a connection sends, or would assume of a peer.
 func currentMaxSeg(c *call) int {
 	if mss := c.t.MSS(); mss > 0 {
+		if own := int(c.o.MaxSeg); mss < own && own <= mss+tsOptionLen {
+			return own
+		}
 		return mss
 	}
 	most := c.p.Tunables.MSS4

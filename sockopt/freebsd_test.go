@@ -14,7 +14,7 @@ import (
 var freebsdSteps = map[string][]step{
 	"tcp4": {
 		{"SO_DEBUG", 1, okay, 1}, {"SO_REUSEADDR", 1, okay, 4}, {"SO_REUSEADDR", 0, okay, 0}, {"SO_REUSEADDR", short, errno.EINVAL, 0},
-		{"SO_REUSEPORT", 1, okay, 0x200}, {"SO_KEEPALIVE", 7, okay, 8}, {"SO_DONTROUTE", 1, okay, 0x10}, {"SO_BROADCAST", 1, okay, 0x20}, {"SO_OOBINLINE", 1, okay, 0x100},
+		{"SO_REUSEPORT", 1, okay, 0x200}, {"SO_REUSEPORT_LB", 2, okay, 0x10000}, {"SO_REUSEPORT_LB", 0, okay, 0}, {"SO_KEEPALIVE", 7, okay, 8}, {"SO_DONTROUTE", 1, okay, 0x10}, {"SO_BROADCAST", 1, okay, 0x20}, {"SO_OOBINLINE", 1, okay, 0x100},
 		{"SO_ACCEPTCONN", 1, errno.ENOPROTOOPT, 0}, {"SO_TYPE", 1, errno.ENOPROTOOPT, 0}, {"SO_ERROR", short, errno.ENOPROTOOPT, 0},
 		{"SO_PROTOCOL", 6, errno.ENOPROTOOPT, 0}, {"SO_DOMAIN", 2, errno.ENOPROTOOPT, 0}, {"SO_SNDLOWAT", 1, errno.ENOPROTOOPT, 0},
 		{"SO_SNDBUF", 100000, okay, 100000}, {"SO_SNDBUF", 0, errno.EINVAL, 0}, {"SO_SNDBUF", -1, errno.EINVAL, 0}, {"SO_SNDBUF", 2097152 / 9 * 8, okay, 2097152 / 9 * 8}, {"SO_SNDBUF", 2097152, errno.ENOBUFS, 0},

@@ -95,10 +95,10 @@ func cHeader(t *testing.T) string {
 	options := numberedOptions(t)
 	for _, level := range []int{SolSocket, protoTCP} {
 		if level == protoTCP {
-			b.WriteString("\n/* Level IPPROTO_TCP: 0x01SSNNNN, option NNNN of system SS. */\n")
+			b.WriteString("\n/* Level IPPROTO_TCP: 0x01SSNNNN, option NNNN of system SS; or the number of what Linux calls otherwise. */\n")
 		}
 		for _, n := range options {
-			if r := n.row; r.Level == level && r.Foreign() && r.Refuse == 0 {
+			if r := n.row; r.Level == level && (r.Foreign() || !slices.Contains(n.systems, "linux")) && r.Refuse == 0 {
 				fmt.Fprintf(&b, "#ifndef %s\n#define %s 0x%x /* %s */\n#endif\n", r.Name, r.Name, r.Number, strings.Join(n.systems, ", "))
 			}
 		}

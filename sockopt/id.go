@@ -109,6 +109,7 @@ const (
 
 	// Of illumos and OmniOS.
 	ExclBind
+	ReusePortLB
 	InitCwnd
 	NotifyThreshold
 	AbortThreshold

@@ -38,7 +38,7 @@ var illumosSocketRows = slices.Concat([]Row{
 		get: func(c *call) (int, error) { return 0x2 * truth(c.t.Listening()), nil }, Note: "reads 2 when listening"},
 	{ID: ExclBind, Name: "SO_EXCLBIND", Number: soExclBind, Level: SolSocket, On: AnySocket, Codec: Bool, Truth: soExclBind, Default: "0", NotInherited: true,
 		flag: func(o *Options) *bool { return &o.ExclBind },
-		Note: "non-zero: no other socket can be bound to the port. The page's sentence that 0 enables it is an error of the page"},
+		Note: "non-zero: no other socket can be bound to the port"},
 	{ID: SndBuf, Name: "SO_SNDBUF", Number: 7, Level: SolSocket, On: AnySocket, Unit: "bytes", Default: "49152", set: setSndBufIllumos,
 		get:  func(c *call) (int, error) { return int(c.o.SndBuf / 2), nil },
 		Note: "above wmem_max (max_buf of ipadm) is ENOBUFS; at least 2304"},

@@ -37,6 +37,7 @@ var illumosSteps = map[string][]step{
 		{"TCP_RTO_MAX", 0, okay, 60000}, {"TCP_RTO_MAX", 399, errno.EINVAL, 0}, {"TCP_RTO_MAX", 300000, okay, 300000}, {"TCP_RTO_MAX", 300001, errno.EINVAL, 0},
 		{"TCP_LINGER2", 0, okay, 60}, {"TCP_LINGER2", 1, okay, 1}, {"TCP_LINGER2", 60, okay, 60}, {"TCP_LINGER2", 61, errno.EINVAL, 0}, {"TCP_LINGER2", -1, errno.EINVAL, 0},
 		{"TCP_ANONPRIVBIND", 1, okay, 1}, {"TCP_EXCLBIND", 1, okay, 0x21},
+		{"IP_TOS", 0x10, okay, 0x10}, {"IP_TTL", 9, okay, 9}, // "IP level options may also be used with TCP"
 	},
 	"udp4": {
 		{"SO_EXCLBIND", 1, okay, 0x1015}, {"SO_SNDBUF", 30000, okay, 30000}, {"TCP_EXCLBIND", 1, errno.ENOPROTOOPT, 0},
@@ -73,6 +74,9 @@ func TestOmniOSCongestion(t *testing.T) {
 func TestIllumosDefaults(t *testing.T) {
 	for _, name := range []string{"illumos", "omnios"} {
 		p := profileOf(t, name)
+		if !p.Tunables.AcceptSourceRoute {
+			t.Error(name, "does not use the reverse source route")
+		}
 		s := newFake(p, AFInet, SockStream)
 		for option, want := range map[string]int{
 			"SO_SNDBUF": 49152, "SO_RCVBUF": 128000, "SO_EXCLBIND": 0, "SO_KEEPALIVE": 0, "TCP_NODELAY": 0, "TCP_CORK": 0, "TCP_INIT_CWND": 0,

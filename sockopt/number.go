@@ -13,15 +13,18 @@ const (
 	markSortix  = 0x03
 )
 
-// soExclBind is SO_EXCLBIND, whose own number is free on Linux at SOL_SOCKET.
-const soExclBind = 0x1015
+// Options whose own numbers are free on Linux at SOL_SOCKET.
+const (
+	soExclBind    = 0x1015
+	soReusePortLB = 0x10000
+)
 
 // marked is the number, 0x01SSNNNN, of option native of a system.
 func marked(system, native int) int { return 0x01<<24 | system<<16 | native }
 
 // Foreign reports whether the row's option is one that Linux lacks.
 func (r *Row) Foreign() bool {
-	return r.Number>>24 == 0x01 || r.Level == SolSocket && r.Number == soExclBind
+	return r.Number>>24 == 0x01 || r.Level == SolSocket && (r.Number == soExclBind || r.Number == soReusePortLB)
 }
 
 // from takes the named rows out of a table, in the order of the names. A change

@@ -50,6 +50,7 @@ func (c *conn) ackInput(h *wire.TCP, payload int, now time.Duration) bool {
 			c.l.counters.EifelUndos++
 			if c.caState == caRecovery {
 				c.flags |= flagReordering
+				c.cold().reordered++
 			}
 			c.spurious(acked, now)
 		}
@@ -101,6 +102,7 @@ func (c *conn) advanceUna(ack uint32, h *wire.TCP, now time.Duration) {
 	c.measure(ack, h, now)
 	if c.rare != nil {
 		c.rare.softErr = 0
+		c.answered(now)
 	}
 	if c.flags&flagUrgSnd != 0 && seqLEQ(c.rare.sndUp, ack) {
 		c.flags &^= flagUrgSnd

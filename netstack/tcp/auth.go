@@ -134,6 +134,7 @@ func (l *Layer) send(a *auth, p *Path, h *wire.TCP, payload [][]byte, gso int) {
 // send signs and transmits a segment of the connection.
 func (c *conn) send(h *wire.TCP, payload [][]byte, gso int) {
 	c.auth.numbers(c.iss, c.irs)
+	c.tally.segsOut++
 	c.l.send(c.auth, &c.path, h, payload, gso)
 }
 

@@ -88,6 +88,7 @@ func (c *conn) acknowledged(acked uint32, r *rateSample, was caState, now time.D
 	if acked == 0 && r.newlyAcked == 0 {
 		return
 	}
+	c.rated(r)
 	s := c.signal(now)
 	s.acked, s.rate = acked, *r
 	// The acknowledgement that ends recovery does not enlarge the window that

@@ -317,6 +317,7 @@ func (h *halfOpen) fill(c *conn) {
 	c.advMSS = h.advMSS()
 	c.rcvScale = h.rcvScale
 	c.auth = h.auth
+	c.tally.segsIn, c.tally.segsOut = 1, 1+uint32(h.tries)
 	in := wire.TCP{Seq: h.irs, MSS: h.opts.mss, WScale: h.opts.wscale,
 		HasTS: h.opts.ts, TSVal: h.tsRecent, SACKPermitted: h.opts.sack, UTO: h.opts.uto}
 	c.peerSYN(&in, c.now())

@@ -11,6 +11,7 @@ import (
 
 func (c *conn) input(rx *Rx) {
 	now := c.now()
+	c.arrived(rx)
 	if c.state == StateSynSent {
 		c.synSentInput(rx, now)
 		return
@@ -133,6 +134,9 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 		return
 	}
 	c.textMarks(rx)
+	if len(p) > 0 {
+		c.tally.lastText = clockMillis(now)
+	}
 	if seq != c.rcvNxt {
 		c.ackNow() // RFC 5681 section 4.2: at once, with what is missing
 		c.keepAhead(p, seq, fin)

@@ -210,8 +210,8 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	if c.log != nil {
 		i.Lost = segs(c.log.lost)
 	}
-	i.LastDataSent, i.LastDataRecv = millis(now-c.lastSend), millis(now-c.lastRecv)
-	i.LastAckRecv = i.LastDataRecv
+	i.LastDataSent, i.LastAckRecv = millis(now-c.lastSend), millis(now-c.lastRecv)
+	i.LastDataRecv = i.LastAckRecv
 	i.PMTU = uint32(c.path.MTU)
 	i.RTT, i.RTTVar = micros(c.srtt), micros(c.rttvar)
 	i.SndCwnd, i.SndSsthresh = c.cwnd/mss, c.ssthresh/mss
@@ -220,7 +220,10 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	}
 	i.CwndBytes, i.SsthreshBytes = c.cwnd, c.ssthresh
 	i.SndNxt, i.RcvNxt = c.sndNxt, c.rcvNxt
-	i.MinRTT, i.Delivered = micros(c.minRTT), uint32(c.delivered/uint64(mss))
+	i.Delivered = uint32((c.delivered + uint64(mss) - 1) / uint64(mss))
+	if c.minRTT > 0 {
+		i.MinRTT = max(micros(c.minRTT), 1)
+	}
 	// As Linux: what pacing would be also when nothing is paced.
 	if i.PacingRate, i.MaxPacingRate = c.paceRate(), c.s.opts.MaxPacing(); i.PacingRate == 0 {
 		i.PacingRate = c.windowRate()
@@ -229,6 +232,9 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	i.RcvSpace = uint32(c.rcvBuf)
 	i.NotSentBytes = c.unsent()
 	i.BytesAcked, i.BytesReceived = c.bytesAcked, c.bytesRcvd
+	if c.flags&(flagActive|flagEstablished) == flagActive|flagEstablished {
+		i.BytesAcked++ // as Linux: our SYN
+	}
 	i.SndWnd, i.RcvWnd = c.sndWnd, c.rcvAdv-c.rcvNxt
 	if c.ooo != nil {
 		i.RcvOOOPack = uint32(len(c.ooo.pieces))
@@ -236,4 +242,5 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 	if c.rare != nil {
 		i.TotalRetrans, i.Probes = c.rare.retrans, c.rare.keepProbes
 	}
+	c.infoTally(i, now)
 }

@@ -50,6 +50,7 @@ func (c *conn) output() {
 	}
 	c.noteAppLimited()
 	c.wakeWriter()
+	c.clocked(now)
 	c.superviseOutput(now)
 }
 
@@ -111,7 +112,9 @@ func (c *conn) resend(seq, n uint32) {
 		c.armRexmt() // RFC 6582 section 4: the timer is that of the retransmission
 	}
 	c.l.counters.RetransSegs += uint64(max(segs, 1))
-	c.cold().retrans += max(segs, 1)
+	r := c.cold()
+	r.retrans += max(segs, 1)
+	r.bytesRetrans += uint64(n)
 	c.retransmitted(n)
 	c.transmit(seq, n, fin)
 }
@@ -308,5 +311,6 @@ func (c *conn) transmit(seq, n uint32, fin bool) {
 		l.iov = payload
 	}
 	l.counters.OutSegs++
+	c.sent(n, gso)
 	c.send(h, payload, gso)
 }

@@ -98,6 +98,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 		return
 	}
 	c.l.counters.Timeouts++
+	c.timedOut(now)
 	waited := c.currentRTO()
 	if c.backoff < 255 {
 		c.backoff++

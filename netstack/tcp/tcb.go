@@ -147,6 +147,7 @@ type conn struct {
 	rcvSpaceAt  time.Duration
 
 	bytesAcked, bytesRcvd uint64 // for struct tcp_info
+	tally
 
 	heapIndex int32
 	entry     int32                    // in the ledger, counted from 1; 0: none
@@ -173,6 +174,8 @@ type rare struct {
 	// Timing of a whole window that arrives; see timeWindow.
 	wndEnd         uint32
 	wndAt, wndTook time.Duration
+
+	rareTally
 }
 
 func (c *conn) cold() *rare {

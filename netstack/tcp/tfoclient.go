@@ -140,6 +140,7 @@ func (c *conn) fastText(h *wire.TCP) [][]byte {
 	}
 	c.l.iov = c.sq.slices(c.l.iov[:0], c.iss+1, int(f.text))
 	c.l.counters.FastOpenActive++
+	c.tally.dataOut++
 	return c.l.iov
 }
 

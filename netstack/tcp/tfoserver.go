@@ -103,6 +103,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	c.sndWnd = uint32(h.Window) // never scaled in a SYN
 	c.sndWl1, c.maxSndWnd = h.Seq, c.sndWnd
 	c.startCongestion()
+	c.arrived(rx)
 	p := rx.Payload
 	p = p[:min(uint32(len(p)), c.rcvAdv-c.rcvNxt)]
 	if len(p) > 0 && !l.exhausted() {

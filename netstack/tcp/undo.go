@@ -26,6 +26,7 @@ func (c *conn) retransmitted(n uint32) {
 // dsackSeen takes the report of n bytes that arrived twice. Once everything
 // retransmitted since the reduction was needless, so was the reduction.
 func (c *conn) dsackSeen(n uint32, now time.Duration) {
+	c.cold().dsackDups += (n + uint32(c.mss) - 1) / uint32(c.mss)
 	if c.flags&flagMayUndo == 0 || c.undoBytes == 0 {
 		return
 	}

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -13,7 +14,7 @@ func profileLayer(t *testing.T, name string) *Layer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewLayer(&ground{mtu: 1500, gen: 1}, p, p.Tunables)
+	return NewLayer(&ground{mtu: 1500, gen: 1, secret: [32]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}}, p, p.Tunables)
 }
 
 // TestBindPolicy: what a datagram socket is answered is the profile's.
@@ -100,6 +101,27 @@ func TestClaimFollowsOptions(t *testing.T) {
 		second.Close()
 		if first.claim.ReusePortLB != on {
 			t.Errorf("SO_REUSEPORT_LB %v: %v", on, first.claim.ReusePortLB)
+		}
+	}
+}
+
+// SO_REUSEPORT_LB spreads flows as SO_REUSEPORT does.
+func TestReusePortLBSpreadsFlows(t *testing.T) {
+	l := profileLayer(t, "freebsd")
+	var apps [2]app
+	for i := range apps {
+		s := l.NewSocket(v4, &apps[i])
+		s.opts.SetRare(func(r *sockopt.Rare) { r.ReusePortLB = true })
+		if err := s.Bind(ap("0.0.0.0:7777"), 5, sockopt.Privilege{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for port := range 1000 {
+		l.Input(rx(fmt.Sprintf("10.87.0.1:%d", 1000+port), "10.87.0.2:7777"))
+	}
+	for i := range apps {
+		if n := len(apps[i].got); n < 400 || n > 600 {
+			t.Errorf("socket %d got %d of 1000", i, n)
 		}
 	}
 }

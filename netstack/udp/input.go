@@ -92,7 +92,7 @@ var zones = func() (z [65]string) {
 }()
 
 // lookup chooses the socket that fits best; of several that share by
-// SO_REUSEPORT, one by the flow's hash; else the latest.
+// SO_REUSEPORT or SO_REUSEPORT_LB, one by the flow's hash; else the latest.
 func (l *Layer) lookup(list []*Socket, rx *Rx) *Socket {
 	if len(list) > manySockets {
 		k := pair{netip.AddrPortFrom(rx.Dst, rx.Header.DstPort), netip.AddrPortFrom(rx.Src, rx.Header.SrcPort)}
@@ -110,7 +110,7 @@ func (l *Layer) lookup(list []*Socket, rx *Rx) *Socket {
 			top, sharing = n, 0
 		}
 		best = s
-		if s.opts.ReusePort {
+		if s.shares() {
 			sharing++
 		}
 	}
@@ -120,11 +120,14 @@ func (l *Layer) lookup(list []*Socket, rx *Rx) *Socket {
 	return l.share(list, rx, top, sharing)
 }
 
+// shares reports whether the socket has its port together with others.
+func (s *Socket) shares() bool { return s.opts.ReusePort || s.opts.Rare().ReusePortLB }
+
 // share picks one of n equally good sockets with SO_REUSEPORT.
 func (l *Layer) share(list []*Socket, rx *Rx, top int, n uint32) *Socket {
 	k := uint32(uint64(l.flowHash(rx)) * uint64(n) >> 32)
 	for _, s := range list {
-		if s.opts.ReusePort && s.score(rx) == top {
+		if s.shares() && s.score(rx) == top {
 			if k == 0 {
 				return s
 			}

@@ -86,6 +86,7 @@ const (
 	SO_PASSRIGHTS            = 83
 	SO_INQ                   = 84
 	SO_EXCLBIND              = 0x1015
+	SO_REUSEPORT_LB          = 0x10000
 )
 
 // Level IPPROTO_TCP.

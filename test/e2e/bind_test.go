@@ -91,6 +91,28 @@ var bindScenarios = map[string]bindScenario{
 		c bind 127.0.0.1 4000 -> EADDRINUSE
 		reset -> ok
 
+		a = tcp4 -> ok
+		a set SO_REUSEPORT 1 -> ok
+		a bind 127.0.0.1 4001 -> ok
+		b = tcp4 -> ok
+		b bind 127.0.0.1 4001 -> EADDRINUSE
+		b set SO_REUSEPORT 1 -> ok
+		b bind 127.0.0.1 4001 -> ok
+		a listen -> ok
+		b listen -> ok
+		reset -> ok
+
+		a = tcp4 -> ok
+		a set SO_REUSEPORT_LB 1 -> ok
+		a bind 127.0.0.1 4011 -> ok
+		b = tcp4 -> ok
+		b bind 127.0.0.1 4011 -> EADDRINUSE
+		b set SO_REUSEPORT_LB 1 -> ok
+		b bind 127.0.0.1 4011 -> ok
+		a listen -> ok
+		b listen -> ok
+		reset -> ok
+
 		user 1000 -> ok
 		a = tcp4 -> ok
 		a bind 0.0.0.0 4002 -> ok
@@ -179,6 +201,8 @@ var bindScenarios = map[string]bindScenario{
 		b bind 127.0.0.2 4000 -> ok
 		c = tcp4 -> ok
 		c bind 0.0.0.0 4000 -> EADDRINUSE
+		c set SO_REUSEADDR 1 -> ok
+		c bind 0.0.0.0 4000 -> ok
 		reset -> ok
 
 		# EADDRNOTAVAIL: a network address for which no network interface exists.
@@ -195,6 +219,16 @@ var bindScenarios = map[string]bindScenario{
 		b within 1024 5000 -> ok
 		reset -> ok
 	`},
+
+	// A server that starts again while a connection of the one before is in
+	// TIME-WAIT: alone, with SO_REUSEADDR, and with it on both.
+	"linux restart":   {profile: "linux", kernel: true, text: restart("EADDRINUSE", "EADDRINUSE", "ok") + datagrams("EADDRINUSE", "ok")},
+	"illumos restart": {profile: "illumos", text: restart("EADDRINUSE", "ok", "ok") + datagrams("ok", "ok")},
+	"omnios restart":  {profile: "omnios", text: restart("EADDRINUSE", "ok", "ok") + datagrams("ok", "ok")},
+	"freebsd restart": {profile: "freebsd", text: restart("EADDRINUSE", "ok", "ok") + datagrams("EADDRINUSE", "EADDRINUSE")},
+	// The quiet time of two MSLs before reusing sockets is 60 seconds.
+	"sortix restart": {profile: "sortix", text: restart("EADDRINUSE", "EADDRINUSE", "EADDRINUSE") + datagrams("EADDRINUSE", "EADDRINUSE")},
+	"cxux restart":   {profile: "cxux", text: restart("EADDRINUSE", "ok", "ok") + datagrams("EADDRINUSE", "EADDRINUSE")},
 
 	// What each says when no port is left.
 	"linux exhausted": {profile: "linux", flags: []string{"--set", "ip_local_port_range=4000 4000"}, text: `
@@ -218,6 +252,52 @@ var bindScenarios = map[string]bindScenario{
 		b bind 127.0.0.1 0 -> EADDRNOTAVAIL
 		b connect 127.0.0.1 9 -> EADDRNOTAVAIL
 	`},
+}
+
+// restart is a server that starts again, with what its bind says.
+func restart(plain, mine, both string) string {
+	server := func(port, options, steps string) string {
+		return strings.NewReplacer("PORT", port, "OPTIONS", options, "STEPS", steps).Replace(`
+			a = tcp4 -> ok
+			OPTIONS
+			a bind 127.0.0.1 PORT -> ok
+			a listen -> ok
+			b = tcp4 -> ok
+			b connect 127.0.0.1 PORT -> ok
+			a accept c -> ok
+			a close -> ok
+			c close -> ok
+			b close -> ok
+			d = tcp4 -> ok
+			STEPS
+			reset -> ok
+		`)
+	}
+	reuse := "d set SO_REUSEADDR 1 -> ok\n"
+	return server("5000", "", "d bind 127.0.0.1 5000 -> "+plain) +
+		server("5001", "", reuse+"d bind 127.0.0.1 5001 -> "+mine) +
+		server("5002", "a set SO_REUSEADDR 1 -> ok", reuse+"d bind 127.0.0.1 5002 -> "+both)
+}
+
+// datagrams is what bind says to a datagram socket beside another, when it has
+// SO_REUSEADDR and when both have. The ports of TCP are others than those of
+// UDP.
+func datagrams(mine, both string) string {
+	return strings.NewReplacer("MINE", mine, "BOTH", both).Replace(`
+		a = tcp4 -> ok
+		a bind 127.0.0.1 5003 -> ok
+		b = udp4 -> ok
+		b bind 127.0.0.1 5003 -> ok
+		c = udp4 -> ok
+		c bind 127.0.0.1 5003 -> EADDRINUSE
+		c set SO_REUSEADDR 1 -> ok
+		c bind 127.0.0.1 5003 -> MINE
+		c = udp4 -> ok
+		c set SO_REUSEADDR 1 -> ok
+		b set SO_REUSEADDR 1 -> ok
+		c bind 127.0.0.1 5003 -> BOTH
+		reset -> ok
+	`)
 }
 
 // illumosBind is tcp(7P), "Address formats".

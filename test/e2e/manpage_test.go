@@ -116,3 +116,17 @@ func TestManPageServerByRun(t *testing.T) {
 		t.Fatalf("server printed\n%s", got)
 	}
 }
+
+// The programs of the page in sandboxes whose sockets are its own system's.
+func TestManPageProfiles(t *testing.T) {
+	onlyTCPCNI(t)
+	for _, profile := range []string{"illumos", "omnios"} {
+		t.Run(profile, func(t *testing.T) {
+			h := newHost(t)
+			pod := h.pod("--profile", profile)
+			serveFive(t, compileC(t, "server"), pod, pod, [][2]string{{"127.0.0.1", "127.0.0.1"}, {pod.v4, pod.v4}})
+			serveFive(t, compileC(t, "server"), h, pod, [][2]string{{hostV4, pod.v4}})
+			pod.stop()
+		})
+	}
+}
