@@ -234,3 +234,25 @@ func TestHolderIsAsked(t *testing.T) {
 		}
 	}
 }
+
+// A range that is full is asked about port by port.
+func TestAskingAllocatesNothing(t *testing.T) {
+	for name, s := range systems {
+		table := NewTable(s.rule, Config{})
+		for port := uint16(1); port <= 100; port++ {
+			table.Share(&Claim{Addr: netip.MustParseAddr("127.0.0.1"), Port: port})
+			table.Share(&Claim{Addr: netip.MustParseAddr("127.0.0.2"), Port: port})
+		}
+		c := &Claim{Addr: netip.IPv6Unspecified(), V6: true}
+		n := testing.AllocsPerRun(100, func() {
+			for port := uint16(1); port <= 100; port++ {
+				if !table.refused(c, port, true) || !table.refused(c, port, false) {
+					t.Fatalf("%s: port %d is free", name, port)
+				}
+			}
+		})
+		if n != 0 {
+			t.Errorf("%s: %v allocations for 200 questions", name, n)
+		}
+	}
+}

@@ -8,6 +8,7 @@ type Table struct {
 	rule  *Rule
 	cfg   Config
 	ports map[uint16]port
+	query Query // for refused, which is asked often
 }
 
 // Config is what a table needs to know beside its rule.
@@ -154,6 +155,8 @@ func (t *Table) law() *Rule {
 
 // refused asks the rule about c on the port.
 func (t *Table) refused(c *Claim, number uint16, choosing bool) bool {
-	q := Query{Want: c, Choosing: choosing, Datagram: t.cfg.Datagram, first: t.ports[number].first}
-	return t.law().Refuse(&q)
+	t.query = Query{Want: c, Choosing: choosing, Datagram: t.cfg.Datagram, first: t.ports[number].first}
+	refused := t.law().Refuse(&t.query)
+	t.query = Query{}
+	return refused
 }
