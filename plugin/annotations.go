@@ -45,7 +45,7 @@ var annotations = []annotation{
 	{name: "bandwidth", shape: shapeOf("bandwidth"), read: readBandwidth},
 	{name: "tunables", shape: shapeOf("tunables"), items: tunableItems, read: annotateTunables},
 	{name: "congestion", plain: true, read: annotateCongestion,
-		shape: func() shape { return word(profileOf(DefaultProfile).Congestion) }},
+		shape: func() shape { return word(congestions()) }},
 	{name: "intercept", plain: true, free: true, shape: func() shape { return oneOf(InterceptValues...) },
 		read: into(func(c *Config) *string { return &c.interception.annotation })},
 	{name: "socket-options", shape: shapeOf("socketOptions"), items: optionItems, read: annotateOptions},

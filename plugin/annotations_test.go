@@ -96,6 +96,7 @@ func TestAnnotationErrors(t *testing.T) {
 		{"mtu", "1", all, []string{"tcpcni.dev/mtu", "1", "576"}},
 		{"mtu", "big", all, []string{"tcpcni.dev/mtu", "big", "JSON"}},
 		{"mtu", "", all, []string{"tcpcni.dev/mtu", "JSON"}},
+		{"congestion", "sunreno", all, []string{"tcpcni.dev/congestion", "sunreno", "TCP_CONGESTION", "cubic"}}, // OmniOS's
 		{"profile", "plan9", all, []string{"tcpcni.dev/profile", "plan9", "linux"}},
 		{"bandwidth", `{"egressBurst":8}`, all, []string{"tcpcni.dev/bandwidth.egressBurst", "egressRate"}},
 		{"bandwidth", `{"rate":8}`, all, []string{"tcpcni.dev/bandwidth.rate", "egressRate"}},

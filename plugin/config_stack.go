@@ -53,7 +53,9 @@ func scalarText(raw json.RawMessage) string {
 // them, and their ranges, checkStack asks the profile itself.
 func tunablesShape() shape {
 	s := object("an object of names and values").is("tunables of the stack, see docs/options.md")
+	words := tunableWords()
 	add := func(name string, t *sockopt.Tunable) {
+		t.Words = words[name]
 		if find(s.members, name) == nil {
 			s.members = append(s.members, key{name: name, def: t.Default, shape: tunableShape(t)})
 		}
@@ -67,6 +69,38 @@ func tunablesShape() shape {
 		}
 	}
 	return s
+}
+
+// tunableWords are what the tunables that are words may be in any profile, by name.
+func tunableWords() map[string][]string {
+	words := make(map[string][]string)
+	for _, profile := range sockopt.ProfileNames() {
+		for _, t := range profileOf(profile).TunableTable() {
+			if t.Words != nil {
+				words[t.Short], words[t.Name] = union(words[t.Short], t.Words), union(words[t.Name], t.Words)
+			}
+		}
+	}
+	return words
+}
+
+// union is a with what only b has behind it.
+func union(a, b []string) []string {
+	for _, w := range b {
+		if !slices.Contains(a, w) {
+			a = append(slices.Clip(a), w)
+		}
+	}
+	return a
+}
+
+// congestions are the names of congestion control in any profile.
+func congestions() []string {
+	var names []string
+	for _, profile := range sockopt.ProfileNames() {
+		names = union(names, profileOf(profile).Congestion)
+	}
+	return names
 }
 
 func tunableShape(t *sockopt.Tunable) shape {
@@ -127,9 +161,34 @@ const maxRules = 128 // of the configuration; engine.NewDefaults has room for a 
 func optionShape(p *sockopt.Profile, r *sockopt.Row) shape {
 	accepted := p.ValueOf(r)
 	if r.ID == sockopt.Congestion {
-		return word(p.Congestion)
+		return word(congestions())
 	}
-	return scalar(accepted, int64(r.Min), int64(r.Max)).is(accepted)
+	lo, hi, same := optionRange(r)
+	if !same {
+		accepted += "; other profiles have other bounds"
+	}
+	return scalar(accepted, lo, hi).is(accepted)
+}
+
+// optionRange are the bounds within which any profile takes the option's value,
+// both zero for none; same reports whether they are those of all of them.
+func optionRange(r *sockopt.Row) (lo, hi int64, same bool) {
+	lo, hi, same = int64(r.Min), int64(r.Max), true
+	bounded := lo != 0 || hi != 0
+	for _, profile := range sockopt.ProfileNames() {
+		for _, o := range profileOf(profile).DefaultRows() {
+			if o.Name != r.Name || o.Min == r.Min && o.Max == r.Max {
+				continue
+			}
+			same = false
+			bounded = bounded && (o.Min != 0 || o.Max != 0)
+			lo, hi = min(lo, int64(o.Min)), max(hi, int64(o.Max))
+		}
+	}
+	if !bounded {
+		return 0, 0, same
+	}
+	return lo, hi, same
 }
 
 func checkPrefix(field string, raw json.RawMessage) error {

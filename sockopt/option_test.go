@@ -564,16 +564,19 @@ func TestInherit(t *testing.T) {
 }
 
 func FuzzOptions(f *testing.F) {
-	p, err := ProfileByName("linux")
-	if err != nil {
-		f.Fatal(err)
-	}
-	p.Links = twoLinks{}
-	for _, row := range p.Rows() {
-		f.Add(uint8(row.Number), row.Level, row.Number, intBytes(1), 4)
-		f.Add(uint8(row.Number+1), row.Level, row.Number, make([]byte, 16), 16)
+	var profiles []*Profile
+	for _, name := range ProfileNames() {
+		p := profileOf(f, name)
+		p.Links = twoLinks{}
+		for _, row := range p.Rows() {
+			which := uint8(len(profiles)) << 4
+			f.Add(which|uint8(row.Number)&15, row.Level, row.Number, intBytes(1), 4)
+			f.Add(which|uint8(row.Number+1)&15, row.Level, row.Number, make([]byte, 16), 16)
+		}
+		profiles = append(profiles, p)
 	}
 	f.Fuzz(func(t *testing.T, kind uint8, level, number int, val []byte, room int) {
+		p := profiles[int(kind>>4)%len(profiles)]
 		k := socketKinds[kind%4]
 		s := newFake(p, k.domain, k.typ)
 		_, err := p.Set(s, level, number, val, Privilege{NetAdmin: kind&4 != 0, NetRaw: kind&8 != 0})
@@ -581,6 +584,14 @@ func FuzzOptions(f *testing.F) {
 			t.Errorf("set: %v, changed %v", err, s.changed)
 		}
 		o := s.opts
+		if p.NewOptions().KeepCnt == 0 { // a system that goes by time
+			r := o.Rare()
+			if o.KeepCnt < 0 || o.KeepIntvl < 0 || r.KeepAbort == 0 || r.Abort == 0 || r.ConnAbort == 0 ||
+				r.RTOMin < time.Millisecond || r.RTOInitial < time.Millisecond || r.RTOMax < r.RTOMin || r.InitCwnd < 0 || r.InitCwnd > maxInitCwnd {
+				t.Errorf("level %d option %d with %x left %+v", level, number, val, r)
+			}
+			o.KeepIntvl, o.KeepCnt = time.Second, 1
+		}
 		if o.RcvBuf < minRcvBuf || o.SndBuf < minSndBuf || o.RcvLowat < 1 || o.KeepIdle < time.Second || o.KeepIntvl < time.Second ||
 			o.KeepCnt < 1 || o.SynCnt < 1 || o.MaxSeg < 0 || o.WinClamp < 0 || o.UserTimeout < 0 || o.DeferAccept < 0 || o.TTL == 0 || o.Linger.Seconds < 0 {
 			t.Errorf("level %d option %d with %x left %+v", level, number, val, o)
