@@ -1,0 +1,73 @@
+package e2e
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The C library of the transport-level interface, lib/tli: programs that were
+// compiled with it, in sandboxes and outside.
+
+// compileTLI builds testdata/tli/NAME.c with the library.
+func compileTLI(t *testing.T, name string) string {
+	t.Helper()
+	return once(t, "tli-"+name, func(path string) error {
+		sources, err := filepath.Glob("../../lib/tli/*.c")
+		if err != nil {
+			return err
+		}
+		args := append([]string{"-O2", "-Wall", "-Wextra", "-Werror", "-I../../lib/tli", "-o", path, "testdata/tli/" + name + ".c"}, sources...)
+		out, err := exec.Command("gcc", append(args, "-lpthread")...).CombinedOutput()
+		if err != nil {
+			t.Logf("%s", out)
+		}
+		return err
+	})
+}
+
+// TestTLICalls: every call and what it answers, with both ends in one sandbox.
+func TestTLICalls(t *testing.T) {
+	h := newHost(t)
+	pod := h.pod()
+	for _, addr := range []string{"127.0.0.1", pod.v4} {
+		if got := pod.start(compileTLI(t, "calls"), addr).ok(); !strings.Contains(got, " 0 failures") {
+			t.Errorf("%s: %s", addr, got)
+		}
+	}
+	pod.stop()
+}
+
+// TestTLIPrograms: a client and a server that wait in their calls, in both
+// directions between a sandbox and the host, and between two sandboxes.
+func TestTLIPrograms(t *testing.T) {
+	h := newHost(t)
+	a, b := h.pod(), h.pod()
+	server, client := compileTLI(t, "server"), compileTLI(t, "client")
+	type starter interface{ start(args ...string) *proc }
+	for name, c := range map[string]struct {
+		server, client starter
+		at, from       string
+	}{
+		"into a sandbox":        {a, h, a.v4, hostV4},
+		"out of a sandbox":      {h, a, hostV4, a.v4},
+		"between two sandboxes": {a, b, a.v4, b.v4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := c.server.start(server, c.at, "8000", "2")
+			s.line("ready")
+			for range 2 {
+				if got := c.client.start(client, c.at, "8000").ok(); got != "released\n" {
+					t.Errorf("the client said %q", got)
+				}
+			}
+			want := "ready\n" + strings.Repeat("caller "+c.from+"\nexpedited !\n", 2) + "done\n"
+			if got := s.ok(); got != want {
+				t.Errorf("the server said %q, want %q", got, want)
+			}
+		})
+	}
+	a.stop()
+	b.stop()
+}
