@@ -411,8 +411,9 @@ func (s *bindScenario) steps() (commands []string, printed string) {
 	return commands, printed
 }
 
-func TestBindRules(t *testing.T) {
-	onlyTCPCNI(t)
+// bindProgram is testdata/bind.c, built with the project's header.
+func bindProgram(t *testing.T) string {
+	t.Helper()
 	once(t, "tcpcni.h", func(path string) error {
 		text, err := os.ReadFile(filepath.Join("..", "..", "include", "tcpcni.h"))
 		if err != nil {
@@ -420,7 +421,12 @@ func TestBindRules(t *testing.T) {
 		}
 		return os.WriteFile(path, text, 0o644)
 	})
-	program := compileC(t, "bind")
+	return compileC(t, "bind")
+}
+
+func TestBindRules(t *testing.T) {
+	onlyTCPCNI(t)
+	program := bindProgram(t)
 	for name, s := range bindScenarios {
 		t.Run(name, func(t *testing.T) {
 			commands, printed := s.steps()
@@ -432,4 +438,37 @@ func TestBindRules(t *testing.T) {
 			compareLines(t, printed, p.ok())
 		})
 	}
+}
+
+// TestEngineKilledPortsShared: two sockets share a port as the second has
+// SO_REUSEADDR and the first has not. The engine's successor makes the second
+// first, as it is the older socket, and both have their ports again.
+func TestEngineKilledPortsShared(t *testing.T) {
+	onlyTCPCNI(t)
+	s := bindScenario{text: `
+		b = tcp4 -> ok
+		a = tcp4 -> ok
+		a bind 0.0.0.0 4000 -> ok
+		b set SO_REUSEADDR 1 -> ok
+		b bind 127.0.0.1 4000 -> ok
+		wait -> ok
+		a listen -> ok
+		b listen -> ok
+		c = tcp4 -> ok
+		c set SO_REUSEADDR 1 -> ok
+		c bind 0.0.0.0 4000 -> EADDRINUSE
+		c connect 127.0.0.1 4000 -> ok
+	`}
+	commands, printed := s.steps()
+	in, out, err := os.Pipe()
+	must(t, err)
+	defer func() { _, _ = in.Close(), out.Close() }()
+	pod := newHost(t).pod("--profile", "illumos")
+	p := pod.startWith(plumbing{stdin: in}, append([]string{bindProgram(t)}, commands...)...)
+	p.line(`(?m)^b bind .*$`)
+	pod.crash()
+	_, err = out.WriteString("\n")
+	must(t, err)
+	compareLines(t, printed, p.ok())
+	pod.stop()
 }

@@ -14,6 +14,7 @@
  *	NAME close
  *	user NUMBER                    seteuid(2)
  *	reset                          closes all sockets
+ *	wait                           reads a line
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -155,6 +156,8 @@ step(char *line, int *value)
 		}
 		return 0;
 	}
+	if (n == 1 && strcmp(word[0], "wait") == 0)
+		return getchar() == EOF ? -1 : 0;
 	if (n == 2 && strcmp(word[0], "user") == 0)
 		return seteuid(atoi(word[1]));
 	if (n == 3 && strcmp(word[1], "=") == 0)
