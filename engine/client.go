@@ -65,7 +65,7 @@ func (c *Client) Sockets() ([]SocketInfo, error) {
 	r, err := c.ask(request{Op: opSockets}, -1)
 	for i := range r.Sockets {
 		for _, text := range []*string{&r.Sockets[i].Netid, &r.Sockets[i].State, &r.Sockets[i].Congestion} {
-			*text = printable(*text)
+			*text = Printable(*text)
 		}
 	}
 	return r.Sockets, err
@@ -87,7 +87,7 @@ func (c *Client) askTunables(q request) ([]TunableValue, error) {
 	r, err := c.ask(q, -1)
 	for i := range r.Tunables {
 		t := &r.Tunables[i]
-		t.Name, t.Value = printable(t.Name), printable(t.Value)
+		t.Name, t.Value = Printable(t.Name), Printable(t.Value)
 	}
 	return r.Tunables, err
 }
@@ -121,7 +121,7 @@ func (c *Client) Keys() ([]Association, map[string]uint64, error) {
 	r, err := c.ask(request{Op: opKeys, Keys: &keyRequest{Verb: keyList}}, -1)
 	dropped := make(map[string]uint64, len(r.Dropped))
 	for name, n := range r.Dropped {
-		dropped[printable(name)] = n
+		dropped[Printable(name)] = n
 	}
 	return r.Keys, dropped, err
 }
@@ -131,9 +131,9 @@ func (c *Client) tellKeys(verb string, a Association) error {
 	return err
 }
 
-// printable makes text of an engine, whose words an attacker may have chosen, fit
+// Printable makes text of an engine, whose words an attacker may have chosen, fit
 // for a terminal.
-func printable(s string) string {
+func Printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
 			return r
@@ -181,7 +181,7 @@ func (c *Client) ask(q request, fd int) (response, error) {
 		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
 	}
 	if r.Error != "" {
-		return r, fmt.Errorf("engine: %s: %s", q.Op, printable(r.Error))
+		return r, fmt.Errorf("engine: %s: %s", q.Op, Printable(r.Error))
 	}
 	return r, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/plugin"
 )
 
@@ -50,16 +51,19 @@ func (t *target) row() []string {
 	}
 	pid, program := "-", "-"
 	if t.run != nil {
-		program = strings.Join(t.run.Argv, " ")
+		program = programLine(t.run.Argv)
 		if t.run.Program.PID != 0 {
 			pid = strconv.Itoa(t.run.Program.PID)
 		}
 	}
-	engine := "dead"
+	state := "dead"
 	if st, err := t.sandbox.Status(); err == nil {
-		engine = strconv.Itoa(st.PID)
+		state = strconv.Itoa(st.PID)
 	} else if id, err := t.sandbox.Engine(); err == nil && id.Alive() {
-		engine = "silent"
+		state = "silent"
 	}
-	return []string{t.name, strings.Join(addrs, ","), pid, t.rec.Profile, engine, program}
+	return []string{t.name, strings.Join(addrs, ","), pid, t.rec.Profile, state, program}
 }
+
+// programLine is a command line that stays on its line, whatever is in it.
+func programLine(argv []string) string { return engine.Printable(strings.Join(argv, " ")) }
