@@ -67,7 +67,7 @@ func playPair(head, ops []byte) error {
 		}
 	}
 	w := New(uint64(head[7]))
-	w.Audit, w.MaxSteps = true, 300_000
+	w.Audit, w.MaxSteps = true, 1_000_000
 	p := &fuzzPair{w: w, a: w.HostWith(set(1), "10.0.0.1", "fd00::1"), b: w.HostWith(set(4), "10.0.0.2", "fd00::2")}
 	p.forging, p.gentle = head[0]&1 != 0, head[0]&1 == 0
 	way := Way{Delay: 5 * time.Millisecond, Boxes: []Box{p.fate}}
@@ -118,8 +118,8 @@ func (p *fuzzPair) step(addr string, kind, x, y, z byte) {
 		q.Pump()
 	case 4:
 		q.MarkLater(n)
-	case 5: // read in pieces
-		q.turn, q.Read, q.Pause = 0, n, time.Duration(z)*time.Millisecond
+	case 5: // read in pieces, of a byte at least and not for ever
+		q.turn, q.Read, q.Pause = 0, n, time.Duration(20+int(z))*time.Millisecond
 	case 6:
 		q.KeepOpen = false
 		q.Pump()

@@ -27,6 +27,9 @@ func TestDriverIsWokenOnce(t *testing.T) {
 	other := s.l.NewSocket(afInet, s)
 	n.n = 0
 	s.s.raise(EventWritable)
+	if n.n != 1 {
+		t.Errorf("woken %d times for the first event", n.n)
+	}
 	other.raise(EventWritable)
 	s.s.raise(EventEOF)
 	s.l.NewSocket(afInet, nil).raise(EventWritable)

@@ -154,3 +154,13 @@ func TestReadersAreOfferedAWindowWithoutMemory(t *testing.T) {
 	s.steps("< . seq 1 ack 1 len 1460", "> . seq 1 ack 1461 win 65535", "< . seq 1461 ack 1 len 1460", "> . seq 1 ack 2921 win 65535")
 	release()
 }
+
+// TestTextOfASynIsDroppedWithoutMemory: the SYN is acknowledged and its text is
+// not, so that it comes again (RFC 7413 section 4.2.2).
+func TestTextOfASynIsDroppedWithoutMemory(t *testing.T) {
+	s := story(t, "with tcp_fastopen=2\nlisten 5\nfastopen 5")
+	release := s.exhaust()
+	s.steps("< S seq 0 len 100 fo", "> S. seq 0 ack 1")
+	release()
+	s.steps("< . seq 1 ack 1 len 100", "accept", "> . seq 1 ack 101", "got 100")
+}

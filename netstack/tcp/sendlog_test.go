@@ -122,23 +122,25 @@ func TestSendLogSplitsAndJoins(t *testing.T) {
 }
 
 // TestSendLogCountsSegments: where records are cut between segments their parts
-// have as many as were sent, and a cut within one counts it on the left.
+// have as many as were sent, however short the last one is, and a cut within one
+// counts it on the left.
 func TestSendLogCountsSegments(t *testing.T) {
-	for _, x := range []struct {
-		left, right uint32 // in bytes, of ten segments and a half
-		want        uint32
-	}{
-		{0, 1448, 1}, {1448, 2896, 1}, {0, 3 * 1448, 3}, {7 * 1448, 10 * 1448, 3}, {10 * 1448, 10*1448 + 724, 1},
-		{0, 10 * 1448, 10}, {0, 10*1448 + 724, 11}, {0, 1447, 1}, {0, 1600, 2},
-	} {
-		_, c := logConn(t)
-		c.beginSample(&wire.TCP{})
-		una := c.sndUna
-		send(c, 10*1448+724, 1)
-		c.sacked(una+x.left, una+x.right, 2)
-		checkLog(t, c)
-		if got := c.log.sackedSegs; got != x.want {
-			t.Errorf("[%d, %d): %d segments, want %d", x.left, x.right, got, x.want)
+	const mss = 1448
+	for _, last := range []uint32{1, mss / 2, mss - 1, mss} {
+		all := 10*mss + last
+		for _, x := range []struct{ left, right, want uint32 }{
+			{0, mss, 1}, {mss, 2 * mss, 1}, {0, 3 * mss, 3}, {7 * mss, 10 * mss, 3}, {9 * mss, 10 * mss, 1},
+			{10 * mss, all, 1}, {0, 10 * mss, 10}, {0, all, 11}, {0, mss - 1, 1}, {0, mss + 200, 2},
+		} {
+			_, c := logConn(t)
+			c.beginSample(&wire.TCP{})
+			una := c.sndUna
+			send(c, all, 1)
+			c.sacked(una+x.left, una+x.right, 2)
+			checkLog(t, c)
+			if got := c.log.sackedSegs; got != x.want {
+				t.Errorf("[%d, %d) of %d: %d segments, want %d", x.left, x.right, all, got, x.want)
+			}
 		}
 	}
 }
