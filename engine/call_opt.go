@@ -128,6 +128,9 @@ func (c *call) setOpt(t sockopt.Target) {
 	})
 	if err == nil {
 		c.showOption(row, val)
+		if row.Lasting != 0 {
+			val = val[:min(len(val), row.Lasting)]
+		}
 		c.s.keep(level, name, val)
 		if row.Keyed() {
 			c.s.keepKeys(t)

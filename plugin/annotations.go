@@ -220,8 +220,12 @@ func annotateTunables(c *Config, field string, raw json.RawMessage) error {
 	if _, err := sockopt.NewTunables(p, set); err != nil {
 		return fmt.Errorf("%s: %w", field, err)
 	}
+	own, err := p.Overlay(c.Tunables, set)
+	if err != nil {
+		own = c.Tunables // not for this profile: the check of the whole says why
+	}
 	merged := make(map[string]string)
-	for _, from := range []map[string]string{c.Tunables, set} {
+	for _, from := range []map[string]string{own, set} {
 		for name, value := range from {
 			delete(merged, sockopt.OtherTunableName(name)) // the pod's value, whichever name it goes by
 			merged[name] = value

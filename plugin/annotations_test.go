@@ -65,6 +65,15 @@ func TestAnnotationsByTheOperator(t *testing.T) {
 	}
 }
 
+// A pod may know a tunable by another system's name than the network does.
+func TestAnnotatedTunablesByAnotherName(t *testing.T) {
+	c, err := ParseConfig([]byte(annotated(t, []string{"tcpcni.dev/tunables", `{"net.inet.tcp.recvspace":70000}`},
+		"podAnnotations", `["tunables"]`, "tunables", `{"tcp_rmem":"4096 65536 100000"}`)))
+	if err != nil || c.Tunables["tcp_rmem"] != "4096 70000 100000" || c.Tunables["net.inet.tcp.recvspace"] != "70000" {
+		t.Errorf("%v, %v", c, err)
+	}
+}
+
 // Of what runtime, annotation and configuration say, the most particular counts.
 func TestBandwidthOrder(t *testing.T) {
 	const own, run = `{"egressRate":1000}`, `{"bandwidth":{"egressRate":2000},"` + capAnnotations + `":{}}`

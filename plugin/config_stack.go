@@ -52,7 +52,7 @@ func scalarText(raw json.RawMessage) string {
 // tunablesShape knows the tunables of all profiles; whether the chosen one has
 // them, and their ranges, checkStack asks the profile itself.
 func tunablesShape() shape {
-	s := object("an object of names and values").is("tunables of the stack, see docs/options.md")
+	s := object("an object of names and values").is("tunables of the stack, see docs/tunables.md")
 	words := tunableWords()
 	add := func(name string, t *sockopt.Tunable) {
 		t.Words = words[name]

@@ -135,6 +135,8 @@ func TestApplyDefaultsAgain(t *testing.T) {
 			value = "reno"
 		case r.ID == MaxSeg:
 			value = "100"
+		case r.ID == RTOMax:
+			value = "1000"
 		}
 		all = append(all, r.Name, value)
 	}

@@ -120,6 +120,8 @@ const (
 	RTOInitial
 	RTOMin
 	RTOMax
+	RTOVarMin
+	DelAckMax
 	AnonPrivBind
 	MD5Sig // as an int: switched on, the keys are elsewhere
 

@@ -60,6 +60,8 @@ type Rare struct {
 	ConnNotify time.Duration
 
 	RTOInitial, RTOMin, RTOMax time.Duration // 0: the tunables'
+	RTOVarMin                  time.Duration // the least of the RTO's variance term; 0: the tunable's
+	DelAckMax                  time.Duration // bound on the delay of acknowledgements; 0: the tunable's
 }
 
 var noRare Rare

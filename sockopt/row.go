@@ -36,6 +36,10 @@ type Row struct {
 	NotInherited bool // an accepted socket starts with the default
 	Mirror       bool // the engine sets it on the program's AF_UNIX end as well
 
+	// Lasting is how many bytes of a longer value the engine that follows one
+	// that died sets again; 0: all of it or none.
+	Lasting int
+
 	// Refuse is the error of an option that is known and not offered. Such a
 	// row answers every call with it.
 	Refuse errno.Errno

@@ -18,8 +18,8 @@ var fastOpenRows = at(protoTCP, TCPOnly, []Row{
 		Note: "of a listener: how many may have data before their handshake is complete, at most somaxconn; takes tcp_fastopen with 2; EINVAL for a negative number or a connection"},
 	{ID: FastOpenConnect, Name: "TCP_FASTOPEN_CONNECT", Number: 30, Codec: Bool, Max: 1, Default: "0", set: setFastOpenConnect, get: rareValue(func(r *Rare) int { return truth(r.FastOpenConnect) }),
 		Note: "0 or 1; EOPNOTSUPP unless tcp_fastopen has 1, EINVAL with a connection or a listener"},
-	{ID: FastOpenKey, Name: "TCP_FASTOPEN_KEY", Number: 33, Codec: Struct, Unit: "bytes", Default: "empty", NotInherited: true, setBytes: setFastOpenKey, getBytes: getFastOpenKey,
-		Note: "16 bytes, or 32 with the key before; of a listener, for its own cookies; empty while the cookies are those of the stack, whose key nobody is shown"},
+	{ID: FastOpenKey, Name: "TCP_FASTOPEN_KEY", Number: 33, Codec: Struct, Unit: "bytes", Default: "empty", NotInherited: true, Lasting: fastKeySize, setBytes: setFastOpenKey, getBytes: getFastOpenKey,
+		Note: "16 bytes, or 32 with the key before; of a listener, for its own cookies; empty while the cookies are those of the stack, whose key nobody is shown; after the engine's death the second one is forgotten"},
 	{ID: FastOpenNoCookie, Name: "TCP_FASTOPEN_NO_COOKIE", Number: 34, Codec: Bool, Max: 1, Default: "0", set: setFastOpenNoCookie, get: rareValue(func(r *Rare) int { return truth(r.FastOpenNoCookie) }),
 		Note: "0 or 1; EINVAL with a connection"},
 })

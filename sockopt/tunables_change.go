@@ -54,3 +54,22 @@ func (p *Profile) Follower() func(*Options) {
 		}
 	}
 }
+
+// Overlay is base as it reads after over was set on top of it: what over gives
+// under another name of a value is in it, so that the two together say nothing
+// different. The profile stays as it was. It fails where either does not fit the
+// profile.
+func (p *Profile) Overlay(base, over map[string]string) (map[string]string, error) {
+	trial := *p
+	if _, err := NewTunables(&trial, base); err != nil {
+		return nil, err
+	}
+	if err := trial.apply(trial.Tunables, over, atStart); err != nil {
+		return nil, err
+	}
+	merged := make(map[string]string, len(base))
+	for name := range base {
+		merged[name], _ = trial.Value(name)
+	}
+	return merged, nil
+}

@@ -36,6 +36,9 @@ func (c *conn) textAcked(n uint32, segs int, now time.Duration) {
 		c.ackNow()
 	case c.timers[timerDelack] == 0:
 		wait := c.l.tun.DelAckTime
+		if d := c.s.opts.Rare().DelAckMax; d != 0 {
+			wait = min(wait, d)
+		}
 		if c.s.opts.QuickAck && c.flags&flagPingPong == 0 && c.quickAck > 0 {
 			c.quickAck--
 			wait = quickDelay

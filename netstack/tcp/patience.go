@@ -25,6 +25,14 @@ func (c *conn) rtoFloor() time.Duration {
 	return c.l.tun.RTOFloor
 }
 
+// rtoVarMin is the least of the variance term: TCP_RTO_MIN_US of Linux.
+func (c *conn) rtoVarMin() time.Duration {
+	if d := c.s.opts.Rare().RTOVarMin; d != 0 {
+		return d
+	}
+	return c.l.tun.RTOMin
+}
+
 func (c *conn) rtoMax() time.Duration { return c.l.rtoMax(&c.s.opts) }
 
 func (l *Layer) rtoInitial(o *sockopt.Options) time.Duration {

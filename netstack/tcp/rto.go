@@ -35,7 +35,7 @@ func (c *conn) rttSample(r time.Duration) {
 	// RTOMin is for the variance term, as in Linux, so that a steady round trip
 	// of a second does not leave a margin of nothing. The others bound all of it.
 	t := c.l.tun
-	c.rto = min(max(c.srtt+max(clockGrain, 4*c.rttvar, t.RTOMin)+t.RTOSlop, c.rtoFloor()), c.rtoMax())
+	c.rto = min(max(c.srtt+max(clockGrain, 4*c.rttvar, c.rtoVarMin())+t.RTOSlop, c.rtoFloor()), c.rtoMax())
 }
 
 // currentRTO is the timeout with its backoff: section 5.5, or where the tunable

@@ -1,0 +1,36 @@
+package sockopt
+
+import (
+	"math"
+	"time"
+)
+
+// timerRows are the limits of a connection's timers (linux/tcp.h, since Linux
+// 6.15). Linux counts in its ticks; here the times are exact.
+var timerRows = at(protoTCP, TCPOnly, []Row{
+	{ID: RTOMax, Name: "TCP_RTO_MAX_MS", Number: 44, Codec: Millis, Unit: "milliseconds", Default: "tcp_rto_max_ms", Min: 1000, Max: 120_000,
+		set: rarely(func(r *Rare, v int) { r.RTOMax = time.Duration(v) * time.Millisecond }),
+		get: func(c *call) (int, error) {
+			return inUnit(c.o.Rare().RTOMax, c.p.Tunables.RTOMax, time.Millisecond), nil
+		}},
+	{ID: RTOVarMin, Name: "TCP_RTO_MIN_US", Number: 45, Unit: "microseconds", Default: "tcp_rto_min_us", Min: 2000, Max: 200_000,
+		set: rarely(func(r *Rare, v int) { r.RTOVarMin = time.Duration(v) * time.Microsecond }),
+		get: func(c *call) (int, error) {
+			return inUnit(c.o.Rare().RTOVarMin, c.p.Tunables.RTOMin, time.Microsecond), nil
+		},
+		Note: "the least that the timeout is above the smoothed round trip; counts from the next round trip on"},
+	{ID: DelAckMax, Name: "TCP_DELACK_MAX_US", Number: 46, Unit: "microseconds", Default: "200000", Min: 2000, Max: 200_000,
+		set: rarely(func(r *Rare, v int) { r.DelAckMax = time.Duration(v) * time.Microsecond }),
+		get: func(c *call) (int, error) {
+			return inUnit(c.o.Rare().DelAckMax, 200*time.Millisecond, time.Microsecond), nil
+		},
+		Note: "bounds the delay of acknowledgements"},
+})
+
+// inUnit is d, or when it is 0 what holds without it, as an int.
+func inUnit(d, otherwise, unit time.Duration) int {
+	if d == 0 {
+		d = otherwise
+	}
+	return int(min(d/unit, math.MaxInt32))
+}
