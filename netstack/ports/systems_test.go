@@ -35,18 +35,14 @@ func parties(flags func(*party) []*bool, uids []uint32, super bool, states []str
 		for bits := range 1 << len(flags(new(party))) {
 			for _, uid := range uids {
 				for _, state := range states {
-					for range 2 {
-						p := party{at: at, uid: uid, state: state}
-						for i, f := range flags(&p) {
-							*f = bits>>i&1 != 0
-						}
-						list = append(list, p)
-						if !super {
-							break
-						}
+					p := party{at: at, uid: uid, state: state}
+					for i, f := range flags(&p) {
+						*f = bits>>i&1 != 0
+					}
+					list = append(list, p)
+					if super {
 						p.super = true
 						list = append(list, p)
-						break
 					}
 				}
 			}

@@ -46,7 +46,7 @@ func TestDriverIsWokenOnce(t *testing.T) {
 // An eager owner has the layer work from inside its Event.
 type eager struct {
 	l      *Layer
-	s, and *Socket
+	and    *Socket
 	inside bool
 	nested bool
 	events Events
