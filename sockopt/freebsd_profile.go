@@ -24,7 +24,7 @@ func newFreeBSD() *Profile {
 		tunables: freebsdTunables,
 		values:   freebsdValues,
 		patience: Patience{Cork: -1},
-		follows:  []ID{KeepIdle, KeepIntvl, KeepCnt},
+		follows:  []ID{KeepIdle, KeepIntvl, KeepCnt, Linger2},
 		defaults: freebsdDefaults,
 		fresh:    freebsdNotInherited,
 		rows:     slices.Concat(freebsdSocketRows, freebsdTCPRows, ipRows, ipv6Rows),

@@ -140,6 +140,16 @@ func TestFreeBSDInherit(t *testing.T) {
 // Where a program has not chosen, FreeBSD and Linux go by the tunable's present
 // value, illumos by that of the socket's beginning.
 func TestFollower(t *testing.T) {
+	for _, profile := range []string{"linux", "freebsd"} {
+		p := profileOf(t, profile)
+		o := p.NewOptions()
+		if err := p.ChangeTunables(map[string]string{"tcp_fin_timeout": "7", "net.inet.tcp.fast_finwait2_recycle": "1"}); err != nil {
+			t.Fatal(err)
+		}
+		if p.Follower()(&o); o.Linger2 != 7*time.Second {
+			t.Errorf("%s: FIN-WAIT-2 lasts %v", profile, o.Linger2)
+		}
+	}
 	for profile, want := range map[string]time.Duration{"linux": time.Minute, "freebsd": time.Minute, "illumos": 2 * time.Hour} {
 		p := profileOf(t, profile)
 		o, own := p.NewOptions(), p.NewOptions()

@@ -31,6 +31,8 @@ func (c *conn) textAcked(n uint32, segs int, now time.Duration) {
 	switch {
 	case segs > 1 || c.unacked >= 2*full || c.s.opts.AckAll || !c.l.tun.DelayedAck:
 		c.ackNow() // RFC 5681 section 4.2: at least every second full segment
+	case c.s.opts.RcvBufLocked && c.unacked >= c.rcvLimit()/4:
+		c.ackNow() // two segments may be more than the buffers of both sides hold
 	case c.s.opts.QuickAck && c.flags&flagPingPong == 0 && n >= full && c.quickAck > 0:
 		c.quickAck--
 		c.ackNow()

@@ -252,7 +252,17 @@ func (c *conn) mayPush(final bool) bool {
 	case o.Cork:
 		return false
 	}
-	return o.NoDelay || c.flags&flagSmallOut == 0
+	return o.NoDelay || c.flags&flagSmallOut == 0 || c.brimful()
+}
+
+// brimful reports whether waiting for more is in vain, as a buffer of the
+// program's size has hardly room for it. Linux pushes then, too.
+func (c *conn) brimful() bool {
+	if !c.s.opts.SndBufLocked {
+		return false
+	}
+	limit := c.sendLimit()
+	return c.sq.len() >= limit-limit/4
 }
 
 // superviseOutput leaves exactly one of retransmission and probe timer running,
