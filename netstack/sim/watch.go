@@ -245,7 +245,9 @@ func (v *watch) ackBase() uint32 {
 	return v.irs + 1
 }
 
-// checkOffer: the right edge of the window does not move left (SHLD-14).
+// checkOffer: the right edge of the window does not move left (SHLD-14), but for
+// what scaling cannot say (RFC 7323 section 2.4). Ours rounds up, and down to
+// nothing when a peer has filled the buffer twice by what rounding gave it.
 func (v *watch) checkOffer(t *wire.TCP, _ uint32, _ int) error {
 	if t.Flags&wire.TCPAck == 0 {
 		return nil
@@ -255,7 +257,7 @@ func (v *watch) checkOffer(t *wire.TCP, _ uint32, _ int) error {
 		shift = v.out.WScale
 	}
 	right := t.Ack + uint32(t.Window)<<shift
-	if v.coarse && v.right-right < 1<<shift {
+	if (v.coarse || t.Window == 0) && v.right-right < 1<<shift {
 		right = v.right
 	}
 	if v.offered && before(right, v.right) && t.Flags&wire.TCPSyn == 0 { // a SYN-ACK repeats what it said
