@@ -148,10 +148,11 @@ func words(cell string) (list []string) {
 	return list
 }
 
-// known reports whether a test of that name exists: a Go test, a script, a file.
+// known reports whether a test of that name exists: a Go test, with a subtest
+// or without, a script, a file.
 func known(name string, tests map[string]bool) bool {
-	if !strings.Contains(name, "/") {
-		return tests[name]
+	if test, _, _ := strings.Cut(name, "/"); tests[test] {
+		return true
 	}
 	for _, path := range []string{filepath.Join(scripts, name+".script"), filepath.Join(root, name)} {
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
