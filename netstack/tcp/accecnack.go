@@ -146,7 +146,8 @@ func (a *accSender) unwrap(delta, segs, ceb, bytes uint32, option bool) uint32 {
 func (c *conn) checkMarkedAll(ceb uint32) {
 	a := c.accurate()
 	a.ceBytes += uint64(ceb)
-	if a.deaf || a.ceBytes < c.delivered || a.rounds > 0 && seqLT(c.sndUna, a.roundEnd) {
+	// Before anything was delivered there is nothing that could be marked.
+	if a.deaf || a.ceBytes < max(c.delivered, 1) || a.rounds > 0 && seqLT(c.sndUna, a.roundEnd) {
 		return
 	}
 	a.roundEnd = c.sndNxt

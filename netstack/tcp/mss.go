@@ -49,7 +49,7 @@ func (c *conn) setMSS() {
 		m = max(m-uint16(len(r.Options)), leastMSS) // RFC 9293 section 3.7.1, MUST-16
 	}
 	if s := c.s.opts.MaxSeg; s > 0 {
-		m = min(m, uint16(s))
+		m = min(m, max(uint16(s), leastMSS)) // the options below fit that
 	}
 	if c.flags&flagTS != 0 {
 		m -= tsOptionLen

@@ -129,7 +129,8 @@ func (c *conn) keepEnd() (at time.Duration, ok bool) {
 func (c *conn) keepDead(n uint8, now time.Duration) bool {
 	switch k := c.s.opts.KeepCnt; {
 	case k > math.MaxUint8: // more than n can say
-		return now-c.lastRecv >= c.s.opts.KeepIdle+time.Duration(k)*c.s.opts.KeepIntvl
+		o := &c.s.opts // divided, as the product may be more than a duration holds
+		return n > 0 && (now-c.lastRecv-o.KeepIdle)/max(o.KeepIntvl, 1) >= time.Duration(k)
 	case k != 0:
 		return int32(n) >= k
 	}
@@ -144,7 +145,7 @@ func (c *conn) boundRTO() { c.rto = min(max(c.rto, c.rtoFloor()), c.rtoMax()) }
 // yet.
 func (c *conn) startWindow() {
 	if c.state == StateEstablished && c.sndNxt == c.iss+1 && c.sndUna == c.sndNxt {
-		c.cwnd = min(c.sndWnd, c.initialCwnd())
+		c.cwnd = max(min(c.sndWnd, c.initialCwnd()), uint32(c.mss)) // less would never send anything
 	}
 }
 

@@ -27,6 +27,10 @@ type QueuedError struct {
 // together take no more than SO_RCVBUF.
 const queuedErrorCost = 256
 
+// maxQueuedText bounds what is kept of the datagram that an error quotes, in
+// bytes: routers quote no more than RFC 4443 section 2.4 (c) lets them.
+const maxQueuedText = 1280
+
 type errorQueue struct {
 	list []QueuedError
 	size int
@@ -34,14 +38,18 @@ type errorQueue struct {
 
 // enqueue keeps e with a copy of text, if there is room.
 func (s *Socket) enqueue(e QueuedError, text []byte) {
+	text = text[:min(len(text), maxQueuedText)]
+	cost, used := queuedErrorCost+len(text), 0
+	if s.queue != nil {
+		used = s.queue.size
+	}
+	if used+cost > int(s.opts.RcvBuf) {
+		return
+	}
 	if s.queue == nil {
 		s.queue = new(errorQueue)
 	}
 	q := s.queue
-	cost := queuedErrorCost + len(text)
-	if q.size+cost > int(s.opts.RcvBuf) {
-		return
-	}
 	e.Text = append([]byte(nil), text...)
 	q.list, q.size = append(q.list, e), q.size+cost
 }

@@ -149,3 +149,20 @@ func TestDropsAreCounted(t *testing.T) {
 		t.Errorf("%d drops", s.Drops())
 	}
 }
+
+// TestErrorThatDoesNotFit: what is larger than the whole queue leaves none, and a
+// long quotation is kept in part.
+func TestErrorThatDoesNotFit(t *testing.T) {
+	l, s, _ := keeper(t)
+	s.Options().RcvBuf = queuedErrorCost + 100
+	refuse(l, s, string(make([]byte, 9000)))
+	if e, ok := s.FirstError(); ok {
+		t.Errorf("%d bytes of text in a queue of 100", len(e.Text))
+	}
+	s.DropError()
+	s.Options().RcvBuf = 10_000
+	refuse(l, s, string(make([]byte, 9000)))
+	if e, ok := s.FirstError(); !ok || len(e.Text) != maxQueuedText {
+		t.Errorf("%v, %d bytes of text", ok, len(e.Text))
+	}
+}
