@@ -177,6 +177,10 @@ func TestSSHKeepalives(t *testing.T) {
 		if connections() != 1 {
 			t.Fatalf("%d connections", connections())
 		}
+		// While text is not acknowledged there are retransmissions, and no probes.
+		eventually(t, "the acknowledgement of everything", func() bool {
+			return regexp.MustCompile(`ESTAB +\d+ +0 `).MatchString(h.tcpcni("ss", pod.name).ok())
+		})
 		h.sh("ip", "route", "replace", "blackhole", pod.v4)
 		// A probe may just have been answered, or be due.
 		measured("the connection", count*interval*time.Second, func() bool { return connections() == 0 })
