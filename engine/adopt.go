@@ -164,13 +164,14 @@ func (s *stream) restoreListener() {
 	s.record()
 }
 
-// restoreAttempt begins to connect anew; the program has heard nothing yet.
+// restoreAttempt begins to connect anew; the program has heard nothing yet. A
+// call that connects with data waits again when it is executed again.
 func (s *stream) restoreAttempt() {
 	if err := s.tcp.Connect(s.peer); err != errno.EINPROGRESS {
 		s.giveUp(asErrno(err))
 		return
 	}
-	s.phase, s.fast = phaseConnecting, new(fastSend)
+	s.phase = phaseConnecting
 	s.record()
 }
 

@@ -71,7 +71,7 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		c.result(err)
 		return
 	}
-	s.peer = to
+	s.peer, s.early = to, false
 	if err == nil {
 		c.startDeferred(s)
 		return

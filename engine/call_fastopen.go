@@ -7,6 +7,7 @@ package engine
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -16,9 +17,10 @@ import (
 // sendCalls are the calls that may connect.
 var sendCalls = []int32{abi.SYS_SENDTO, abi.SYS_SENDMSG, abi.SYS_SENDMMSG}
 
-// A fastSend is a sending call that connects and waits for the outcome.
+// A fastSend is a sending call that connects and has not been answered: it waits
+// for the outcome, or its answer met nobody and it will be repeated.
 type fastSend struct {
-	tid  uint32 // whose call it is; 0: one of the engine before, whoever repeats it
+	tid  uint32 // whose call it is
 	sent int    // bytes of it that the stack has taken
 }
 
@@ -27,7 +29,7 @@ type fastSend struct {
 // one that does not returns what goes with the SYN, or EINPROGRESS when there is
 // no cookie yet.
 func (c *call) sendFast(s *stream, m *message, flags int) {
-	if f := s.fast; f != nil && (f.tid == 0 || f.tid == c.req.TID) {
+	if f := s.fast; f != nil && f.tid == c.req.TID {
 		c.goOnFast(s, m, flags)
 		return
 	}
@@ -39,7 +41,7 @@ func (c *call) sendFast(s *stream, m *message, flags int) {
 	case phaseIdle:
 		c.startFast(s, m, flags)
 	case phaseConnecting:
-		if s.fast != nil || c.nonBlocking(flags) {
+		if s.fast != nil || c.impatient(s, flags) {
 			c.fail(errno.EALREADY)
 			return
 		}
@@ -51,8 +53,7 @@ func (c *call) sendFast(s *stream, m *message, flags int) {
 			c.fail(errno.EISCONN)
 			return
 		}
-		s.told = true
-		c.sendStream(s, m, flags&^abi.MSG_FASTOPEN)
+		s.told = c.sendBytes(s, m, flags&^abi.MSG_FASTOPEN)
 	case phaseFailed:
 		e := s.takeError(c.p)
 		if e == 0 {
@@ -87,14 +88,41 @@ func (c *call) startFast(s *stream, m *message, flags int) {
 	s.phase, s.peer, s.early = phaseConnecting, to, n > 0
 	s.record()
 	switch {
-	case !c.nonBlocking(flags):
+	case !c.impatient(s, flags):
 		s.fast = &fastSend{tid: c.req.TID, sent: n}
 		c.parkFor(s.tcp.Options().SndTimeo, errno.EINPROGRESS)
 	case n > 0:
-		c.reply(n)
+		s.fast = &fastSend{tid: c.req.TID, sent: n}
+		c.endFast(s, 0)
 	default:
 		c.fail(errno.EINPROGRESS)
 	}
+}
+
+// impatient reports whether the call must not wait for a connection to stand.
+func (c *call) impatient(s *stream, flags int) bool {
+	return c.nonBlocking(flags) || s.tcp.Options().SndTimeo < 0
+}
+
+// endFast answers the call that connects with data while the attempt goes on: as
+// on Linux with what went with the SYN, or with e when that is nothing. If nobody
+// hears, the call will be repeated and must not send the same bytes again.
+func (c *call) endFast(s *stream, e errno.Errno) {
+	var heard bool
+	if s.fast.sent > 0 {
+		heard = c.reply(s.fast.sent)
+	} else {
+		heard = c.fail(e)
+	}
+	if heard {
+		s.fast = nil
+	}
+}
+
+// isFast reports whether the waiter is the call that connects with data.
+func (w *waiter) isFast() bool {
+	s := w.s.stream
+	return s != nil && s.fast != nil && s.fast.tid == w.req.TID && slices.Contains(sendCalls, w.req.Nr)
 }
 
 // fastMessage reads where a message goes and its bytes.
@@ -120,42 +148,50 @@ func (c *call) fastMessage(s *stream, m *message) (to netip.AddrPort, payload []
 // repetition after a signal.
 func (c *call) goOnFast(s *stream, m *message, flags int) {
 	f := s.fast
-	switch s.phase {
-	case phaseConnecting:
+	switch {
+	case s.phase == phaseConnecting && c.impatient(s, flags):
+		c.endFast(s, errno.EALREADY)
+		return
+	case s.phase == phaseConnecting:
 		c.parkFor(s.tcp.Options().SndTimeo, errno.EINPROGRESS)
 		return
-	case phaseConnected:
-	default:
+	case s.phase != phaseConnected:
 		s.fast = nil
 		c.sendStream(s, m, flags)
 		return
 	}
 	payload, err := c.gather(m, c.eng.datagram[:])
-	if err != nil {
-		s.fast = nil
-		c.result(err)
-		return
-	}
-	if f.sent < len(payload) {
+	if err == nil && f.sent < len(payload) {
 		n, e := hostlink.Send(c.p, payload[f.sent:], 0)
-		if f.sent += n; e != 0 && f.sent == 0 {
-			s.fast = nil
-			c.fail(errno.Errno(e))
+		if e == abi.EAGAIN && f.sent == 0 && !c.nonBlocking(flags) {
+			c.park(c.eng.now+retryAfter, 0)
 			return
 		}
+		f.sent += n
+		if e != 0 {
+			err = errno.Errno(e)
+		}
 	}
-	if c.reply(f.sent) {
+	// What nobody hears, as when a signal came first, leaves the state to the
+	// repetition.
+	var heard bool
+	if err != nil && f.sent == 0 {
+		heard = c.result(err)
+	} else {
+		heard = c.reply(f.sent)
+	}
+	if heard {
 		s.fast, s.told = nil, true
 	}
 }
 
 // fastConnected lets the call go on that has connected with data.
 func (s *stream) fastConnected() {
-	if s.fast == nil {
-		return
-	}
-	if w := s.wait.first(sendCalls...); w != nil {
-		w.again()
+	for _, w := range s.wait.list {
+		if !w.done && w.isFast() {
+			w.again()
+			return
+		}
 	}
 }
 

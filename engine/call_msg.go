@@ -55,29 +55,31 @@ func (c *call) sendStream(s *stream, m *message, flags int) {
 		c.sendFast(s, m, flags)
 		return
 	}
+	c.sendBytes(s, m, flags)
+}
+
+// sendBytes is sendStream on a socket that need not connect for it. It reports
+// whether the caller has an answer: false when it waits or is not there any more.
+func (c *call) sendBytes(s *stream, m *message, flags int) (answered bool) {
 	if e := c.sendRefusal(s, flags); e != 0 {
-		c.fail(e)
-		return
+		return c.fail(e)
 	}
 	if m.name == 0 || m.nameLen == 0 {
-		c.resume()
-		return
+		return c.on.Continue(c.req.ID) == 0
 	}
 	b, err := c.gather(m, c.eng.datagram[:])
 	if err != nil {
-		c.result(err)
-		return
+		return c.result(err)
 	}
 	n, e := hostlink.Send(c.p, b, flags&abi.MSG_OOB)
 	if e == abi.EAGAIN && !c.nonBlocking(flags) {
 		c.park(c.eng.now+retryAfter, 0)
-		return
+		return false
 	}
 	if e != 0 {
-		c.fail(errno.Errno(e))
-		return
+		return c.fail(errno.Errno(e))
 	}
-	c.reply(n)
+	return c.reply(n)
 }
 
 func (c *call) recvfromStream(s *stream) { c.recvStream(s, c.arg(3)) }

@@ -111,7 +111,11 @@ func (q *waiters) compact() {
 func (w *waiter) expire() {
 	w.end()
 	if w.timeout != 0 {
-		w.fail(w.timeout)
+		if w.isFast() {
+			w.endFast(w.s.stream, w.timeout)
+		} else {
+			w.fail(w.timeout)
+		}
 		w.s.wait.compact()
 		return
 	}

@@ -94,3 +94,42 @@ attempt('the new cookie', s.sendto, b'new', MSG_FASTOPEN, addr)
 a, _ = l.accept()
 attempt('recv', a.recv, 10)
 show('early', (early(s), early(a)))
+
+title('a send buffer that is full when the connection stands')
+s = socket()
+s.setblocking(False)
+attempt('connect', s.connect, addr)
+show('poll', until(s, 'OUT'))
+a, _ = l.accept()
+try:
+    while True:
+        s.send(bytes(1 << 16))
+except BlockingIOError:
+    pass
+s.setblocking(True)
+got = threading.Event()
+def empty():
+    time.sleep(0.05)
+    while a.recv(1 << 16):
+        pass
+    got.set()
+threading.Thread(target=empty, daemon=True).start()
+attempt('sendto', s.sendto, b'x', MSG_FASTOPEN, addr)
+attempt('sendto again', s.sendto, b'x', MSG_FASTOPEN, addr)
+s.close()
+show('all read', got.wait(20))
+
+title('an accept queue that is full')
+full = listener(backlog=0)
+held = [socket()]
+held[0].connect(full.getsockname())
+full.setsockopt(IPPROTO_TCP, TCP_FASTOPEN, 5)
+def waits(ms):
+    s = socket()
+    s.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack('ll', 0, ms * 1000))
+    return s
+s = waits(100)
+attempt('sendto', s.sendto, b'with the SYN', MSG_FASTOPEN, full.getsockname())
+attempt('sendto again', s.sendto, b'with the SYN', MSG_FASTOPEN, full.getsockname())
+attempt('not waiting', s.sendto, b'with the SYN', MSG_FASTOPEN | MSG_DONTWAIT, full.getsockname())
+attempt('connect', s.connect, full.getsockname())
