@@ -135,8 +135,8 @@ func (a *adoption) restore(x *relic, fd int) {
 	case x.phase == phaseConnecting && x.peer.IsValid():
 		a.attempts = append(a.attempts, s)
 	}
+	s.keepKeys(s.tcp) // first: a successor must not find the socket without them
 	s.record()
-	s.keepKeys(s.tcp)
 }
 
 // replay sets the options that the program once set.

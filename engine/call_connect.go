@@ -94,8 +94,8 @@ func (s *stream) connected() {
 		return
 	}
 	s.phase = phaseConnected
-	s.dropKeys()
 	s.record()
+	s.dropKeys() // only now: an attempt that is made again must be signed
 	s.open(-1)
 	if s.wait.answer(func(w *waiter) bool { return w.reply(0) }, abi.SYS_CONNECT) {
 		s.told = true
@@ -144,6 +144,7 @@ func (c *call) disconnectStream(s *stream) {
 	*s = stream{sock: s.sock, dirty: s.dirty}
 	s.stream = s
 	s.tcp = s.eng.stack.NewTCP(s.domain, s)
+	s.setUser()
 	*s.tcp.Options() = options
 	s.tcp.CopyKeys(before)
 	s.keepKeys(s.tcp)

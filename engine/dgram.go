@@ -107,10 +107,12 @@ func (d *dgram) handOver(o origin, p []byte) bool {
 		return false
 	}
 	if d.origins.len() > 0 {
-		if hostlink.QueuedOut(d.fd) != 0 {
+		switch {
+		case hostlink.QueuedOut(d.fd) == 0:
+			d.origins.clear()
+		case !d.origins.onlyWake(): // that came while the call waited, and is no datagram
 			return false
 		}
-		d.origins.clear()
 	}
 	for ; w != nil; w = d.wait.first(receiveCalls...) {
 		w.end()

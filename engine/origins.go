@@ -97,4 +97,6 @@ func (q *origins) peek(size int) origin {
 	return origin{size: int32(size)}
 }
 
+func (q *origins) onlyWake() bool { return q.len() == 1 && q.lastIsWake() }
+
 func (q *origins) lastIsWake() bool { return q.len() > 0 && q.list[len(q.list)-1].wake }

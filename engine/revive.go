@@ -25,8 +25,10 @@ func (c *call) revive(s *stream) (*stream, error) {
 	}
 	*fresh.tcp.Options() = *s.tcp.Options()
 	if s.bound {
-		// The port was given up with the failure and may be taken by now.
-		if err := fresh.tcp.Bind(at, s.uid, sockopt.Privilege{NetBindService: true}); err != nil {
+		// The port was given up with the failure and may be taken by now. That the
+		// program may have a reserved one was checked before.
+		priv := sockopt.Privilege{NetBindService: at.Port() < c.eng.profile.Tunables.UnprivilegedPortStart}
+		if err := fresh.tcp.Bind(at, s.uid, priv); err != nil {
 			at = netip.AddrPort{}
 		}
 	}
@@ -37,8 +39,9 @@ func (c *call) revive(s *stream) (*stream, error) {
 	}
 	fresh.settings = s.settings
 	fresh.tcp.CopyKeys(s.tcp)
+	fresh.endCookie, _ = hostlink.SocketCookie(fresh.fd)
+	fresh.keepKeys(fresh.tcp) // first: a successor must not find the socket without them
 	fresh.record()
-	fresh.keepKeys(fresh.tcp)
 	n := c.arg(0)
 	if e := c.on.ReplaceFD(c.req.ID, n, p, c.eng.helper.closesOnExec(c.req.TID, n)); e != 0 {
 		hostlink.CloseFD(p)

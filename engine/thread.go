@@ -98,16 +98,17 @@ func (t *threads) forget(th *thread) {
 }
 
 // privilegeOf reads what thread tid may do, and its user. It costs tens of
-// microseconds, so it is asked only where a rule depends on it.
-func (e *engine) privilegeOf(tid uint32) (sockopt.Privilege, uint32) {
+// microseconds, so it is asked only where a rule depends on it. EPERM: the thread
+// has left the sandbox since it was first seen; the user then means nothing.
+func (e *engine) privilegeOf(tid uint32) (sockopt.Privilege, uint32, abi.Errno) {
 	st, no := e.helper.standing(tid)
 	if no != 0 {
-		return sockopt.Privilege{}, 0
+		return sockopt.Privilege{}, 0, no
 	}
 	has := func(c uint) bool { return st.Caps&(1<<c) != 0 }
 	return sockopt.Privilege{
 		NetAdmin:       has(abi.CAP_NET_ADMIN),
 		NetRaw:         has(abi.CAP_NET_RAW),
 		NetBindService: has(abi.CAP_NET_BIND_SERVICE),
-	}, st.UID
+	}, st.UID, 0
 }

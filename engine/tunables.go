@@ -112,7 +112,7 @@ func (e *engine) tuned(set map[string]string) (map[string]string, []byte, error)
 		for name := range from {
 			long, _ := trial.LongName(name)
 			value, _ := trial.Value(name)
-			if kept, ok := e.changed[long]; ok && kept != value && !mentions(set, long) {
+			if kept, ok := e.changed[long]; ok && !mentions(set, long) && (kept != value || !holds(&trial, long, kept)) {
 				continue
 			}
 			all[long] = value
@@ -126,6 +126,15 @@ func (e *engine) tuned(set map[string]string) (map[string]string, []byte, error)
 		return nil, nil, errors.New("too many tunables are changed; accepted: values that fit the journal of 32 KiB")
 	}
 	return all, []byte(b.String()), nil
+}
+
+// holds reports whether value is still all that name says. Another name of the
+// same value may have a finer unit: 1500 milliseconds read as 1 second.
+func holds(p *sockopt.Profile, name, value string) bool {
+	again := *p
+	tun := *p.Tunables
+	again.Tunables = &tun
+	return again.ChangeTunables(map[string]string{name: value}) == nil && tun == *p.Tunables
 }
 
 func mentions(set map[string]string, long string) bool {

@@ -87,3 +87,35 @@ func TestTunablesOfABadJournal(t *testing.T) {
 		}
 	}
 }
+
+// TestFinerNameOfAKeptTunable: what is kept for the successor does not contradict
+// itself where one name of a value counts seconds and another milliseconds.
+func TestFinerNameOfAKeptTunable(t *testing.T) {
+	e := bare(t)
+	e.cfg.Profile = "freebsd"
+	if err := e.makeStack(); err != nil {
+		t.Fatal(err)
+	}
+	const coarse, fine = "net.ipv4.tcp_fin_timeout", "net.inet.tcp.finwait2_timeout"
+	for _, c := range []struct {
+		name, value string
+		want        time.Duration
+	}{
+		{coarse, "1", time.Second}, {fine, "1500", 1500 * time.Millisecond}, {coarse, "1", time.Second},
+		{fine, "2000", 2 * time.Second}, {fine, "2500", 2500 * time.Millisecond},
+	} {
+		if r := e.tunables(&request{Set: map[string]string{c.name: c.value, "tcp_syn_retries": "3"}}); r.Error != "" {
+			t.Fatal(r.Error)
+		}
+		next, err := sockopt.ProfileByName("freebsd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sockopt.NewTunables(next, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := next.ChangeTunables(e.changed); err != nil || next.Tunables.FinTimeout != c.want {
+			t.Errorf("%s=%s: the successor has %v of %v: %v", c.name, c.value, next.Tunables.FinTimeout, e.changed, err)
+		}
+	}
+}

@@ -26,3 +26,20 @@ func TestVainLogIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestVainLogEnds: a stranger with patience does not fill the log.
+func TestVainLogEnds(t *testing.T) {
+	var v vainLog
+	lines := 0
+	for i := range 3 * vainLines {
+		if v.spent() != (lines == vainLines) {
+			t.Fatalf("after %d lines spent says %v", lines, v.spent())
+		}
+		if v.may(time.Hour + time.Duration(i)*vainGap) {
+			lines++
+		}
+	}
+	if lines != vainLines || v.omitted != 2*vainLines {
+		t.Errorf("%d lines, %d left out", lines, v.omitted)
+	}
+}

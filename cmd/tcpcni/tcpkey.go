@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -149,6 +150,9 @@ func saveKeys(db keyDatabase, words []string, _ *keyOptions, _ io.Reader, out io
 		return writeKeys(db, out, false)
 	}
 	path := words[0]
+	if err := replaceable(path); err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".tcpkey-*") // mode 0600
 	if err != nil {
 		return err
@@ -159,6 +163,19 @@ func saveKeys(db keyDatabase, words []string, _ *keyOptions, _ io.Reader, out io
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// replaceable refuses what a rename would put a file in the place of: a device, a
+// link, a pipe.
+func replaceable(path string) error {
+	st, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err == nil && !st.Mode().IsRegular():
+		return fmt.Errorf("%s: %v; accepted: a regular file, a new one, or - for standard output", path, st.Mode().Type())
+	}
+	return err
 }
 
 // loadKeys executes the lines of a file, or of standard input. The whole file is

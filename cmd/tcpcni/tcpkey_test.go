@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/tcpcni/tcpcni/engine"
 )
 
@@ -179,5 +181,36 @@ func TestKeyVerbs(t *testing.T) {
 		if _, err := f.run(t, "", words[0], words[1:]...); err == nil {
 			t.Errorf("%q is accepted", words)
 		}
+	}
+}
+
+// TestSaveReplacesOnlyFiles: what is no regular file stays what it is.
+func TestSaveReplacesOnlyFiles(t *testing.T) {
+	db := &fakeKeys{}
+	dir := t.TempDir()
+	file, link, pipe := filepath.Join(dir, "file"), filepath.Join(dir, "link"), filepath.Join(dir, "pipe")
+	if _, err := db.run(t, "", "save", file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{link, pipe, dir} {
+		was, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := db.run(t, "", "save", path); err == nil || !strings.Contains(err.Error(), "accepted: a regular file") {
+			t.Errorf("%s: %v", path, err)
+		}
+		if st, err := os.Lstat(path); err != nil || st.Mode() != was.Mode() {
+			t.Errorf("%s became %v, %v", path, st, err)
+		}
+	}
+	if _, err := db.run(t, "", "save", file); err != nil {
+		t.Errorf("over its own file: %v", err)
 	}
 }
