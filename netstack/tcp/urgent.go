@@ -18,9 +18,22 @@ func (c *conn) stampUrgent(h *wire.TCP) {
 	if c.flags&flagUrgSnd == 0 || !seqLT(h.Seq, c.rare.sndUp) {
 		return
 	}
+	ahead := c.rare.sndUp - h.Seq
+	if ahead > maxUrgent {
+		// The pointer cannot say how far: it points as far as it can, and later
+		// segments move it on, unless it would mark a byte that was sent already,
+		// which the peer may take out of its place.
+		if !seqLT(c.sndNxt, h.Seq+maxUrgent) {
+			return
+		}
+		ahead = maxUrgent
+	}
 	h.Flags |= wire.TCPUrg
-	h.Urgent = uint16(min(c.rare.sndUp-h.Seq, 65535))
+	h.Urgent = uint16(ahead)
 }
+
+// maxUrgent is the largest urgent pointer.
+const maxUrgent = 65535
 
 // urgentInput is the sixth step of section 3.10.7.4: RCV.UP moves forward only.
 func (c *conn) urgentInput(h *wire.TCP) {
