@@ -181,7 +181,7 @@ func (c *call) privileged(try func(sockopt.Privilege) error) error {
 	if err != errno.EPERM && err != errno.EACCES {
 		return err
 	}
-	priv, _, _ := c.eng.privilegeOf(c.req.TID)
+	priv, _ := c.eng.privilegeOf(c.req.TID)
 	if priv == (sockopt.Privilege{}) || !c.on.Valid(c.req.ID) {
 		return err
 	}

@@ -98,17 +98,21 @@ func (t *threads) forget(th *thread) {
 }
 
 // privilegeOf reads what thread tid may do, and its user. It costs tens of
-// microseconds, so it is asked only where a rule depends on it. EPERM: the thread
-// has left the sandbox since it was first seen; the user then means nothing.
-func (e *engine) privilegeOf(tid uint32) (sockopt.Privilege, uint32, abi.Errno) {
+// microseconds, so it is asked only where a rule depends on it. A thread that has
+// left the sandbox since it was first seen may use the sockets that it has, but
+// has no privileges, and nobody's ports to share.
+func (e *engine) privilegeOf(tid uint32) (sockopt.Privilege, uint32) {
 	st, no := e.helper.standing(tid)
 	if no != 0 {
-		return sockopt.Privilege{}, 0, no
+		return sockopt.Privilege{}, noUser
 	}
 	has := func(c uint) bool { return st.Caps&(1<<c) != 0 }
 	return sockopt.Privilege{
 		NetAdmin:       has(abi.CAP_NET_ADMIN),
 		NetRaw:         has(abi.CAP_NET_RAW),
 		NetBindService: has(abi.CAP_NET_BIND_SERVICE),
-	}, st.UID, 0
+	}, st.UID
 }
+
+// noUser is the user id that no process has: (uid_t)-1.
+const noUser = 1<<32 - 1
