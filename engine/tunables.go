@@ -102,17 +102,15 @@ func (e *engine) retuned(stack *netstack.Stack, profile *sockopt.Profile) {
 // journal. A name goes when another one has given the same value something else.
 func (e *engine) tuned(set map[string]string) (map[string]string, []byte, error) {
 	all := make(map[string]string)
-	trial := *e.profile
-	tun := *e.profile.Tunables
-	trial.Tunables = &tun
-	if err := trial.ChangeTunables(set); err != nil {
+	trial, err := e.profile.Trial(set)
+	if err != nil {
 		return nil, nil, err
 	}
 	for _, from := range []map[string]string{e.changed, set} {
 		for name := range from {
 			long, _ := trial.LongName(name)
 			value, _ := trial.Value(name)
-			if kept, ok := e.changed[long]; ok && !mentions(set, long) && (kept != value || !holds(&trial, long, kept)) {
+			if kept, ok := e.changed[long]; ok && !mentions(set, long) && (kept != value || !holds(trial, long, kept)) {
 				continue
 			}
 			all[long] = value
@@ -131,10 +129,8 @@ func (e *engine) tuned(set map[string]string) (map[string]string, []byte, error)
 // holds reports whether value is still all that name says. Another name of the
 // same value may have a finer unit: 1500 milliseconds read as 1 second.
 func holds(p *sockopt.Profile, name, value string) bool {
-	again := *p
-	tun := *p.Tunables
-	again.Tunables = &tun
-	return again.ChangeTunables(map[string]string{name: value}) == nil && tun == *p.Tunables
+	again, err := p.Trial(map[string]string{name: value})
+	return err == nil && *again.Tunables == *p.Tunables
 }
 
 func mentions(set map[string]string, long string) bool {

@@ -24,12 +24,21 @@ func (atRest) Counter(string) uint64   { return 0 }
 // none and an error as NewTunables has it. What reads the profile's Tunables
 // sees the new values at once.
 func (p *Profile) ChangeTunables(set map[string]string) error {
-	trial := *p.Tunables
-	if err := p.apply(&trial, set, anyTime); err != nil {
-		return err
+	trial, err := p.Trial(set)
+	if err == nil {
+		*p.Tunables = *trial.Tunables
 	}
-	*p.Tunables = trial
-	return nil
+	return err
+}
+
+// Trial is the profile as ChangeTunables would leave it, with tunables of its own.
+func (p *Profile) Trial(set map[string]string) (*Profile, error) {
+	trial, tun := *p, *p.Tunables
+	trial.Tunables = &tun
+	if err := p.apply(&tun, set, anyTime); err != nil {
+		return nil, err
+	}
+	return &trial, nil
 }
 
 // LongName is the name of the tunable that name is a name of.

@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpcni/tcpcni/engine"
-	"github.com/tcpcni/tcpcni/plugin"
 )
 
 func sysctlCommand() *cobra.Command {
@@ -28,27 +27,17 @@ func sysctlCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			stateDir, err := plugin.StateDir()
-			if err != nil {
-				return err
-			}
-			t, err := findTarget(stateDir, args[0], ifname)
-			if err != nil {
-				return err
-			}
-			c, err := engine.Dial(t.sandbox.ControlPath())
-			if err != nil {
-				return fmt.Errorf("sandbox %q: %w", args[0], err)
-			}
-			defer func() { _ = c.Close() }()
 			var list []engine.TunableValue
-			if len(get) == 0 {
-				list, err = c.AllTunables(all)
-			} else {
-				list, err = c.Tunables(set, get)
-			}
+			err = withEngine(args[0], ifname, func(c *engine.Client) (err error) {
+				if len(get) == 0 {
+					list, err = c.AllTunables(all)
+				} else {
+					list, err = c.Tunables(set, get)
+				}
+				return err
+			})
 			if err != nil {
-				return fmt.Errorf("sandbox %q: %w", args[0], err)
+				return err
 			}
 			return printTunables(cmd.OutOrStdout(), list, values)
 		},

@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/hostlink/process"
 	"github.com/tcpcni/tcpcni/plugin"
 )
@@ -135,4 +136,26 @@ func (t *target) netNSID() process.NetNS {
 	}
 	id, _ := process.NetNSOf(t.rec.NetNS)
 	return id
+}
+
+// withEngine has f talk to the engine of the named sandbox. Errors of the two name
+// the sandbox.
+func withEngine(name, ifname string, f func(*engine.Client) error) error {
+	stateDir, err := plugin.StateDir()
+	if err != nil {
+		return err
+	}
+	t, err := findTarget(stateDir, name, ifname)
+	if err != nil {
+		return err
+	}
+	c, err := engine.Dial(t.sandbox.ControlPath())
+	if err == nil {
+		defer func() { _ = c.Close() }()
+		err = f(c)
+	}
+	if err != nil {
+		return fmt.Errorf("sandbox %q: %w", name, err)
+	}
+	return nil
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tcpcni/tcpcni/engine"
-	"github.com/tcpcni/tcpcni/plugin"
 )
 
 // keyOptions are the flags of tcpkey.
@@ -101,23 +100,9 @@ func tcpkeyCommand() *cobra.Command {
 			if verb == nil {
 				return fmt.Errorf("%q: accepted: add, counters, delete, flush, get, load, save", args[1])
 			}
-			stateDir, err := plugin.StateDir()
-			if err != nil {
-				return err
-			}
-			t, err := findTarget(stateDir, args[0], o.ifname)
-			if err != nil {
-				return err
-			}
-			c, err := engine.Dial(t.sandbox.ControlPath())
-			if err == nil {
-				defer func() { _ = c.Close() }()
-				err = verb(c, args[2:], &o, cmd.InOrStdin(), cmd.OutOrStdout())
-			}
-			if err != nil {
-				return fmt.Errorf("sandbox %q: %w", args[0], err)
-			}
-			return nil
+			return withEngine(args[0], o.ifname, func(c *engine.Client) error {
+				return verb(c, args[2:], &o, cmd.InOrStdin(), cmd.OutOrStdout())
+			})
 		},
 	}
 	// Words such as -A belong to the line.

@@ -247,9 +247,9 @@ func (b *sendLog) cut(left, right uint32, limit int) (i, j int) {
 
 // join makes one record of the i-th and the one after it if both are sacked, or
 // both are one retransmission.
-func (b *sendLog) join(i int) bool {
+func (b *sendLog) join(i int) {
 	if i < 0 || i+1 >= b.records() {
-		return false
+		return
 	}
 	p, q := b.order[b.off+i], b.order[b.off+i+1]
 	r, s := &b.recs[p], &b.recs[q]
@@ -261,14 +261,13 @@ func (b *sendLog) join(i int) bool {
 		r.inFlight = s.inFlight
 		b.unlink(q)
 	default:
-		return false
+		return
 	}
 	r.end = s.end
 	r.segs = uint16(min(uint32(r.segs)+uint32(s.segs), 1<<16-1))
 	r.rexmts = max(r.rexmts, s.rexmts)
 	b.release(q)
 	b.order = slices.Delete(b.order, b.off+i+1, b.off+i+2)
-	return true
 }
 
 // leave takes the i-th record out of the counts and lists of its state.

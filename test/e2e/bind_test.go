@@ -231,27 +231,20 @@ var bindScenarios = map[string]bindScenario{
 	"cxux restart":   {profile: "cxux", text: restart("EADDRINUSE", "ok", "ok") + datagrams("EADDRINUSE", "EADDRINUSE")},
 
 	// What each says when no port is left.
-	"linux exhausted": {profile: "linux", flags: []string{"--set", "ip_local_port_range=4000 4000"}, text: `
+	"linux exhausted":   {profile: "linux", flags: []string{"--set", "ip_local_port_range=4000 4000"}, text: exhausted("EADDRINUSE")},
+	"illumos exhausted": {profile: "illumos", flags: []string{"--set", "tcp_smallest_anon_port=65535"}, text: exhausted("EADDRNOTAVAIL")},
+	"freebsd exhausted": {profile: "freebsd", flags: []string{"--set", "net.inet.ip.portrange.first=65535"}, text: exhausted("EADDRNOTAVAIL")},
+}
+
+// exhausted is a range of one port that is taken, with what the next bind says.
+func exhausted(bind string) string {
+	return `
 		a = tcp4 -> ok
 		a bind 127.0.0.1 0 -> ok
 		b = tcp4 -> ok
-		b bind 127.0.0.1 0 -> EADDRINUSE
+		b bind 127.0.0.1 0 -> ` + bind + `
 		b connect 127.0.0.1 9 -> EADDRNOTAVAIL
-	`},
-	"illumos exhausted": {profile: "illumos", flags: []string{"--set", "tcp_smallest_anon_port=65535"}, text: `
-		a = tcp4 -> ok
-		a bind 127.0.0.1 0 -> ok
-		b = tcp4 -> ok
-		b bind 127.0.0.1 0 -> EADDRNOTAVAIL
-		b connect 127.0.0.1 9 -> EADDRNOTAVAIL
-	`},
-	"freebsd exhausted": {profile: "freebsd", flags: []string{"--set", "net.inet.ip.portrange.first=65535"}, text: `
-		a = tcp4 -> ok
-		a bind 127.0.0.1 0 -> ok
-		b = tcp4 -> ok
-		b bind 127.0.0.1 0 -> EADDRNOTAVAIL
-		b connect 127.0.0.1 9 -> EADDRNOTAVAIL
-	`},
+	`
 }
 
 // restart is a server that starts again, with what its bind says.
