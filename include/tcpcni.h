@@ -71,5 +71,11 @@
 #ifndef TCP_EXCLBIND
 #define TCP_EXCLBIND 0x1010021 /* illumos, omnios */
 #endif
+#ifndef TCP_KEEPALIVE
+#define TCP_KEEPALIVE 0x1010008 /* illumos, omnios */
+#endif
+#ifndef TCP_RECVDSTADDR
+#define TCP_RECVDSTADDR 0x1010014 /* illumos, omnios */
+#endif
 
 #endif

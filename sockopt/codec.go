@@ -13,6 +13,8 @@ const (
 	sizeofInt     = 4
 	sizeofLinger  = 8
 	sizeofTimeval = 16
+
+	sizeofKeepAlive = 8 // struct t_kpalive of XTI
 )
 
 // decodeInt reads an int as the codec allows it to be passed.

@@ -89,9 +89,10 @@ func rare(restore func(o, from *Rare)) func(o, from *Options) {
 	return func(o, from *Options) { o.SetRare(func(r *Rare) { restore(r, from.Rare()) }) }
 }
 
-// mayDefault reports whether a configuration may give the row a value.
+// mayDefault reports whether a configuration may give the row a value. It has no
+// text for structures.
 func (r *Row) mayDefault() bool {
-	return defaultable[canonical(r.ID)] != nil && r.Refuse == 0 && r.Access != ReadOnly && r.On&TCPOnly != 0
+	return defaultable[canonical(r.ID)] != nil && r.Codec != Struct && r.Refuse == 0 && r.Access != ReadOnly && r.On&TCPOnly != 0
 }
 
 // A Setting is an option with a value that the option's row has accepted.

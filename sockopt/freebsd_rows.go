@@ -66,7 +66,7 @@ var freebsdTCPRows = at(protoTCP, TCPOnly, []Row{
 	MD5SigRow(numberMD5Sig, ReadWrite),
 	{ID: Info, Name: "TCP_INFO", Number: 11, Native: 32, Codec: Struct, Access: ReadOnly, getBytes: getInfoFreeBSD,
 		Note: "struct tcp_info of FreeBSD 12, 236 bytes: windows are in bytes, states have FreeBSD's numbers"},
-	{ID: Congestion, Name: "TCP_CONGESTION", Number: 13, Native: 64, Codec: Text, Default: "newreno", NotInherited: true, setBytes: setCongestionFreeBSD, getBytes: getCongestionOmniOS,
+	{ID: Congestion, Name: "TCP_CONGESTION", Number: 13, Native: 64, Codec: Text, Default: "newreno", NotInherited: true, setBytes: setCongestionFreeBSD, getBytes: getCongestionIllumos,
 		Note: "an unknown name, and an empty one, is EINVAL; read with its terminating zero. A connection that is accepted begins with the system's"},
 	{ID: CCAlgoOpt, Name: "TCP_CCALGOOPT", Number: marked(markFreeBSD, 65), Codec: Struct, Asks: newRenoOptsLen, setBytes: setCCAlgoOpt, getBytes: getCCAlgoOpt, NotInherited: true,
 		Note: "struct cc_newreno_opts: 1 beta, 2 beta_ecn, in percent, 1..100 or EINVAL; another size is EMSGSIZE, another name ENOPROTOOPT. ENOENT with other algorithms"},

@@ -123,6 +123,7 @@ const (
 	RTOVarMin
 	DelAckMax
 	AnonPrivBind
+	RecvDstAddr
 	MD5Sig // as an int: switched on, the keys are elsewhere
 
 	// Of FreeBSD.

@@ -7,43 +7,37 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
-// newIllumos is the profile of illumos as its page tcp(7P) of 2019 has it.
-func newIllumos() *Profile {
-	p := illumosFamily("illumos")
-	p.rows = slices.Concat(illumosSocketRows, illumosTCPRows, ipRows, ipv6Rows)
-	return p.seal()
-}
+// newIllumos is the profile of illumos as its page tcp(7P) of 2019 has it, with
+// the options that the system had and the page does not name.
+func newIllumos() *Profile { return illumosFamily("illumos") }
 
 // newOmniOS is the profile of OmniOS as its page tcp(4P) of 2024 has it.
-func newOmniOS() *Profile {
-	p := illumosFamily("omnios")
-	p.Congestion = slices.Clone(omniosCongestion)
-	p.values["tcp_congestion_control"] = omniosCongestion[0]
-	p.rows = slices.Concat(illumosSocketRows, illumosTCPRows, omniosTCPRows, ipRows, ipv6Rows)
-	return p.seal()
-}
+func newOmniOS() *Profile { return illumosFamily("omnios") }
 
-// omniosCongestion are the algorithms of ipadm(8)'s congestion_control; the first
-// is the default.
-var omniosCongestion = []string{"sunreno", "newreno", "cubic"}
+// illumosCongestion are the algorithms of ipadm(8)'s congestion_control; the first
+// is the default. sunreno is what the page of 2019 calls "the congestion control
+// algorithm described in RFC 2581".
+var illumosCongestion = []string{"sunreno", "newreno", "cubic"}
 
 // illumosFamily is what both have. Their sockets copy the tunables when they are
 // made.
 func illumosFamily(name string) *Profile {
 	var shared *Rare
-	return &Profile{
+	p := &Profile{
 		Name:     name,
 		BindRule: "illumos",
 
 		ConnectMulticast: errno.ENETUNREACH,
 		ConnectBroadcast: errno.ENETUNREACH,
 
-		Congestion: []string{"newreno"},
+		Congestion: slices.Clone(illumosCongestion),
 		calls:      illumosCalls,
 		tunables:   illumosTunables,
 		values: map[string]string{
-			"rmem_default":   "114688", // 57344 as programs see it
-			"wmem_default":   "114688",
+			"rmem_default":           "114688", // 57344 as programs see it
+			"wmem_default":           "114688",
+			"tcp_congestion_control": illumosCongestion[0],
+
 			"tcp_rto_min_us": "1", // the least timeout is tcp_rexmit_interval_min
 
 			"net.ipv4.conf.all.accept_source_route": "1", // tcp(7P): the reverse source route is used
@@ -58,7 +52,9 @@ func illumosFamily(name string) *Profile {
 			o.rare = shared
 			return o
 		},
+		rows: slices.Concat(illumosSocketRows, illumosTCPRows, ipRows, ipv6Rows),
 	}
+	return p.seal()
 }
 
 // illumosCalls are those of the option table that illumos's protocols share: a

@@ -1,6 +1,7 @@
 package sockopt
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 	"time"
@@ -89,13 +90,16 @@ var illumosTCPRows = at(protoTCP, TCPOnly, []Row{
 		Note: "port 0 chooses from 512..1023; takes CAP_NET_BIND_SERVICE, else EACCES"},
 	{ID: ExclBind, Name: "TCP_EXCLBIND", Number: marked(markIllumos, 0x21), Codec: Bool, Truth: 0x21, Default: "0", NotInherited: true,
 		flag: func(o *Options) *bool { return &o.ExclBind }, Note: "another name of SO_EXCLBIND"},
-})
+	{ID: KeepAlive, Name: "TCP_KEEPALIVE", Number: marked(markIllumos, 0x8), Codec: Struct, Default: "0, 120", setBytes: setKeepAliveXTI, getBytes: getKeepAliveXTI,
+		Note: "struct t_kpalive of XTI, 8 bytes: 0 or 1 for SO_KEEPALIVE, and minutes for TCP_KEEPIDLE, 1..14400, else EINVAL; read, the minutes are rounded up"},
+	{ID: RecvDstAddr, Name: "TCP_RECVDSTADDR", Number: marked(markIllumos, 0x14), Codec: Bool, Default: "0",
+		set: setRecvDstAddr, get: rareValue(func(r *Rare) int { return truth(r.RecvDstAddr) }),
+		Note: "EOPNOTSUPP on a connection. Kept and inherited: on illumos, too, no call of a socket shows what it adds to the kernel's connection indication; the address is what getsockname(2) of an accepted socket says"},
 
-// omniosTCPRows are what the page of 2024 has more.
-var omniosTCPRows = at(protoTCP, TCPOnly, []Row{
+	// The page of 2024 has these; the page of 2019 does not name them.
 	{ID: QuickAck, Name: "TCP_QUICKACK", Number: 12, Codec: Bool, Default: "0", NotInherited: true, flag: func(o *Options) *bool { return &o.AckAll },
 		Note: "every segment is acknowledged at once, for as long as it is on"},
-	{ID: Congestion, Name: "TCP_CONGESTION", Number: 13, Codec: Text, Default: "sunreno", setBytes: setCongestionOmniOS, getBytes: getCongestionOmniOS,
+	{ID: Congestion, Name: "TCP_CONGESTION", Number: 13, Codec: Text, Default: "sunreno", setBytes: setCongestionIllumos, getBytes: getCongestionIllumos,
 		Note: "an unknown name is ENOENT; read with its terminating zero"},
 	MD5SigRow(14, WriteOnly),
 })
@@ -250,6 +254,37 @@ func setLinger2Illumos(c *call, v int) error {
 	return nil
 }
 
+// maxKeepMinutes is maxKeepIdle in the unit of TCP_KEEPALIVE.
+const maxKeepMinutes = maxKeepIdle / 60
+
+// setKeepAliveXTI is TCP_KEEPALIVE: SO_KEEPALIVE and TCP_KEEPIDLE at once.
+func setKeepAliveXTI(c *call, val []byte) error {
+	if len(val) != sizeofKeepAlive {
+		return errno.EINVAL
+	}
+	on, minutes := binary.NativeEndian.Uint32(val), binary.NativeEndian.Uint32(val[4:])
+	if on > 1 || minutes < 1 || minutes > maxKeepMinutes {
+		return errno.EINVAL
+	}
+	c.o.KeepAlive, c.o.KeepIdle = on != 0, time.Duration(minutes)*time.Minute
+	c.o.Chosen.Add(KeepIdle)
+	return nil
+}
+
+func getKeepAliveXTI(c *call, b []byte, _ int) ([]byte, error) {
+	b = binary.NativeEndian.AppendUint32(b, uint32(truth(c.o.KeepAlive)))
+	return binary.NativeEndian.AppendUint32(b, uint32((c.o.KeepIdle+time.Minute-1)/time.Minute)), nil
+}
+
+// setRecvDstAddr is refused beyond LISTEN, as tcp_opt_set has it.
+func setRecvDstAddr(c *call, v int) error {
+	if c.t.Connected() {
+		return errno.EOPNOTSUPP
+	}
+	c.o.SetRare(func(r *Rare) { r.RecvDstAddr = v != 0 })
+	return nil
+}
+
 func setAnonPrivBind(c *call, v int) error {
 	if !c.priv.NetBindService {
 		return errno.EACCES
@@ -258,15 +293,15 @@ func setAnonPrivBind(c *call, v int) error {
 	return nil
 }
 
-// setCongestionOmniOS takes a name of at most 15 characters, with or without a
+// setCongestionIllumos takes a name of at most 15 characters, with or without a
 // terminating zero.
-func setCongestionOmniOS(c *call, val []byte) error {
+func setCongestionIllumos(c *call, val []byte) error {
 	if len(val) < 1 || len(val) > caNameSize {
 		return errno.EINVAL
 	}
 	return setCongestion(c, val)
 }
 
-func getCongestionOmniOS(c *call, b []byte, _ int) ([]byte, error) {
+func getCongestionIllumos(c *call, b []byte, _ int) ([]byte, error) {
 	return append(append(b, c.o.Congestion...), 0), nil
 }

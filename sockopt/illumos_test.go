@@ -1,6 +1,7 @@
 package sockopt
 
 import (
+	"encoding/binary"
 	"math"
 	"testing"
 	"time"
@@ -37,6 +38,12 @@ var illumosSteps = map[string][]step{
 		{"TCP_RTO_MAX", 0, okay, 60000}, {"TCP_RTO_MAX", 399, errno.EINVAL, 0}, {"TCP_RTO_MAX", 300000, okay, 300000}, {"TCP_RTO_MAX", 300001, errno.EINVAL, 0},
 		{"TCP_LINGER2", 0, okay, 60}, {"TCP_LINGER2", 1, okay, 1}, {"TCP_LINGER2", 60, okay, 60}, {"TCP_LINGER2", 61, errno.EINVAL, 0}, {"TCP_LINGER2", -1, errno.EINVAL, 0},
 		{"TCP_ANONPRIVBIND", 1, okay, 1}, {"TCP_EXCLBIND", 1, okay, 0x21},
+		{"TCP_QUICKACK", 1, okay, 1}, {"TCP_QUICKACK", 0, okay, 0}, {"TCP_MD5SIG", 1, okay, 0}, {"TCP_MD5SIG", short, errno.EINVAL, 0},
+		{"TCP_CONGESTION", "cubic", okay, 0}, {"TCP_CONGESTION", "newreno\x00", okay, 0}, {"TCP_CONGESTION", "bbr", errno.ENOENT, 0},
+		{"TCP_CONGESTION", "", errno.EINVAL, 0}, {"TCP_CONGESTION", "a name that is far too long", errno.EINVAL, 0},
+		{"TCP_RECVDSTADDR", 3, okay, 1}, {"TCP_RECVDSTADDR", 0, okay, 0}, {"TCP_RECVDSTADDR", short, errno.EINVAL, 0},
+		{"TCP_KEEPALIVE", pair(1, 5), okay, 0}, {"TCP_KEEPALIVE", pair(0, 14400), okay, 0}, {"TCP_KEEPALIVE", pair(1, 14401), errno.EINVAL, 0}, {"TCP_KEEPALIVE", pair(1, 0), errno.EINVAL, 0},
+		{"TCP_KEEPALIVE", pair(2, 5), errno.EINVAL, 0}, {"TCP_KEEPALIVE", pair(1, 1<<32-1), errno.EINVAL, 0}, {"TCP_KEEPALIVE", 1, errno.EINVAL, 0}, {"TCP_KEEPALIVE", pair(1, 5) + "\x00", errno.EINVAL, 0},
 		{"IP_TOS", 0x10, okay, 0x10}, {"IP_TTL", 9, okay, 9}, // "IP level options may also be used with TCP"
 	},
 	"udp4": {
@@ -44,30 +51,62 @@ var illumosSteps = map[string][]step{
 	},
 }
 
-// omniosSteps are what the page of 2024 has more.
-var omniosSteps = map[string][]step{
-	"tcp4": append([]step{
-		{"TCP_QUICKACK", 1, okay, 1}, {"TCP_QUICKACK", 0, okay, 0}, {"TCP_MD5SIG", 1, okay, 0}, {"TCP_MD5SIG", short, errno.EINVAL, 0},
-		{"TCP_CONGESTION", "cubic", okay, 0}, {"TCP_CONGESTION", "newreno\x00", okay, 0}, {"TCP_CONGESTION", "bbr", errno.ENOENT, 0},
-		{"TCP_CONGESTION", "", errno.EINVAL, 0}, {"TCP_CONGESTION", "a name that is far too long", errno.EINVAL, 0},
-	}, illumosSteps["tcp4"]...),
-	"udp4": illumosSteps["udp4"],
-}
-
 func init() {
-	profileSteps["illumos"], profileSteps["omnios"] = illumosSteps, omniosSteps
+	profileSteps["illumos"], profileSteps["omnios"] = illumosSteps, illumosSteps
 }
 
-func TestOmniOSCongestion(t *testing.T) {
-	p := profileOf(t, "omnios")
+// pair is struct t_kpalive.
+func pair(a, b uint32) string {
+	return string(binary.NativeEndian.AppendUint32(binary.NativeEndian.AppendUint32(nil, a), b))
+}
+
+func TestIllumosCongestion(t *testing.T) {
+	for _, name := range []string{"illumos", "omnios"} {
+		p := profileOf(t, name)
+		s := newFake(p, AFInet, SockStream)
+		for _, c := range []struct{ set, get string }{{"", "sunreno\x00"}, {"cubic", "cubic\x00"}, {"newreno\x00", "newreno\x00"}} {
+			if c.set != "" {
+				set(t, p, s, "TCP_CONGESTION", []byte(c.set))
+			}
+			if b, _ := get(t, p, s, "TCP_CONGESTION", 32); string(b) != c.get {
+				t.Errorf("%s: set %q reads %q, want %q", name, c.set, b, c.get)
+			}
+		}
+	}
+}
+
+// TestIllumosXTIKeepAlive: TCP_KEEPALIVE is SO_KEEPALIVE and TCP_KEEPIDLE, and a
+// configuration cannot name it.
+func TestIllumosXTIKeepAlive(t *testing.T) {
+	p := profileOf(t, "illumos")
 	s := newFake(p, AFInet, SockStream)
-	for _, c := range []struct{ set, get string }{{"", "sunreno\x00"}, {"cubic", "cubic\x00"}, {"newreno\x00", "newreno\x00"}} {
-		if c.set != "" {
-			set(t, p, s, "TCP_CONGESTION", []byte(c.set))
+	read := func(want string) {
+		t.Helper()
+		if b, e := get(t, p, s, "TCP_KEEPALIVE", 99); e != 0 || string(b) != want {
+			t.Errorf("reads %x (%v), want %x", b, e, want)
 		}
-		if b, _ := get(t, p, s, "TCP_CONGESTION", 32); string(b) != c.get {
-			t.Errorf("set %q reads %q, want %q", c.set, b, c.get)
-		}
+	}
+	read(pair(0, 120))
+	if e := set(t, p, s, "TCP_KEEPALIVE", []byte(pair(1, 3))); e != 0 || !s.opts.KeepAlive || s.opts.KeepIdle != 3*time.Minute || s.changed[len(s.changed)-1] != KeepAlive {
+		t.Errorf("%v: %v, %v, changed %v", e, s.opts.KeepAlive, s.opts.KeepIdle, s.changed)
+	}
+	if !s.opts.Chosen.Has(KeepAlive) || !s.opts.Chosen.Has(KeepIdle) {
+		t.Error("the configuration may take the program's values back")
+	}
+	set(t, p, s, "TCP_KEEPALIVE_THRESHOLD", intBytes(60001))
+	read(pair(1, 2))
+	if _, err := p.ParseSetting("TCP_KEEPALIVE", "1", Privilege{}); err == nil {
+		t.Error("a configuration has given a structure a value")
+	}
+}
+
+// TestIllumosRecvDstAddr: tcp_opt_set refuses it beyond LISTEN.
+func TestIllumosRecvDstAddr(t *testing.T) {
+	p := profileOf(t, "illumos")
+	s := newFake(p, AFInet, SockStream)
+	s.isActive = true
+	if e := set(t, p, s, "TCP_RECVDSTADDR", intBytes(1)); e != errno.EOPNOTSUPP {
+		t.Errorf("on a connection: %v", e)
 	}
 }
 
@@ -96,7 +135,6 @@ func TestIllumosOptionsByPage(t *testing.T) {
 	p := profileOf(t, "illumos")
 	s := newFake(p, AFInet, SockStream)
 	for _, c := range []struct{ level, number int }{
-		{protoTCP, 12}, {protoTCP, 13}, {protoTCP, 14}, // QUICKACK, CONGESTION, MD5SIG came later
 		{protoTCP, 11}, {protoTCP, 18}, {protoTCP, 7}, {SolSocket, 15}, {SolSocket, 25}, {SolSocket, 36},
 		{protoTCP, marked(markFreeBSD, 0x15)}, {protoTCP, 0x15},
 	} {
@@ -231,12 +269,12 @@ func TestIllumosBufferIsWholeSegments(t *testing.T) {
 }
 
 func TestIllumosInherit(t *testing.T) {
-	p := profileOf(t, "omnios")
+	p := profileOf(t, "illumos")
 	s := newFake(p, AFInet, SockStream)
 	for option, value := range map[string]int{
 		"SO_KEEPALIVE": 1, "SO_REUSEADDR": 1, "TCP_NODELAY": 1, "TCP_INIT_CWND": 3, "TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_ABORT_THRESHOLD": 70000,
 		"TCP_RTO_MIN": 500, "TCP_LINGER2": 5, "SO_RCVBUF": 70000,
-		"SO_EXCLBIND": 1, "TCP_CORK": 1, "TCP_QUICKACK": 1, "TCP_ANONPRIVBIND": 1, "SO_DONTROUTE": 1,
+		"SO_EXCLBIND": 1, "TCP_CORK": 1, "TCP_QUICKACK": 1, "TCP_ANONPRIVBIND": 1, "SO_DONTROUTE": 1, "TCP_RECVDSTADDR": 1,
 	} {
 		if e := set(t, p, s, option, intBytes(value)); e != 0 {
 			t.Fatal(option, e)

@@ -25,6 +25,8 @@ type Rare struct {
 	AnonPrivBind bool // TCP_ANONPRIVBIND: bind to port 0 chooses a reserved port
 	ReusePortLB  bool // SO_REUSEPORT_LB: the port is shared with those that have it too
 
+	RecvDstAddr bool // TCP_RECVDSTADDR of illumos: kept only
+
 	// RFC 7413.
 	FastOpen         int32  // of a listener: how many connections may have text before the handshake ends; 0: none
 	FastOpenConnect  bool   // connect waits for the first bytes if there is a cookie

@@ -10,7 +10,7 @@ func TestIllumosOptions(t *testing.T) {
 	for _, profile := range []string{"illumos", "omnios"} {
 		t.Run(profile, func(t *testing.T) {
 			h := newHost(t)
-			_, p := h.run([]string{"--profile", profile}, program, profile)
+			_, p := h.run([]string{"--profile", profile}, program)
 			if out := p.ok(); out != "" {
 				t.Errorf("%s", out)
 			}

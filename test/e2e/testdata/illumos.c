@@ -1,6 +1,6 @@
 /*
- * What tcp(7P) of illumos, or with the argument "omnios" tcp(4P) of OmniOS, says
- * of socket options, asked of a sandbox that has that profile. Options that
+ * What tcp(7P) of illumos and tcp(4P) of OmniOS say of socket options, and
+ * netinet/tcp.h beyond them, asked of a sandbox that has one of the profiles. Options that
  * Linux lacks come from tcpcni.h. Every line that is printed is a fault.
  */
 #include <arpa/inet.h>
@@ -92,6 +92,8 @@ static void times(void)
 {
         int s = tcp();
         long wide = 1;
+        int minutes[2] = {1, 5}; /* struct t_kpalive */
+        socklen_t len = sizeof minutes;
 
         SET(s, T, TCP_NOTIFY_THRESHOLD, 5000);
         SET(s, T, TCP_ABORT_THRESHOLD, 60000);
@@ -108,6 +110,14 @@ static void times(void)
         SET(s, T, TCP_LINGER2, 5);
         IS(setsockopt(s, T, TCP_NODELAY, &wide, sizeof wide) ? errno : 0, EINVAL);
         IS(setsockopt(s, T, TCP_NODELAY, &wide, 1) ? errno : 0, EINVAL);
+        IS(setsockopt(s, T, TCP_KEEPALIVE, minutes, len), 0);
+        GET(s, SOL_SOCKET, SO_KEEPALIVE, 8);
+        GET(s, T, TCP_KEEPIDLE, 300);
+        SET(s, T, TCP_KEEPALIVE_THRESHOLD, 360001);
+        IS(getsockopt(s, T, TCP_KEEPALIVE, minutes, &len), 0);
+        IS(minutes[0], 1);
+        IS(minutes[1], 7);
+        IS(setsockopt(s, T, TCP_KEEPALIVE, minutes, sizeof minutes[0]) ? errno : 0, EINVAL);
         FAIL(s, T, TCP_MAXSEG, 1000, ENOPROTOOPT);
         FAIL(s, T, TCP_USER_TIMEOUT, 1000, ENOPROTOOPT);
         FAIL(s, SOL_SOCKET, SO_REUSEPORT, 1, ENOPROTOOPT);
@@ -146,7 +156,7 @@ static void exclusive(void)
 }
 
 /* A connection to itself: what is inherited, and what is not. */
-static void accepted(int omnios)
+static void accepted(void)
 {
         int l = tcp(), c = tcp(), s;
         struct sockaddr_in sin = {.sin_family = AF_INET};
@@ -161,8 +171,8 @@ static void accepted(int omnios)
         SET(l, T, TCP_INIT_CWND, 2);
         SET(l, T, TCP_RTO_MIN, 600);
         SET(l, T, TCP_LINGER2, 7);
-        if (omnios)
-                SET(l, T, TCP_QUICKACK, 1);
+        SET(l, T, TCP_QUICKACK, 1);
+        SET(l, T, TCP_RECVDSTADDR, 1);
         IS(bind_to(l, "127.0.0.1", 0), 0);
         listen(l, 5);
         GET(l, SOL_SOCKET, SO_ACCEPTCONN, 2);
@@ -178,8 +188,9 @@ static void accepted(int omnios)
         GET(s, T, TCP_INIT_CWND, 2);
         GET(s, T, TCP_RTO_MIN, 600);
         GET(s, T, TCP_LINGER2, 7);
-        if (omnios)
-                GET(s, T, TCP_QUICKACK, 0);
+        GET(s, T, TCP_QUICKACK, 0);
+        GET(s, T, TCP_RECVDSTADDR, 1);
+        FAIL(s, T, TCP_RECVDSTADDR, 1, EOPNOTSUPP);
         SET(c, T, TCP_CORK, 1);
         IS(write(c, "corked", 6), 6);
         IS(recv(s, text, sizeof text, MSG_DONTWAIT), -1);
@@ -231,24 +242,14 @@ static void privileges(void)
         close(s);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-        int omnios = argc > 1 && !strcmp(argv[1], "omnios");
-
         keep_alive();
         times();
         buffers();
         exclusive();
-        accepted(omnios);
-        if (omnios) {
-                algorithm();
-        } else {
-                int s = tcp();
-
-                FAIL(s, T, TCP_QUICKACK, 1, ENOPROTOOPT);
-                FAIL(s, T, TCP_MD5SIG, 1, ENOPROTOOPT);
-                IS(setsockopt(s, T, TCP_CONGESTION, "cubic", 5) ? errno : 0, ENOPROTOOPT);
-        }
+        accepted();
+        algorithm();
         privileges();
         return 0;
 }
