@@ -30,9 +30,20 @@ func benchmark(t *testing.T, where place, addr, port string) {
 	}
 }
 
+// Pipelines and values of 100,000 bytes over the windows, buffers and Nagle's
+// algorithm of two systems.
 func TestRedis(t *testing.T) {
+	for name, flags := range map[string][]string{"linux": nil, "omnios": {"--profile", "omnios"}} {
+		t.Run(name, func(t *testing.T) { redisBothWays(t, flags...) })
+	}
+}
+
+func redisBothWays(t *testing.T, flags ...string) {
+	if onKernel && flags != nil {
+		t.Skip("the kernel is Linux")
+	}
 	h := newHost(t)
-	pod := h.pod()
+	pod := h.pod(flags...)
 	redis(t, pod, "6379")
 	redis(t, h, "6380")
 	cli := func(where place, addr, port string, args ...string) string {
