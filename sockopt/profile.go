@@ -39,6 +39,10 @@ type Profile struct {
 	// names them. The stack leaves in it what it has.
 	Congestion []string
 
+	// CongestionAliases are further names that TCP_CONGESTION may be given, with
+	// those that it then shows.
+	CongestionAliases map[string]string
+
 	// Links resolves link names for SO_BINDTODEVICE; with nil no link has one.
 	Links Links
 

@@ -23,13 +23,14 @@ func newLinux() *Profile {
 		ConnectMulticast: errno.ENETUNREACH, // ip_route_connect refuses both alike
 		ConnectBroadcast: errno.ENETUNREACH,
 
-		Congestion: slices.Clone(linuxCongestion),
-		tunables:   linuxTunables,
-		follows:    []ID{KeepIdle, KeepIntvl, KeepCnt, SynCnt, Linger2},
-		defaults:   linuxDefaults,
-		fresh:      linuxNotInherited,
-		calls:      linuxCalls,
-		rows:       slices.Concat(socketRows, pacingRows, driverRows, ancillarySocketRows, overflowRows, tcpRows, fastOpenRows, synRows, timerRows, keyRows, ipRows, ancillaryIPRows, ipv6Rows, ancillaryIPv6Rows, refusedRows),
+		Congestion:        slices.Clone(linuxCongestion),
+		CongestionAliases: map[string]string{"newreno": "reno"}, // its name on the other systems
+		tunables:          linuxTunables,
+		follows:           []ID{KeepIdle, KeepIntvl, KeepCnt, SynCnt, Linger2},
+		defaults:          linuxDefaults,
+		fresh:             linuxNotInherited,
+		calls:             linuxCalls,
+		rows:              slices.Concat(socketRows, pacingRows, driverRows, ancillarySocketRows, overflowRows, tcpRows, fastOpenRows, synRows, timerRows, keyRows, ipRows, ancillaryIPRows, ipv6Rows, ancillaryIPv6Rows, refusedRows),
 	}
 	return p.seal()
 }

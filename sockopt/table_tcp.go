@@ -53,7 +53,7 @@ var tcpRows = at(protoTCP, TCPOnly, []Row{
 		Note: "not permanent: the connection goes on to decide by itself"},
 	{ID: Congestion, Name: "TCP_CONGESTION", Number: 13, Codec: Text, Default: "tcp_congestion_control",
 		setBytes: setCongestion, getBytes: getCongestion,
-		Note: "an unknown name is ENOENT, an empty value EINVAL; read as 16 bytes"},
+		Note: "an unknown name is ENOENT, an empty value EINVAL; read as 16 bytes; newreno, which Linux does not know, is taken for reno and read as such"},
 	{ID: UserTimeout, Name: "TCP_USER_TIMEOUT", Number: 18, Codec: Millis, Unit: "milliseconds", Default: "0", Max: math.MaxInt32,
 		dur: func(o *Options) *time.Duration { return &o.UserTimeout }},
 	{ID: NotSentLowat, Name: "TCP_NOTSENT_LOWAT", Number: 25, Unit: "bytes", Default: "0",
@@ -141,6 +141,9 @@ func setCongestion(c *call, val []byte) error {
 		return errno.EINVAL
 	}
 	name := text(val[:min(len(val), caNameSize-1)])
+	if own, ok := c.p.CongestionAliases[name]; ok {
+		name = own
+	}
 	if !slices.Contains(c.p.Congestion, name) {
 		return errno.ENOENT
 	}
