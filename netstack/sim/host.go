@@ -35,7 +35,6 @@ type Host struct {
 	// BadSums counts segments that were dropped for their checksum.
 	BadSums  int
 	gso      int
-	cookies  bool // handshakes leave no record
 	searches bool // for the path's MTU without ICMP
 	coarse   bool // programs make their receive buffers smaller
 }

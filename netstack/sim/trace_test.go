@@ -46,8 +46,8 @@ func (x *randomWorld) report() {
 	for i, c := range x.talks {
 		for _, p := range c.programs() {
 			if p.S != nil {
-				fmt.Printf("conversation %d, %s, lenient %v, fragile %v: %s %v to %v %v: sent %d of %d, got %d of %d, unread %d, end %v, closed %v, %v\n",
-					i, c.kind, c.lenient, c.fragile, p.Name, p.S.LocalAddr(), p.S.RemoteAddr(), p.S.State(), p.Sent, p.ToSend, p.Got, p.Expect, p.S.Unread(), p.EOF, p.Closed, p.Err)
+				fmt.Printf("conversation %d, %s, lenient %v: %s %v to %v %v: sent %d of %d, got %d of %d, unread %d, end %v, closed %v, %v\n",
+					i, c.kind, c.lenient, p.Name, p.S.LocalAddr(), p.S.RemoteAddr(), p.S.State(), p.Sent, p.ToSend, p.Got, p.Expect, p.S.Unread(), p.EOF, p.Closed, p.Err)
 			}
 		}
 	}

@@ -68,8 +68,10 @@ func (l *Layer) checkCookie(k *tuple, iss, irs uint32) (mss int, ok bool) {
 
 // cookieAhead reports whether a segment may follow the first one of a
 // connection that a cookie began, which was lost or is late: a RST would end
-// what its retransmission completes. Only the counter can be checked, so one of
-// a hundred old connections' segments passes as well, and goes unanswered.
+// what its retransmission completes. It need not have text: the peer may have
+// answered a copy of the SYN-ACK, behind its text or its FIN. Only the counter
+// can be checked, so one of a hundred old connections' segments passes as well,
+// and goes unanswered.
 func (l *Layer) cookieAhead(k *tuple, ack, seq uint32) bool {
 	diff, now := ack-seq-uint32(l.keyed(hashCookieBase, k)), cookieCount(l.net.Now())
 	for _, ahead := range [...]uint32{0, cookieWindow} {
@@ -150,7 +152,7 @@ func (l *Layer) readCookie(lst *listener, k tuple, rx *Rx) (h *halfOpen, settled
 	mss, ok := l.checkCookie(&k, in.Ack-1, in.Seq-1)
 	if !ok {
 		l.counters.SyncookiesFailed++
-		return nil, len(rx.Payload) > 0 && l.cookieAhead(&k, in.Ack, in.Seq)
+		return nil, l.cookieAhead(&k, in.Ack, in.Seq)
 	}
 	path, err := l.wayBack(rx)
 	if err != nil {

@@ -443,7 +443,7 @@ func TestOfferCookie(t *testing.T) {
 	h := out[0].h
 	third := wire.TCP{Seq: 11, Ack: h.Seq + 1, Flags: wire.TCPAck, Window: 500, HasTS: true, TSVal: 6, TSEcr: h.TSVal}
 	bad := third
-	bad.Ack += 77
+	bad.Ack += 1 << 30
 	if out := o.in(5000, bad); len(out) != 1 || out[0].h.Flags&wire.TCPRst == 0 {
 		t.Errorf("a wrong cookie: %+v", out)
 	}

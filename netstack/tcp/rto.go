@@ -144,7 +144,11 @@ func (c *conn) givesUp(now time.Duration) bool {
 	case StateSynSent:
 		return c.expired(now, int32(c.backoff) >= o.SynCnt)
 	case StateSynReceived:
-		return c.expired(now, int32(c.backoff) >= c.l.tun.SynAckRetries)
+		limit := c.l.tun.SynAckRetries
+		if c.flags&flagActive != 0 { // crossed by the peer's, and the program's attempt as before
+			limit = o.SynCnt
+		}
+		return c.expired(now, int32(c.backoff) >= limit)
 	}
 	// A peer that acknowledges but keeps its window shut is alive: RFC 9293
 	// section 3.8.6.1, MUST-37. As on Linux one answer may be lost.
