@@ -230,21 +230,53 @@ var bindScenarios = map[string]bindScenario{
 	"sortix restart": {profile: "sortix", text: restart("EADDRINUSE", "EADDRINUSE", "EADDRINUSE") + datagrams("EADDRINUSE", "EADDRINUSE")},
 	"cxux restart":   {profile: "cxux", text: restart("EADDRINUSE", "ok", "ok") + datagrams("EADDRINUSE", "EADDRINUSE")},
 
-	// What each says when no port is left.
-	"linux exhausted":   {profile: "linux", flags: []string{"--set", "ip_local_port_range=4000 4000"}, text: exhausted("EADDRINUSE")},
-	"illumos exhausted": {profile: "illumos", flags: []string{"--set", "tcp_smallest_anon_port=65535"}, text: exhausted("EADDRNOTAVAIL")},
-	"freebsd exhausted": {profile: "freebsd", flags: []string{"--set", "net.inet.ip.portrange.first=65535"}, text: exhausted("EADDRNOTAVAIL")},
+	// What each says when no port is left. Sortix and CX/UX have no tunable for
+	// the range; Linux' name is on the same value.
+	"linux exhausted":   {profile: "linux", flags: onePort, text: exhausted("EADDRINUSE", "EADDRNOTAVAIL", "EAGAIN")},
+	"illumos exhausted": {profile: "illumos", flags: []string{"--set", "tcp_smallest_anon_port=65535"}, text: exhausted("EADDRNOTAVAIL", "EADDRNOTAVAIL", "EADDRNOTAVAIL")},
+	"omnios exhausted":  {profile: "omnios", flags: []string{"--set", "smallest_anon_port=65535"}, text: exhausted("EADDRNOTAVAIL", "EADDRNOTAVAIL", "EADDRNOTAVAIL")},
+	"freebsd exhausted": {profile: "freebsd", flags: []string{"--set", "net.inet.ip.portrange.first=65535"}, text: exhausted("EADDRNOTAVAIL", "EADDRNOTAVAIL", "EADDRNOTAVAIL")},
+	// EAGAIN: a port could not be assigned because each port in the dynamic port range had already been bound to a socket.
+	"sortix exhausted": {profile: "sortix", flags: onePort, text: exhausted("EAGAIN", "EAGAIN", "EAGAIN")},
+	"cxux exhausted":   {profile: "cxux", flags: onePort, text: exhausted("EADDRINUSE", "EADDRNOTAVAIL", "EADDRINUSE")},
+	// The range as it is: 1024 to 5000, every port of it, and none twice.
+	"cxux full": {profile: "cxux", text: `
+		fill tcp4 127.0.0.1 -> 3977
+		a = tcp4 -> ok
+		a bind 127.0.0.1 0 -> EADDRINUSE
+		a bind 127.0.0.1 1024 -> EADDRINUSE
+		a bind 127.0.0.1 5000 -> EADDRINUSE
+		a bind 127.0.0.1 5001 -> ok
+		b = tcp4 -> ok
+		b connect 127.0.0.1 9 -> EADDRNOTAVAIL
+		reset -> ok
+		b = tcp4 -> ok
+		b bind 127.0.0.1 0 -> ok
+	`},
 }
 
-// exhausted is a range of one port that is taken, with what the next bind says.
-func exhausted(bind string) string {
-	return `
+var onePort = []string{"--set", "ip_local_port_range=4000 4000"}
+
+// exhausted is a range of one port that is taken, with what bind and listen, a
+// connection and a datagram socket say that come next.
+func exhausted(bind, connect, datagram string) string {
+	return strings.NewReplacer("BIND", bind, "CONNECT", connect, "DATAGRAM", datagram).Replace(`
 		a = tcp4 -> ok
 		a bind 127.0.0.1 0 -> ok
 		b = tcp4 -> ok
-		b bind 127.0.0.1 0 -> ` + bind + `
-		b connect 127.0.0.1 9 -> EADDRNOTAVAIL
-	`
+		b bind 127.0.0.1 0 -> BIND
+		b listen -> BIND
+		b connect 127.0.0.1 9 -> CONNECT
+		c = udp4 -> ok
+		c bind 127.0.0.1 0 -> ok
+		d = udp4 -> ok
+		d bind 127.0.0.1 0 -> BIND
+		d connect 127.0.0.1 9 -> DATAGRAM
+		a close -> ok
+		c close -> ok
+		b bind 127.0.0.1 0 -> ok
+		d bind 127.0.0.1 0 -> ok
+	`)
 }
 
 // restart is a server that starts again, with what its bind says.

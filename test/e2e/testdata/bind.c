@@ -12,6 +12,7 @@
  *	NAME finish                    shutdown(2) for writing, then read to the end
  *	NAME within LOW HIGH           getsockname(2): ok if its port is in the range
  *	NAME close
+ *	fill KIND ADDRESS              bind(2) with port 0, until it fails: how often it did not
  *	user NUMBER                    seteuid(2)
  *	reset                          closes all sockets
  *	wait                           reads a line
@@ -24,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,6 +45,7 @@ static const struct {
 };
 
 static struct { char name[16]; int fd, domain; } sockets[64];
+static int filled[65536], nfilled;
 
 static int
 slot(const char *name, int create)
@@ -136,6 +139,30 @@ within(int fd, int low, int high)
 	return -1;
 }
 
+/* fill takes every port that there is, and leaves errno as the first that failed did. */
+static int
+fill(const char *kind, const char *text)
+{
+	struct rlimit most = {8192, 8192};
+	struct sockaddr_storage sa;
+	int domain = kind[3] == '6' ? AF_INET6 : AF_INET;
+	socklen_t len = address(domain, text, 0, &sa);
+
+	setrlimit(RLIMIT_NOFILE, &most);
+	while (nfilled < 65536) {
+		int fd = socket(domain, kind[0] == 'u' ? SOCK_DGRAM : SOCK_STREAM, 0);
+
+		if (fd < 0)
+			return -1;
+		if (bind(fd, (struct sockaddr *)&sa, len) != 0) {
+			close(fd);
+			break;
+		}
+		filled[nfilled++] = fd;
+	}
+	return nfilled;
+}
+
 /* step does one and returns -1 and errno, or 0; *value is what it printed. */
 static int
 step(char *line, int *value)
@@ -154,10 +181,14 @@ step(char *line, int *value)
 				close(sockets[i].fd);
 			sockets[i].name[0] = '\0';
 		}
+		while (nfilled > 0)
+			close(filled[--nfilled]);
 		return 0;
 	}
 	if (n == 1 && strcmp(word[0], "wait") == 0)
 		return getchar() == EOF ? -1 : 0;
+	if (n == 3 && strcmp(word[0], "fill") == 0)
+		return *value = fill(word[1], word[2]);
 	if (n == 2 && strcmp(word[0], "user") == 0)
 		return seteuid(atoi(word[1]));
 	if (n == 3 && strcmp(word[1], "=") == 0)
