@@ -188,6 +188,15 @@ func (c *call) privileged(try func(sockopt.Privilege) error) error {
 	return try(priv)
 }
 
+// withPrivilege runs try with what the caller really has.
+func (c *call) withPrivilege(try func(sockopt.Privilege) error) error {
+	priv, _ := c.eng.privilegeOf(c.req.TID)
+	if !c.on.Valid(c.req.ID) {
+		priv = sockopt.Privilege{}
+	}
+	return try(priv)
+}
+
 // grab fetches the file behind descriptor fd of the caller.
 func (c *call) grab(fd int) abi.Errno {
 	for range 2 {

@@ -6,6 +6,7 @@ package netstack
 import (
 	"encoding/binary"
 	"net/netip"
+	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
@@ -68,9 +69,15 @@ type ipSpec struct {
 	id       uint16 // IPv4 only
 	length   int    // bytes behind the IP header
 
-	// Of a source route (IPv4 only); without one via is dst or invalid.
-	via     netip.Addr
+	// Of packets with options (IPv4 only).
+	via     netip.Addr // where the packet goes first: dst unless a source route says otherwise
 	options []byte
+}
+
+// take gives the packet options; via is where they lead.
+func (p *ipSpec) take(o *wire.OutOptions, via netip.Addr, now time.Duration) {
+	o.Fill(p.src, uint32(now/time.Millisecond))
+	p.via, p.options = via, o.Options
 }
 
 // begin starts a frame with the IP header of p, leaving room for Ethernet's.

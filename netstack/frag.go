@@ -62,6 +62,9 @@ func fragmentHeader4(ip []byte, n, off int, more bool) {
 	if more {
 		word |= 0x2000
 	}
+	if off > 0 && len(ip) > wire.IPv4MinHeader {
+		wire.DropUncopied(ip[wire.IPv4MinHeader:])
+	}
 	binary.BigEndian.PutUint16(ip[6:], word)
 	ip[10], ip[11] = 0, 0
 	binary.BigEndian.PutUint16(ip[10:], wire.Checksum(ip, 0))

@@ -94,10 +94,7 @@ func (n *tcpNetwork) Transmit(p *tcp.Path, h *wire.TCP, payload [][]byte, gso in
 }
 
 func (s *Stack) transmitTCP(p *tcp.Path, h *wire.TCP, payload [][]byte, size, gso int) {
-	hop, options := p.Dst, []byte(nil)
-	if p.Route != nil {
-		hop, options = p.Route.First, p.Route.Options
-	}
+	hop := p.Options.Hop(p.Dst)
 	nb := s.neighbourOf(&p.Handle, p.Src, hop, p.Link)
 	if nb == nil {
 		return
@@ -106,7 +103,9 @@ func (s *Stack) transmitTCP(p *tcp.Path, h *wire.TCP, payload [][]byte, size, gs
 	c := s.ipCounters(p.Src)
 	spec := ipSpec{
 		src: p.Src, dst: p.Dst, proto: wire.ProtoTCP, tos: p.TOS, ttl: p.TTL, df: !p.NoDF,
-		length: h.HeaderLen() + size, via: hop, options: options,
+		length: h.HeaderLen() + size}
+	if p.Options != nil {
+		spec.take(p.Options, hop, s.now)
 	}
 	if spec.ttl == 0 {
 		spec.ttl = s.defaultTTL(v4)

@@ -60,7 +60,8 @@ func (n *udpNetwork) Fresh(p *udp.Path) bool {
 // Transmit sends a datagram, in fragments if o allows and needs it.
 func (n *udpNetwork) Transmit(p *udp.Path, h *wire.UDP, payload []byte, o *udp.Sending) error {
 	s := (*Stack)(n)
-	nb := s.neighbourOf(&p.Handle, p.Src, p.Dst, p.Link)
+	hop := p.Options.Hop(p.Dst)
+	nb := s.neighbourOf(&p.Handle, p.Src, hop, p.Link)
 	if nb == nil {
 		return errno.ENOBUFS
 	}
@@ -71,13 +72,16 @@ func (n *udpNetwork) Transmit(p *udp.Path, h *wire.UDP, payload []byte, o *udp.S
 	}
 	header := wire.IPv6Len
 	if v4 {
-		header = wire.IPv4MinHeader
+		header = wire.IPv4MinHeader + p.Options.Len()
 		if !o.DF {
 			spec.id = uint16(s.ids.next(p.Src, p.Dst, wire.ProtoUDP))
 		}
 	}
 	if header+spec.length > o.MTU && !o.Fragment {
 		return errno.EMSGSIZE
+	}
+	if p.Options != nil {
+		spec.take(p.Options, hop, s.now)
 	}
 	f := s.tx.begin(&spec)
 	l4 := len(f.Buf)

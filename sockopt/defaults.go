@@ -16,7 +16,7 @@ import (
 )
 
 // An IDSet is a set of options.
-type IDSet [2]uint64
+type IDSet [(numIDs + 63) / 64]uint64
 
 // Has reports whether the set holds id.
 func (s *IDSet) Has(id ID) bool { return s[id>>6]&(1<<(id&63)) != 0 }

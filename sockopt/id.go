@@ -131,4 +131,6 @@ const (
 	KeepInit
 	CCAlgoOpt
 	FunctionBlk
+
+	numIDs // how many there are
 )

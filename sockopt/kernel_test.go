@@ -3,6 +3,7 @@ package sockopt
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"os"
@@ -112,10 +113,28 @@ func testValues() [][]byte {
 			values = append(values, binary.NativeEndian.AppendUint64(tv, uint64(usec)))
 		}
 	}
+	for _, digits := range ipOptionValues {
+		b, _ := hex.DecodeString(digits)
+		values = append(values, b)
+	}
 	for _, name := range []string{"reno", "reno\x00", "renox", "cubic", "r", "lo", "lo\x00", "nosuchif", "averyverylongname0", "\x00"} {
 		values = append(values, []byte(name))
 	}
 	return values
+}
+
+// ipOptionValues are for IP_OPTIONS, in hexadecimal: what ip_options_compile
+// looks at, and beyond each of its limits.
+var ipOptionValues = []string{
+	"01", "0101010107", "94040000", "94040001", "9403", "940300", "94050000", "9402", "9401", "9400", "0701", "0702", "070304", "07030401", "0707", "07070401020304", "070708", "07070801020304", "07070301020304",
+	"070b0401020304050607", "070b080102030405060708", "070b090102030405060708", "070b0c0102030405060708", "07070401020304070704010203", "0707040102030407070401020304",
+	"8303", "830304", "83070401020304", "8307080a000001", "8307030a000001", "830b040a0000010a000002", "830a040a0000010a0000", "890b040a0000010a000002", "8307040a000001890704", "8307040a0000018907040a000001",
+	"4404", "44040500", "44040400", "44040600", "4404050f", "440405f0", "440405f3", "440405e0", "44080500", "4408050001020304", "4408050101020304", "4408050301020304", "4408060001020304", "4408080001020304", "4408090001020304", "440809f001020304",
+	"440c05010102030405060708", "440c09010102030405060708", "440c05000102030405060708", "440c05030a00000105060708", "440c05020102030405060708", "440c050f0102030405060708", "4408050001020304440805000102030494040000",
+	"820b0000000000000000000000", "88040001", "860600000001", "0001010101", "010100ffffffff", "1e0400000000", "1e", "1eff", "1e2a",
+	"07270400000000000000000000000000000000000000000000000000000000000000000000000000", "0727040000000000000000000000000000000000000000000000000000000000000000000000000001",
+	"07270400000000000000000000000000000000000000000000000000000000000000000000000000000000", "4428050000000000000000000000000000000000000000000000000000000000000000000000000000",
+	"8327040102030401020304010203040102030401020304010203040102030401020304010203040100",
 }
 
 const ticks = "the kernel counts in ticks, of 1 to 10 ms, and so does its range"
@@ -125,7 +144,6 @@ const noStreamStamp = "the kernel gives the time of the last segment that was re
 // differences are where profile linux departs from the kernel on purpose, by
 // option, or by kind of socket and option.
 var differences = map[string]string{
-	"IP_OPTIONS":              "the stack has no IPv4 options, so that setting any is refused",
 	"IP_MULTICAST_ALL":        "the kernel starts an AF_INET6 socket with 0; without groups the value has no effect",
 	"tcp4 IP_RECVERR":         "a TCP connection has no queue of ICMP errors",
 	"tcp6 IP_RECVERR":         "the same",

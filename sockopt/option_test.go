@@ -77,7 +77,7 @@ var steps = map[string][]step{
 
 		{"IP_TOS", 0x10, okay, 0x10}, {"IP_TOS", 0xff, okay, 0xfc}, {"IP_TOS", "", okay, 0}, {"IP_TOS", "\x08", okay, 0},
 		{"IP_TTL", 1, okay, 1}, {"IP_TTL", 255, okay, 255}, {"IP_TTL", -1, okay, 64}, {"IP_TTL", 0, errno.EINVAL, 0}, {"IP_TTL", 256, errno.EINVAL, 0}, {"IP_TTL", "", errno.EINVAL, 0},
-		{"IP_OPTIONS", "", okay, 0}, {"IP_OPTIONS", 1, errno.ENOPROTOOPT, 0},
+		{"IP_OPTIONS", "", okay, 0}, {"IP_OPTIONS", 1, okay, 1}, {"IP_OPTIONS", "\x83\x07\x08\x0a\x00\x00\x01", errno.EINVAL, 0}, {"IP_OPTIONS", strings.Repeat("\x01", 41), errno.EINVAL, 0},
 		{"IP_MTU_DISCOVER", 5, okay, 5}, {"IP_MTU_DISCOVER", 6, errno.EINVAL, 0}, {"IP_MTU_DISCOVER", -1, errno.EINVAL, 0},
 		{"IP_MTU", 1500, errno.ENOPROTOOPT, 0}, {"IP_RECVERR", 1, errno.ENOPROTOOPT, 0}, {"IP_PKTINFO", 1, okay, 1}, {"IP_FREEBIND", 1, okay, 1}, {"IP_FREEBIND", "", errno.EINVAL, 0},
 		{"IP_MINTTL", 255, okay, 255}, {"IP_MINTTL", 256, errno.EINVAL, 0}, {"IP_BIND_ADDRESS_NO_PORT", 1, okay, 1},

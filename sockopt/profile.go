@@ -142,6 +142,13 @@ func (p *Profile) Asks(t Target, level, name int) int {
 	return 0
 }
 
+// Weighs reports whether Set wants the caller's true privileges at once: what it
+// refuses without them is not only EPERM.
+func (p *Profile) Weighs(level, name int) bool {
+	row := p.index[optionKey{level, name}]
+	return row != nil && row.Weighs
+}
+
 // GetAsked is Get with what the program has written into its buffer.
 func (p *Profile) GetAsked(t Target, level, name, maxLen int, asked []byte) ([]byte, error) {
 	domain, typ, _ := t.Kind()
@@ -198,6 +205,9 @@ func (p *Profile) NewDatagramOptions() Options {
 // Inherit gives an accepted socket its listener's settings.
 func (p *Profile) Inherit(child, listener *Options) {
 	*child = *listener
+	if child.Rare().IPOptions != "" {
+		child.SetRare(func(r *Rare) { r.IPOptions = "" }) // what the first segment came with counts
+	}
 	for _, reset := range p.fresh {
 		reset(child, p.Tunables)
 	}

@@ -51,6 +51,8 @@ type Rare struct {
 	BusyPollBudget uint16
 	PreferBusyPoll bool
 
+	IPOptions string // IP_OPTIONS, as CompileIPOptions made them; empty: none
+
 	InitCwnd int32 // TCP_INIT_CWND, segments; 0: as the tunables have it
 
 	// How long to wait for a peer that is silent. 0: so many retransmissions or

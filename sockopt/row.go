@@ -33,6 +33,10 @@ type Row struct {
 	// asked for something that the program has written there.
 	Asks int
 
+	// Weighs is of an option whose errors for those with and without a privilege
+	// are not EPERM alone: it is set with what the caller really has.
+	Weighs bool
+
 	NotInherited bool // an accepted socket starts with the default
 	Mirror       bool // the engine sets it on the program's AF_UNIX end as well
 

@@ -14,8 +14,8 @@ var ipRows = at(protoIP, AnySocket, []Row{
 	{ID: TOS, Name: "IP_TOS", Number: 1, Codec: IntOrByte, Default: "0", set: setTOS, get: func(c *call) (int, error) { return int(c.o.TOS), nil },
 		Note: "on TCP the ECN bits stay clear; sets SO_PRIORITY as well"},
 	{ID: TTL, Name: "IP_TTL", Number: 2, Codec: IntOrByte, Unit: "hops", Default: "ip_default_ttl", setBytes: nonEmpty(setTTL), get: getTTL, Note: "1..255, or -1 for the tunable"},
-	{ID: IPOptions, Name: "IP_OPTIONS", Number: 4, Codec: Struct, Default: "empty", setBytes: setIPOptions, getBytes: func(_ *call, b []byte, _ int) ([]byte, error) { return b, nil },
-		Note: "always empty: the stack neither sends nor keeps IPv4 options; setting any is ENOPROTOOPT"},
+	{ID: IPOptions, Name: "IP_OPTIONS", Number: 4, Codec: Struct, Default: "empty", NotInherited: true, Weighs: true, setBytes: setIPOptions, getBytes: getIPOptions,
+		Note: "at most 40 bytes; record route, timestamp and router alert; source routes (else EPERM) and others (EINVAL) with CAP_NET_RAW; the time of a timestamp is not since midnight, and is marked so; a connection that came over a source route has the way back"},
 	{ID: PktInfo4, Name: "IP_PKTINFO", Number: 8, Codec: BoolOrByte, Default: "0", flag: func(o *Options) *bool { return &o.PktInfo4 }},
 	{ID: MTUDiscover, Name: "IP_MTU_DISCOVER", Number: 10, Codec: IntOrByte, Default: "1", Max: PMTUDiscOmit,
 		set: func(c *call, v int) error { c.o.MTUDiscover = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MTUDiscover), nil }},
@@ -91,13 +91,6 @@ func getTTL(c *call) (int, error) {
 		return int(c.p.Tunables.DefaultTTL), nil
 	}
 	return int(c.o.TTL), nil
-}
-
-func setIPOptions(_ *call, val []byte) error {
-	if len(val) > 0 {
-		return errno.ENOPROTOOPT
-	}
-	return nil
 }
 
 func getPathMTU(c *call) (int, error) {

@@ -20,6 +20,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 		rcvBuf: l.tun.TCPRmem.Default,
 	}
 	s.conn = c
+	s.showOptions(path.Options)
 	c.auth = s.authTo(path.Src, path.Dst, lport, rport)
 	k := c.key()
 	c.tsOffset = l.tsOffset(&k)

@@ -35,7 +35,7 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 		return errno.ENETUNREACH
 	}
 	// A link-local destination needs its zone, which the IP layer reads.
-	path, err := s.l.route(src, dst.WithZone(a.Addr().Zone()), int(s.opts.BindToIf))
+	path, err := s.way(src, dst.WithZone(a.Addr().Zone()))
 	if err != nil {
 		return err
 	}

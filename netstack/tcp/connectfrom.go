@@ -44,7 +44,7 @@ func (s *Socket) ConnectFrom(local, remote netip.AddrPort) error {
 	if dst.IsMulticast() || dst.IsUnspecified() {
 		return errno.ENETUNREACH
 	}
-	path, err := s.l.route(src, dst.WithZone(remote.Addr().Zone()), int(s.opts.BindToIf))
+	path, err := s.way(src, dst.WithZone(remote.Addr().Zone()))
 	if err != nil {
 		return err
 	}

@@ -45,8 +45,8 @@ func (c *conn) ourMSS() uint16 {
 // setMSS computes Eff.snd.MSS of section 3.7.1 (MUST-16).
 func (c *conn) setMSS() {
 	m := min(max(c.peerMSS, uint16(c.l.tun.MinSndMSS)), mssOf(&c.path))
-	if r := c.path.Route; r != nil {
-		m = max(m-uint16(len(r.Options)), leastMSS) // RFC 9293 section 3.7.1, MUST-16
+	if n := c.path.Options.Len(); n != 0 {
+		m = max(m-uint16(n), leastMSS) // RFC 9293 section 3.7.1, MUST-16
 	}
 	if s := c.s.opts.MaxSeg; s > 0 {
 		m = min(m, max(uint16(s), leastMSS)) // the options below fit that

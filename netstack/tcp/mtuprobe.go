@@ -45,10 +45,7 @@ const holeDoubts = 3
 
 // overhead is what a segment of the connection has besides its payload, in bytes.
 func (c *conn) overhead() int {
-	n := headersOf(&c.path)
-	if r := c.path.Route; r != nil {
-		n += len(r.Options)
-	}
+	n := headersOf(&c.path) + c.path.Options.Len()
 	if c.flags&flagTS != 0 {
 		n += tsOptionLen
 	}

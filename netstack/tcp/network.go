@@ -12,17 +12,17 @@ import (
 // connection keeps it and asks for a new one when the network says that it is
 // stale.
 type Path struct {
-	Src, Dst netip.Addr        // Src is the source that the IP layer chose or confirmed; both of one family, never IPv4-mapped
-	MTU      int               // largest IP packet, in bytes, that the path is known to carry
-	GSOMax   int               // largest TCP payload that Transmit accepts in one piece; 0: none beyond one segment
-	Link     int               // the link it leaves by; -1 is loopback
-	Local    bool              // the destination is this stack itself
-	Gateway  bool              // the next hop is a router
-	Handle   any               // the IP layer's own record (route and neighbour), nil before the first Transmit
-	TOS      uint8             // set by TCP: traffic class of what Transmit sends, the low two bits are ECN
-	TTL      uint8             // set by TCP: hop limit of what Transmit sends; 0: the stack's default
-	Route    *wire.SourceRoute // set by TCP: the way that IPv4 packets name; nil: none
-	NoDF     bool              // set by TCP or by Route: IPv4 packets may be fragmented under way
+	Src, Dst netip.Addr       // Src is the source that the IP layer chose or confirmed; both of one family, never IPv4-mapped
+	MTU      int              // largest IP packet, in bytes, that the path is known to carry
+	GSOMax   int              // largest TCP payload that Transmit accepts in one piece; 0: none beyond one segment
+	Link     int              // the link it leaves by; -1 is loopback
+	Local    bool             // the destination is this stack itself
+	Gateway  bool             // the next hop is a router
+	Handle   any              // the IP layer's own record (route and neighbour), nil before the first Transmit
+	TOS      uint8            // set by TCP: traffic class of what Transmit sends, the low two bits are ECN
+	TTL      uint8            // set by TCP: hop limit of what Transmit sends; 0: the stack's default
+	Options  *wire.OutOptions // set by TCP: the options that IPv4 packets carry; nil: none
+	NoDF     bool             // set by TCP or by Route: IPv4 packets may be fragmented under way
 }
 
 // Network is what TCP needs from the IP layer below it and from whoever drives

@@ -88,6 +88,8 @@ var changes = map[sockopt.ID]func(*conn){
 	sockopt.SndBuf:      (*conn).wakeWriter,
 	sockopt.SndBufForce: (*conn).wakeWriter,
 
+	sockopt.IPOptions: (*conn).newOptions,
+
 	sockopt.MaxPacingRate: (*conn).rateChanged,
 }
 

@@ -191,10 +191,7 @@ func (c *conn) retryTime(n int32) time.Duration {
 
 // reroute asks the IP layer for the way again.
 func (c *conn) reroute() {
-	if c.path.Route != nil {
-		return // the peer chose the way
-	}
-	p, err := c.l.net.Route(c.path.Src, c.path.Dst, int(c.s.opts.BindToIf))
+	p, err := c.s.way(c.path.Src, c.path.Dst)
 	if err != nil || p.Src != c.path.Src {
 		return
 	}

@@ -34,7 +34,7 @@ type timeWait struct {
 	lastAnswer   time.Duration // 0: none
 	claim        *ports.Claim
 	share        *sharedClaim
-	route        *wire.SourceRoute
+	options      *wire.OutOptions
 	auth         *auth
 	older, newer *timeWait
 }
@@ -91,7 +91,7 @@ func (c *conn) enterTimeWait() {
 		return
 	}
 	w := &timeWait{
-		key: c.key(), link: int32(c.path.Link), local: c.path.Local, tos: c.path.TOS, ttl: c.path.TTL, route: c.path.Route, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
+		key: c.key(), link: int32(c.path.Link), local: c.path.Local, tos: c.path.TOS, ttl: c.path.TTL, options: c.path.Options, sndNxt: c.sndNxt, rcvNxt: c.rcvNxt,
 		tsRecent: c.tsRecent, tsOffset: c.tsOffset, ts: c.flags&flagTS != 0,
 		wnd: c.advertise(), domain: s.domain, since: now, expires: now + l.tun.TimeWait,
 	}
@@ -206,12 +206,8 @@ func (l *Layer) answerTimeWait(w *timeWait) {
 
 // way is the path to the peer.
 func (w *timeWait) way(l *Layer) (Path, error) {
-	hop := w.key.peer()
-	if w.route != nil {
-		hop = w.route.First
-	}
-	path, err := l.net.Route(w.key.self(), hop, max(int(w.link), 0))
-	path.Dst, path.Route, path.TOS, path.TTL = w.key.peer(), w.route, w.tos, w.ttl
+	path, err := l.net.Route(w.key.self(), w.options.Hop(w.key.peer()), max(int(w.link), 0))
+	path.Dst, path.Options, path.TOS, path.TTL = w.key.peer(), w.options, w.tos, w.ttl
 	return path, err
 }
 

@@ -25,6 +25,8 @@ type Path struct {
 	Expires    time.Duration
 	Generation uint32 // of the IP layer's tables, for Fresh
 	Handle     any    // the IP layer's own record
+
+	Options *wire.OutOptions // set by UDP: what IPv4 packets carry; nil: none
 }
 
 // Sending says how one datagram travels.

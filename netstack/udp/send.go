@@ -71,6 +71,10 @@ func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
 	if err := s.wayTo(to.Addr()); err != nil {
 		return err
 	}
+	if to.Addr().Is4() && len(p) > MaxPayload4-s.path.Options.Len() {
+		s.localError(to, errno.EMSGSIZE, s.path.MTU-s.path.Options.Len())
+		return errno.EMSGSIZE
+	}
 	if err := s.autobind(); err != nil {
 		return err
 	}
@@ -79,7 +83,7 @@ func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
 	l.sending = s.sending(len(p))
 	if err := l.net.Transmit(&s.path, &l.header, p, &l.sending); err != nil {
 		if err == errno.EMSGSIZE {
-			s.localError(to, errno.EMSGSIZE, l.sending.MTU)
+			s.localError(to, errno.EMSGSIZE, l.sending.MTU-s.path.Options.Len())
 		}
 		return err
 	}
@@ -136,7 +140,7 @@ func (s *Socket) sending(n int) Sending {
 	v4 := s.path.Dst.Is4()
 	header, mode, ttl, group, std, tos := wire.IPv6Len, o.MTUDiscover6, o.HopLimit, o.MulticastHops, s.l.tun.HopLimit, o.TClass
 	if v4 {
-		header, mode, ttl, group, std, tos = wire.IPv4MinHeader, o.MTUDiscover, o.TTL, o.MulticastTTL, s.l.tun.DefaultTTL, o.TOS
+		header, mode, ttl, group, std, tos = wire.IPv4MinHeader+s.path.Options.Len(), o.MTUDiscover, o.TTL, o.MulticastTTL, s.l.tun.DefaultTTL, o.TOS
 	}
 	d := discoveries[min(int(mode), len(discoveries)-1)]
 	x := Sending{TOS: tos, TTL: std, Fragment: !d.whole, MTU: s.path.MTU}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/tcpcni/tcpcni/netstack/ports"
+	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
@@ -208,16 +209,35 @@ func (s *Socket) route(to netip.Addr) (Path, error) {
 	if src.IsValid() && (src.IsMulticast() || s.l.net.IsBroadcast(src)) {
 		src = netip.Addr{} // such an address receives, but never sends
 	}
-	p, err := s.l.net.Route(src, to, int(s.opts.BindToIf))
+	options, hop := s.optionsTo(to)
+	if options != nil && options.First.IsValid() && to.IsUnspecified() {
+		return Path{}, errno.EINVAL
+	}
+	p, err := s.l.net.Route(src, hop, int(s.opts.BindToIf))
 	switch {
 	case err != nil:
 		return p, err
+	case options != nil && options.Strict && p.Gateway:
+		return p, errno.ENETUNREACH
 	case p.Broadcast && !s.opts.Broadcast:
 		return p, errno.EACCES
 	case p.Gateway && s.opts.DontRoute:
 		return p, errno.ENETUNREACH
 	}
+	if p.Options = options; hop != to {
+		p.Dst = to
+	}
 	return p, nil
+}
+
+// optionsTo are the IPv4 options of packets to an address, and where they lead.
+func (s *Socket) optionsTo(to netip.Addr) (o *wire.OutOptions, hop netip.Addr) {
+	given := s.opts.Rare().IPOptions
+	if given == "" || !to.Is4() {
+		return nil, to
+	}
+	o = wire.NewOutOptions([]byte(given), to, s.l.net.IsLocal)
+	return o, o.Hop(to)
 }
 
 // Disconnect undoes Connect (connect(2) with AF_UNSPEC): address and port go

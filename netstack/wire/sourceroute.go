@@ -8,13 +8,6 @@ import (
 	"slices"
 )
 
-// A SourceRoute is the way back to a host whose packet came over a source
-// route.
-type SourceRoute struct {
-	First   netip.Addr // where packets go first: the router that the packet passed last
-	Options []byte     // the IPv4 options that they carry, a multiple of 4 bytes; the route in them ends at the host
-}
-
 // Bytes of a source route option in front of its addresses: type, length,
 // pointer.
 const routeHeader = 3
@@ -26,7 +19,7 @@ const routeHeader = 3
 // had not come to its end, which makes this host one of the routers, when there
 // are two routes, which RFC 1122 forbids, or when an address is none of a
 // router.
-func ReverseRoute(options []byte, src netip.Addr) (r *SourceRoute, ok bool) {
+func ReverseRoute(options []byte, src netip.Addr) (r *OutOptions, ok bool) {
 	var opt []byte
 	for o := options; len(o) > 0 && o[0] != ipOptEnd; {
 		if o[0] == ipOptNop {
@@ -73,5 +66,5 @@ func ReverseRoute(options []byte, src netip.Addr) (r *SourceRoute, ok bool) {
 		four := a.As4()
 		back = append(back, four[:]...)
 	}
-	return &SourceRoute{First: hops[0], Options: append(back, ipOptEnd)}, true
+	return &OutOptions{First: hops[0], Strict: opt[0] == ipOptSSRR, Options: append(back, ipOptEnd)}, true
 }
