@@ -7,9 +7,9 @@ package ports
 // very address and has no peer before those that match by a wildcard or are
 // connections. With SO_REUSEADDR, SO_REUSEPORT or SO_REUSEPORT_LB on the socket
 // that asks only the first kind counts. The port is refused when one is found,
-// unless both have SO_REUSEPORT, or both SO_REUSEPORT_LB; SO_REUSEADDR is as
-// good as SO_REUSEPORT for a multicast address. The wildcards of IPv4 and IPv6
-// do not meet. Whoever is not the superuser shares with sockets of his own only,
+// unless both have SO_REUSEPORT, or both SO_REUSEPORT_LB; for a multicast address
+// SO_REUSEADDR is as good as either, on both sockets. The wildcards of IPv4 and
+// IPv6 do not meet. Whoever is not the superuser shares with sockets of his own only,
 // or with connections.
 //
 // Differing from the sources, the wildcards of the two families do not meet
@@ -54,10 +54,11 @@ func freebsdForeign(q *Query, t *Claim) bool {
 }
 
 func freebsdShares(w, t *Claim) bool {
-	if w.plain().IsMulticast() && w.ReuseAddr && (t.ReuseAddr || t.ReusePort || t.ReusePortLB) {
-		return true
+	group := w.plain().IsMulticast()
+	both := func(mine, his bool) bool {
+		return (mine || group && w.ReuseAddr) && (his || group && t.ReuseAddr)
 	}
-	return w.ReusePort && t.ReusePort || w.ReusePortLB && t.ReusePortLB
+	return both(w.ReusePort, t.ReusePort) || both(w.ReusePortLB, t.ReusePortLB)
 }
 
 // closest is the claim of the address family that matches the wanted one best,

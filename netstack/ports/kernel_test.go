@@ -101,6 +101,11 @@ func TestKernelAgreesWithThePolicy(t *testing.T) {
 const testPort = 4001
 
 func checkKernel(t *testing.T, first, second user, listens bool) {
+	for _, u := range []user{first, second} {
+		if e := endpoints[u.at]; e.v6 && e.addr.IsMulticast() {
+			return // EINVAL, see TestKernelAgreesWithThePolicy
+		}
+	}
 	a := open(t, first, syscall.SOCK_STREAM)
 	b := open(t, second, syscall.SOCK_STREAM)
 	defer syscall.Close(a)
@@ -164,6 +169,8 @@ func open(t *testing.T, u user, typ int) int {
 	set(syscall.SOL_SOCKET, syscall.SO_REUSEADDR, u.reuseAddr)
 	set(syscall.SOL_SOCKET, 15, u.reusePort)
 	set(syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY, e.v6only)
+	const ipv6Freebind = 78
+	set(syscall.IPPROTO_IPV6, ipv6Freebind, e.name == "[::2]") // lo has one address of the family
 	if err != nil {
 		t.Error(err)
 		runtime.Goexit()

@@ -94,15 +94,19 @@ func wishOrChoice(choosing bool) string {
 // tcp(7P): "IPv4 INADDR_ANY and IPv6 unspecified addresses compare as equal to
 // any IPv4 or IPv6 address." = is one address, w a wildcard beside another.
 var illumosMeets = matrix(
-	//  any4 .1 .2 any6 only ::1 map1 map*
-	"   =    w  w  w    w    w   w    =", // 0.0.0.0
-	"   w    =  .  w    w    .   =    w", // 127.0.0.1
-	"   w    .  =  w    w    .   .    w", // 127.0.0.2
-	"   w    w  w  =    =    w   w    w", // ::
-	"   w    w  w  =    =    w   w    w", // :: IPV6_V6ONLY, which the page does not know
-	"   w    .  .  w    w    =   .    w", // ::1
-	"   w    =  .  w    w    .   =    w", // ::ffff:127.0.0.1
-	"   =    w  w  w    w    w   w    =", // ::ffff:0.0.0.0
+	//  any4 .1 .2 255 224  any6 only ::1 ::2 ff0e  map1 map*
+	"   =    w  w  w   w    w    w    w   w   w     w    =", // 0.0.0.0
+	"   w    =  .  .   .    w    w    .   .   .     =    w", // 127.0.0.1
+	"   w    .  =  .   .    w    w    .   .   .     .    w", // 127.0.0.2
+	"   w    .  .  =   .    w    w    .   .   .     .    w", // 255.255.255.255
+	"   w    .  .  .   =    w    w    .   .   .     .    w", // 224.0.0.251
+	"   w    w  w  w   w    =    =    w   w   w     w    w", // ::
+	"   w    w  w  w   w    =    =    w   w   w     w    w", // :: IPV6_V6ONLY, which the page does not know
+	"   w    .  .  .   .    w    w    =   .   .     .    w", // ::1
+	"   w    .  .  .   .    w    w    .   =   .     .    w", // ::2
+	"   w    .  .  .   .    w    w    .   .   =     .    w", // ff0e::fb
+	"   w    =  .  .   .    w    w    .   .   .     =    w", // ::ffff:127.0.0.1
+	"   =    w  w  w   w    w    w    w   w   w     w    =", // ::ffff:0.0.0.0
 )
 
 // Columns: how the addresses meet, kind, port, SO_REUSEADDR of who asks,
@@ -136,15 +140,19 @@ func illumosMay(want party, held []party, dgram, choosing bool) bool {
 // = is one address, which the any addresses of both families are as these
 // systems have one family; w is the any address beside another.
 var oneFamilyMeets = matrix(
-	//  any4 .1 .2 any6 only ::1 map1 map*
-	"   =    w  w  =    .    .   w    =", // 0.0.0.0
-	"   w    =  .  w    .    .   =    w", // 127.0.0.1
-	"   w    .  =  w    .    .   .    w", // 127.0.0.2
-	"   =    w  w  =    =    w   w    =", // ::
-	"   .    .  .  =    =    w   .    .", // :: IPV6_V6ONLY
-	"   .    .  .  w    w    =   .    .", // ::1
-	"   w    =  .  w    .    .   =    w", // ::ffff:127.0.0.1
-	"   =    w  w  =    .    .   w    =", // ::ffff:0.0.0.0
+	//  any4 .1 .2 255 224  any6 only ::1 ::2 ff0e  map1 map*
+	"   =    w  w  w   w    =    .    .   .   .     w    =", // 0.0.0.0
+	"   w    =  .  .   .    w    .    .   .   .     =    w", // 127.0.0.1
+	"   w    .  =  .   .    w    .    .   .   .     .    w", // 127.0.0.2
+	"   w    .  .  =   .    w    .    .   .   .     .    w", // 255.255.255.255
+	"   w    .  .  .   =    w    .    .   .   .     .    w", // 224.0.0.251
+	"   =    w  w  w   w    =    =    w   w   w     w    =", // ::
+	"   .    .  .  .   .    =    =    w   w   w     .    .", // :: IPV6_V6ONLY
+	"   .    .  .  .   .    w    w    =   .   .     .    .", // ::1
+	"   .    .  .  .   .    w    w    .   =   .     .    .", // ::2
+	"   .    .  .  .   .    w    w    .   .   =     .    .", // ff0e::fb
+	"   w    =  .  .   .    w    .    .   .   .     =    w", // ::ffff:127.0.0.1
+	"   =    w  w  w   w    =    .    .   .   .     w    =", // ::ffff:0.0.0.0
 )
 
 // Columns: how the addresses meet, SO_REUSEADDR of both, who asks.
@@ -197,26 +205,34 @@ func cxuxMay(want party, held []party, _, _ bool) bool {
 // address, w a wildcard beside another, x the wildcard of the other family.
 var freebsdMeets = map[string][]string{
 	"inet": matrix(
-		//  any4 .1 .2 any6 only ::1 map1 map*
-		"   =    w  w  x    .    .   w    =", // 0.0.0.0
-		"   w    =  .  w    .    .   =    w", // 127.0.0.1
-		"   w    .  =  w    .    .   .    w", // 127.0.0.2
-		"   x    w  w  =    .    .   w    x", // ::
-		"   .    .  .  .    .    .   .    .", // :: IPV6_V6ONLY
-		"   .    .  .  .    .    .   .    .", // ::1
-		"   w    =  .  w    .    .   =    w", // ::ffff:127.0.0.1
-		"   =    w  w  x    .    .   w    =", // ::ffff:0.0.0.0
+		//  any4 .1 .2 255 224  any6 only ::1 ::2 ff0e  map1 map*
+		"   =    w  w  w   w    x    .    .   .   .     w    =", // 0.0.0.0
+		"   w    =  .  .   .    w    .    .   .   .     =    w", // 127.0.0.1
+		"   w    .  =  .   .    w    .    .   .   .     .    w", // 127.0.0.2
+		"   w    .  .  =   .    w    .    .   .   .     .    w", // 255.255.255.255
+		"   w    .  .  .   =    w    .    .   .   .     .    w", // 224.0.0.251
+		"   x    w  w  w   w    =    .    .   .   .     w    x", // ::
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // :: IPV6_V6ONLY
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // ::1
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // ::2
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // ff0e::fb
+		"   w    =  .  .   .    w    .    .   .   .     =    w", // ::ffff:127.0.0.1
+		"   =    w  w  w   w    x    .    .   .   .     w    =", // ::ffff:0.0.0.0
 	),
 	"inet6": matrix(
-		//  any4 .1 .2 any6 only ::1 map1 map*
-		"   .    .  .  .    .    .   .    .", // 0.0.0.0
-		"   .    .  .  .    .    .   .    .", // 127.0.0.1
-		"   .    .  .  .    .    .   .    .", // 127.0.0.2
-		"   .    .  .  =    =    w   .    .", // ::
-		"   .    .  .  =    =    w   .    .", // :: IPV6_V6ONLY
-		"   .    .  .  w    w    =   .    .", // ::1
-		"   .    .  .  .    .    .   .    .", // ::ffff:127.0.0.1
-		"   .    .  .  .    .    .   .    .", // ::ffff:0.0.0.0
+		//  any4 .1 .2 255 224  any6 only ::1 ::2 ff0e  map1 map*
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // 0.0.0.0
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // 127.0.0.1
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // 127.0.0.2
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // 255.255.255.255
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // 224.0.0.251
+		"   .    .  .  .   .    =    =    w   w   w     .    .", // ::
+		"   .    .  .  .   .    =    =    w   w   w     .    .", // :: IPV6_V6ONLY
+		"   .    .  .  .   .    w    w    =   .   .     .    .", // ::1
+		"   .    .  .  .   .    w    w    .   =   .     .    .", // ::2
+		"   .    .  .  .   .    w    w    .   .   =     .    .", // ff0e::fb
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // ::ffff:127.0.0.1
+		"   .    .  .  .   .    .    .    .   .   .     .    .", // ::ffff:0.0.0.0
 	),
 }
 
@@ -231,71 +247,103 @@ var freebsdOrder = map[string]int{
 	"w peer dual": 5,
 }
 
-// Columns of who may not share because he is somebody else: kind, state of who
-// is there, both are wildcards, who is there has SO_REUSEPORT, has
-// SO_REUSEPORT_LB.
+// Columns of who may not share because he is somebody else: the address that is
+// asked for, kind, state of who is there, both are wildcards, who is there has
+// SO_REUSEPORT, has SO_REUSEPORT_LB.
 var freebsdForeignRows = table(
-	verdict{"stream active,closing,timewait * * *", true},
-	verdict{"* * y n y", true},
-	verdict{"* * * * *", false},
+	verdict{"group * * * * *", true},
+	verdict{"* stream active,closing,timewait * * *", true},
+	verdict{"* * * y n y", true},
+	verdict{"* * * * * *", false},
 )
 
-// Columns: SO_REUSEPORT of both, SO_REUSEPORT_LB of both.
+// Columns: the address that is asked for, both have SO_REUSEPORT, both have
+// SO_REUSEPORT_LB. For a multicast address ("group") SO_REUSEADDR is both of
+// them, on either socket.
 var freebsdShareRows = table(
-	verdict{"y *", true},
-	verdict{"* y", true},
-	verdict{"n n", false},
+	verdict{"* y *", true},
+	verdict{"* * y", true},
+	verdict{"* n n", false},
 )
 
-// freebsdFind is the lookup; held is the newest first. What matches is given by
-// the letters that count, and by whether one with a peer does.
-func freebsdFind(family string, want party, held []party, letters string, peers bool) (found party, how byte) {
-	least := len(freebsdOrder)
-	how = '.'
-	for _, h := range held {
-		meets := letter(freebsdMeets[family], want.at, h.at)
-		peer, as := "peer", "inet"
-		if h.state == "bound" || h.state == "listen" {
-			peer = "alone"
-		}
-		if family == "inet" && endpoints[h.at].name == "[::]" {
-			as = "dual"
-		}
-		if strings.IndexByte(letters, meets) < 0 || peer == "peer" && !peers {
+// A freebsdFact is what the tables say of one socket that is there, for one that
+// asks, in one family.
+type freebsdFact struct {
+	meets   byte // letter of freebsdMeets
+	peer    bool
+	rank    int     // of freebsdOrder, the least is found
+	foreign [2]bool // he may share although he is somebody else, or is not: stream, datagram
+	shares  bool
+}
+
+func freebsdFactOf(family string, want, h party) (f freebsdFact) {
+	f.meets = letter(freebsdMeets[family], want.at, h.at)
+	if f.meets == '.' {
+		return f
+	}
+	peer, as, kind := "alone", "inet", "host"
+	if f.peer = h.state != "bound" && h.state != "listen"; f.peer {
+		peer = "peer"
+	}
+	if family == "inet" && endpoints[h.at].name == "[::]" {
+		as = "dual"
+	}
+	f.rank = freebsdOrder[meetsBy[f.meets]+" "+peer+" "+as]
+	wantPort, heldPort, wantLoad, heldLoad := want.port, h.port, want.load, h.load
+	if endpoints[want.at].addr.IsMulticast() {
+		kind = "group"
+		wantPort, heldPort, wantLoad, heldLoad = want.port || want.reuse, h.port || h.reuse, want.load || want.reuse, h.load || h.reuse
+	}
+	bothAny := endpoints[want.at].addr.Unmap().IsUnspecified() && endpoints[h.at].addr.Unmap().IsUnspecified()
+	for i, dgram := range []bool{false, true} {
+		f.foreign[i] = want.super || want.uid == h.uid || judge(freebsdForeignRows, kind, streamOrDgram(dgram), h.state, yn(bothAny), yn(h.port), yn(h.load))
+	}
+	f.shares = judge(freebsdShareRows, kind, yn(wantPort && heldPort), yn(wantLoad && heldLoad))
+	return f
+}
+
+// freebsdFind is the lookup: the first of least rank. Those count whose letters
+// are wanted, and those with a peer if peers are.
+func freebsdFind(facts []freebsdFact, letters string, peers bool) *freebsdFact {
+	var found *freebsdFact
+	for i := range facts {
+		f := &facts[i]
+		if strings.IndexByte(letters, f.meets) < 0 || f.peer && !peers || found != nil && found.rank <= f.rank {
 			continue
 		}
-		if rank := freebsdOrder[meetsBy[meets]+" "+peer+" "+as]; rank < least {
-			found, how, least = h, meets, rank
-		}
+		found = f
 	}
-	return found, how
+	return found
+}
+
+// freebsdVerdict is the oracle for one family; the facts are those of who is
+// there, the newest first.
+func freebsdVerdict(want party, facts []freebsdFact, dgram, choosing bool) bool {
+	wild := !want.reuse && !want.port && !want.load
+	switch {
+	case choosing && wild:
+		return freebsdFind(facts, "=xw", true) == nil
+	case choosing:
+		return freebsdFind(facts, "=x", false) == nil
+	}
+	if t := freebsdFind(facts, "=xw", true); t != nil && !t.foreign[b2i(dgram)] {
+		return false
+	}
+	letters := "="
+	if wild {
+		letters = "=w"
+	}
+	t := freebsdFind(facts, letters, wild)
+	return t == nil || t.shares
 }
 
 func freebsdMay(want party, held []party, dgram, choosing bool) bool {
-	wild := !want.reuse && !want.port && !want.load
 	for family := range freebsdMeets {
-		if choosing {
-			letters := "=x"
-			if wild {
-				letters = "=xw"
-			}
-			if _, meets := freebsdFind(family, want, held, letters, wild); meets != '.' {
-				return false
-			}
-			continue
+		var facts []freebsdFact
+		for _, h := range held {
+			facts = append(facts, freebsdFactOf(family, want, h))
 		}
-		if t, meets := freebsdFind(family, want, held, "=xw", true); meets != '.' && !want.super && t.uid != want.uid {
-			bothAny := endpoints[want.at].addr.Unmap().IsUnspecified() && endpoints[t.at].addr.Unmap().IsUnspecified()
-			if !judge(freebsdForeignRows, streamOrDgram(dgram), t.state, yn(bothAny), yn(t.port), yn(t.load)) {
-				return false
-			}
-		}
-		letters := "="
-		if wild {
-			letters = "=w"
-		}
-		if t, meets := freebsdFind(family, want, held, letters, wild); meets != '.' &&
-			!judge(freebsdShareRows, yn(want.port && t.port), yn(want.load && t.load)) {
+		if !freebsdVerdict(want, facts, dgram, choosing) {
 			return false
 		}
 	}

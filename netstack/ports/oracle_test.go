@@ -3,6 +3,7 @@ package ports
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 )
 
 // The oracle says by tables alone what Linux does when a second socket asks for
@@ -17,28 +18,38 @@ type endpoint struct {
 	v6only bool
 }
 
+// The addresses are of every kind that a rule or a policy tells apart. Which
+// address of an interface it is says nothing, so two of each family do.
 var endpoints = []endpoint{
 	{"0.0.0.0", netip.MustParseAddr("0.0.0.0"), false, false},
 	{"127.0.0.1", netip.MustParseAddr("127.0.0.1"), false, false},
 	{"127.0.0.2", netip.MustParseAddr("127.0.0.2"), false, false},
+	{"255.255.255.255", netip.MustParseAddr("255.255.255.255"), false, false},
+	{"224.0.0.251", netip.MustParseAddr("224.0.0.251"), false, false},
 	{"[::]", netip.IPv6Unspecified(), true, false},
 	{"[::]only", netip.IPv6Unspecified(), true, true},
 	{"[::1]", netip.IPv6Loopback(), true, false},
+	{"[::2]", netip.MustParseAddr("::2"), true, false},
+	{"[ff0e::fb]", netip.MustParseAddr("ff0e::fb"), true, false},
 	{"[::ffff:127.0.0.1]", netip.MustParseAddr("::ffff:127.0.0.1"), true, false},
 	{"[::ffff:0.0.0.0]", netip.MustParseAddr("::ffff:0.0.0.0"), true, false},
 }
 
 // meets has an x where a packet could be for both.
 var meets = []string{
-	//  any4 .1 .2 any6 only ::1 map1 map*
-	"x  x  x  x    .    .   x    x", // 0.0.0.0
-	"x  x  .  x    .    .   x    x", // 127.0.0.1
-	"x  .  x  x    .    .   .    x", // 127.0.0.2
-	"x  x  x  x    x    x   x    x", // ::
-	".  .  .  x    x    x   .    .", // :: IPV6_V6ONLY
-	".  .  .  x    x    x   .    .", // ::1
-	"x  x  .  x    .    .   x    x", // ::ffff:127.0.0.1
-	"x  x  x  x    .    .   x    x", // ::ffff:0.0.0.0
+	//  any4 .1 .2 255 224  any6 only ::1 ::2 ff0e  map1 map*
+	"x  x  x  x  x    x    .    .   .   .     x    x", // 0.0.0.0
+	"x  x  .  .  .    x    .    .   .   .     x    x", // 127.0.0.1
+	"x  .  x  .  .    x    .    .   .   .     .    x", // 127.0.0.2
+	"x  .  .  x  .    x    .    .   .   .     .    x", // 255.255.255.255
+	"x  .  .  .  x    x    .    .   .   .     .    x", // 224.0.0.251
+	"x  x  x  x  x    x    x    x   x   x     x    x", // ::
+	".  .  .  .  .    x    x    x   x   x     .    .", // :: IPV6_V6ONLY
+	".  .  .  .  .    x    x    x   .   .     .    .", // ::1
+	".  .  .  .  .    x    x    .   x   .     .    .", // ::2
+	".  .  .  .  .    x    x    .   .   x     .    .", // ff0e::fb
+	"x  x  .  .  .    x    .    .   .   .     x    x", // ::ffff:127.0.0.1
+	"x  x  x  x  x    x    .    .   .   .     x    x", // ::ffff:0.0.0.0
 }
 
 // shares says for two sockets that meet whether the second may bind: both have
@@ -98,18 +109,8 @@ func users() []user {
 
 // mayShare is the oracle.
 func mayShare(first, second user, firstListens bool) bool {
-	column := 0
-	for _, c := range meets[second.at] {
-		if c == ' ' {
-			continue
-		}
-		if column == first.at {
-			if c == '.' {
-				return true
-			}
-			break
-		}
-		column++
+	if strings.ReplaceAll(meets[second.at], " ", "")[first.at] == '.' {
+		return true
 	}
 	return shares[[4]bool{first.reuseAddr && second.reuseAddr, first.reusePort && second.reusePort, first.uid == second.uid, firstListens}]
 }
