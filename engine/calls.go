@@ -68,6 +68,10 @@ func (c *call) dispatch() {
 		c.socket()
 		return
 	}
+	if c.req.Nr == abi.SYS_POLL || c.req.Nr == abi.SYS_PPOLL {
+		c.poll()
+		return
+	}
 	h, ok := handlers[c.req.Nr]
 	if !ok {
 		c.fail(errno.ENOSYS)

@@ -54,6 +54,7 @@ type Status struct {
 	Links     []LinkStatus      `json:"links"`
 	Counters  map[string]uint64 `json:"counters,omitempty"` // of the stack, by SNMP-like name
 	Inline    *InlineStatus     `json:"inline,omitempty"`   // nil: there is no inline path
+	Poll      bool              `json:"poll,omitempty"`     // programs' poll(2) is to be notified: hostlink.PollRules
 }
 
 // InlineStatus counts what programs do that have sockets of the sandbox's own

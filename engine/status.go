@@ -20,6 +20,7 @@ func (e *engine) status() *Status {
 		Sockets:   e.socks.live,
 		Calls:     e.calls,
 		Counters:  map[string]uint64{},
+		Poll:      e.profile.PollShut,
 		Inline:    e.inline.status(len(e.mirrors.byAddr), len(e.cross.byAddr), e.cfg.RefusePlain),
 	}
 	for _, p := range e.ports {

@@ -2,13 +2,14 @@ package hostlink
 
 import (
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
 // InstallFilter puts the calling thread, and every program it starts or becomes
-// from now on, under the sandbox's filter. It returns the listener, a
+// from now on, under the sandbox's filter: SandboxRules, and more. It returns the listener, a
 // close-on-exec descriptor that gets the notified calls; until somebody serves
 // it, such calls wait.
 //
@@ -19,8 +20,8 @@ import (
 // The kernel wants CAP_SYS_ADMIN or no_new_privs for a filter. The latter would
 // break set-user-ID programs in the sandbox and is set only when there is no
 // other way.
-func InstallFilter() (listener int, err error) {
-	prog, err := Assemble(SandboxRules)
+func InstallFilter(more ...Rule) (listener int, err error) {
+	prog, err := Assemble(slices.Concat(SandboxRules, more))
 	if err != nil {
 		return -1, err
 	}

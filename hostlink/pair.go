@@ -27,6 +27,15 @@ func NewPair(typ int, nonblock bool) (e, p int, err unix.Errno) {
 	return int(fds[0]), int(fds[1]), err
 }
 
+// PollNow returns which of events hold for the file behind fd, and POLLERR and
+// POLLHUP, without waiting: poll(2).
+func PollNow(fd int, events int16) (int16, unix.Errno) {
+	p := unix.PollFd{Fd: int32(fd), Events: events}
+	var now unix.Timespec
+	_, _, e := unix.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&now)), 0, 0, 0)
+	return p.Revents, e
+}
+
 // SocketCookie returns the identity of the socket behind fd, which no other
 // socket of this boot has; false when fd is no socket.
 func SocketCookie(fd int) (uint64, bool) {

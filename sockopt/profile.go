@@ -28,6 +28,11 @@ type Profile struct {
 	// PermanentErrors: reading SO_ERROR does not clear it.
 	PermanentErrors bool
 
+	// PollShut: to poll(2) a socket that is shut for writing has hung up and is
+	// not writable. Else it hangs up when both directions are shut, and stays
+	// writable.
+	PollShut bool
+
 	// MD5SigAlways: a listener with the switch TCP_MD5SIG takes signed peers only.
 	// Else it takes those that have no association unsigned.
 	MD5SigAlways bool

@@ -16,6 +16,7 @@ func newSortix() *Profile {
 		ConnectBroadcast: errno.ENETUNREACH,
 		ConnectNoPort:    errno.EADDRNOTAVAIL,
 		PermanentErrors:  true,
+		PollShut:         true,
 
 		Congestion: slices.Clone(linuxCongestion),
 		calls: callRules{

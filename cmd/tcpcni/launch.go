@@ -36,6 +36,7 @@ type launchSpec struct {
 	Resolv  string   `json:"resolv,omitempty"` // file to put in place of /etc/resolv.conf, in a mount namespace of its own
 	MountNS bool     `json:"mountns"`          // descriptor fdMountNS is the mount namespace to enter
 	Parent  int      `json:"parent"`           // whose death is the program's
+	Poll    bool     `json:"poll,omitempty"`   // the engine is to see poll(2), too
 }
 
 // Descriptors of the shim.
@@ -107,6 +108,9 @@ func (c *child) handshake(spec launchSpec, specW, statusR, goW *os.File, control
 	if c.id, err = process.Identify(c.cmd.Process.Pid); err != nil {
 		return err
 	}
+	if spec.Poll, err = wantsPoll(control); err != nil {
+		return err
+	}
 	if err := json.NewEncoder(specW).Encode(spec); err != nil {
 		return fmt.Errorf("program's shim: %w", err)
 	}
@@ -157,6 +161,18 @@ func (c *child) attach(fd int, control string) error {
 	}
 	defer func() { _ = client.Close() }()
 	return client.Attach(listener)
+}
+
+// wantsPoll asks the engine whether its programs' poll(2) is to be notified. An
+// engine that does not know the call does not say so.
+func wantsPoll(control string) (bool, error) {
+	client, err := engine.Dial(control)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = client.Close() }()
+	st, err := client.Status()
+	return st.Poll, err
 }
 
 // parseListener reads an answer of the shim.

@@ -70,7 +70,11 @@ func becomeProgram() error {
 		return err
 	}
 
-	listener, err := hostlink.InstallFilter()
+	var more []hostlink.Rule
+	if spec.Poll {
+		more = hostlink.PollRules
+	}
+	listener, err := hostlink.InstallFilter(more...)
 	if err != nil {
 		return fmt.Errorf("install the filter of socket calls: %w", err)
 	}

@@ -29,6 +29,8 @@ const (
 	SYS_RECVMSG     = unix.SYS_RECVMSG
 	SYS_RECVMMSG    = unix.SYS_RECVMMSG
 	SYS_IOCTL       = unix.SYS_IOCTL
+	SYS_POLL        = unix.SYS_POLL
+	SYS_PPOLL       = unix.SYS_PPOLL
 )
 
 // Arguments of socket(2) and accept4(2).
@@ -43,6 +45,15 @@ const (
 	SHUT_RD   = unix.SHUT_RD
 	SHUT_WR   = unix.SHUT_WR
 	SHUT_RDWR = unix.SHUT_RDWR
+)
+
+// Events of poll(2).
+const (
+	POLLOUT    = unix.POLLOUT
+	POLLHUP    = unix.POLLHUP
+	POLLNVAL   = unix.POLLNVAL
+	POLLWRNORM = 0x100
+	POLLWRBAND = 0x200
 )
 
 // Flags of send(2) and recv(2).
@@ -100,6 +111,7 @@ const (
 // Errors of calls that hostlink makes.
 const (
 	EAGAIN     = unix.EAGAIN
+	EBADF      = unix.EBADF
 	EBADMSG    = unix.EBADMSG
 	ECONNRESET = unix.ECONNRESET
 	EFAULT     = unix.EFAULT
