@@ -408,8 +408,12 @@ func (x *randomWorld) accidents() {
 	at := d.upTo(5 * time.Second)
 	switch d.r.Intn(8) {
 	case 0: // the line is down for a while
+		silence := d.ms(100, 3000, 8000)
 		x.w.After(at, func() { l.Down(true) })
-		x.w.After(at+d.ms(100, 3000, 8000), func() { l.Down(false) })
+		x.w.After(at+silence, func() { l.Down(false) })
+		if x.outlasts(silence) {
+			x.spoil()
+		}
 	case 1: // for good
 		x.w.After(at, func() { l.Down(true) })
 		x.spoil()
@@ -430,6 +434,18 @@ func (x *randomWorld) accidents() {
 			}
 		})
 	}
+}
+
+// outlasts reports whether a silence swallows every SYN-ACK of a host: a client
+// that has got one before it is then refused, with all that it has sent.
+func (x *randomWorld) outlasts(silence time.Duration) bool {
+	for _, h := range x.hosts {
+		last := time.Second * (1<<h.Profile.Tunables.SynAckRetries - 1) // of the SYN-ACKs
+		if silence >= last {
+			return true
+		}
+	}
+	return false
 }
 
 // blackHole reports whether the path of a host that does not search for its MTU

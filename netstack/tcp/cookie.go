@@ -126,13 +126,17 @@ func (o *synOptions) stamp(now uint32) uint32 {
 }
 
 // cookieInput takes a segment that may be the third step of a handshake whose
-// second was a cookie. It returns false when it cannot be.
+// second was a cookie. It returns false when it cannot be. The proof that it is
+// takes the place of a record of the same connection.
 func (l *Layer) cookieInput(lst *listener, k tuple, rx *Rx) bool {
 	h, settled := l.readCookie(lst, k, rx)
 	if h == nil {
 		return settled
 	}
 	h.openedAt -= lst.s.opts.DeferAccept // how long it has waited, nobody knows
+	if later := l.half[k]; later != nil {
+		l.dropHalf(later)
+	}
 	l.enterHalf(h)
 	h.complete(rx)
 	if l.half[k] == h {

@@ -1,6 +1,9 @@
 package tcp
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // flooded is a listener whose only half-open connection is somebody who never
 // answers.
@@ -83,6 +86,29 @@ func TestCookieWaitsForRoomToAccept(t *testing.T) {
 	s.lst = listener
 	s.step("< P. seq 1 ack 1 len 5")
 	s.step("queue 1")
+}
+
+// TestCookieOutlivesALaterRecord: a late copy of the SYN found room for a record,
+// whose SYN-ACK has another number, and the peer had answered the cookie.
+func TestCookieOutlivesALaterRecord(t *testing.T) {
+	for _, first := range []string{
+		"< . seq 1 ack 1",
+		"< P. seq 1 ack 1 len 5",
+		"< P. seq 6 ack 1 len 5\n> none\n< P. seq 1 ack 1 len 5", // what overtakes it is not refused
+	} {
+		s := story(t, flooded+"port 2\n< S seq 0\n> S. seq 0 ack 1")
+		cookie := s.iss
+		for _, line := range []string{"< R seq 1 port 1", "half 0", "forget", "< S seq 0", "> S. seq 0 ack 1", "half 1"} {
+			s.step(line)
+		}
+		if s.iss == cookie {
+			t.Fatal("the record has the cookie's number: the test tests nothing")
+		}
+		s.iss = cookie
+		for _, line := range append(strings.Split(first, "\n"), "half 0", "queue 1", "counter SyncookiesRecv 1", "accept", "state ESTAB") {
+			s.step(line)
+		}
+	}
 }
 
 func TestCookieStampIsNotAhead(t *testing.T) {

@@ -240,6 +240,9 @@ func (h *halfOpen) input(rx *Rx) {
 			return
 		}
 		h.sendSynAck() // the peer did not get it
+		// Whoever asks is there, and shall have the time to answer this one.
+		h.at = l.net.Now() + h.rto()
+		l.timers.arm(h, h.at)
 		return
 	}
 	if !seqIn(in.Seq, h.irs+1, h.window()) {
@@ -259,8 +262,12 @@ func (h *halfOpen) input(rx *Rx) {
 	case !ack:
 		return
 	case in.Ack != h.iss+1:
-		h.auth.numbers(h.iss, h.irs)
-		l.refuse(rx, h.auth)
+		// A late copy of the SYN may have brought the record about, when the peer
+		// has a cookie already.
+		if h.acked || !l.cookieInput(h.lst, h.key, rx) {
+			h.auth.numbers(h.iss, h.irs)
+			l.refuse(rx, h.auth)
+		}
 		return
 	}
 	h.complete(rx)
