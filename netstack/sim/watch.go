@@ -36,7 +36,10 @@ type watch struct {
 	tsOK    bool
 	coarse  bool   // rounding may shrink the window: the program made its buffer smaller than what waits in it
 	cookies uint64 // that the host has believed
-	least   int    // segment size that the host does not go below, whatever the peer says
+	cookie  struct {
+		synAck, answer wire.TCP // a SYN-ACK before the present one, and who acknowledged it last
+	}
+	least int // segment size that the host does not go below, whatever the peer says
 }
 
 type span struct{ left, right uint32 }
@@ -91,6 +94,9 @@ func (h *Host) watchIn(t *wire.TCP, src, dst netip.Addr, text int) {
 		}
 	default:
 		v.receive(t.Seq, t.Seq+n)
+		if t.Ack == v.cookie.synAck.Seq+1 {
+			v.cookie.answer = *t
+		}
 	}
 	if t.Flags&wire.TCPAck == 0 || !v.sent || before(t.Ack, v.iss) || before(v.sndMax, t.Ack) {
 		return
@@ -169,8 +175,12 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 			v.begin(&v.in) // a late copy of the SYN, after the connection has ended
 		}
 		if !v.sent || v.iss != t.Seq {
+			was := v.out
 			*v = watch{in: v.in, seen: v.seen, irs: v.irs, rcvMax: v.rcvMax, have: v.have, least: v.least}
 			v.out, v.sent, v.iss = *t, true, t.Seq
+			if was.Flags&t.Flags == wire.TCPSyn|wire.TCPAck && was.Ack == t.Ack {
+				v.cookie.synAck = was
+			}
 			if t.Flags&wire.TCPAck == 0 {
 				// An active open: what came before was another connection's.
 				v.seen, v.have = false, v.have[:0]
@@ -186,6 +196,9 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 	if n := h.TCP.Counters().SyncookiesRecv; n != v.cookies {
 		// A late copy of the handshake's end may bring an old connection back.
 		v.cookies, v.offered = n, false
+		if v.cookie.synAck.Flags != 0 && t.Flags&wire.TCPSyn == 0 && t.Seq == v.cookie.synAck.Seq+1 && v.cookie.answer.Ack == t.Seq {
+			v.believe()
+		}
 	}
 	v.coarse = h.coarse
 	for _, check := range [...]func(*watch, *wire.TCP, uint32, int) error{
@@ -200,6 +213,18 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 		v.sndMax = end
 	}
 	return nil
+}
+
+// believe goes back to a SYN-ACK that was a cookie, the answer to which has come
+// when the host had made a record for a late copy of the SYN.
+func (v *watch) believe() {
+	in := &v.cookie.answer
+	v.out, v.iss, v.sndMax = v.cookie.synAck, v.cookie.synAck.Seq, in.Ack
+	v.edge, v.edgeOK = in.Ack+uint32(in.Window), true
+	if v.scaled() {
+		v.edge = in.Ack + uint32(in.Window)<<v.in.WScale
+	}
+	v.cookie.synAck, v.tsOK = wire.TCP{}, false
 }
 
 // checkWindow: nothing is sent beyond the peer's window (RFC 9293 section 3.8.6)

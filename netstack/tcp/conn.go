@@ -13,7 +13,7 @@ import (
 // newConn makes a connection of s with the given addresses and enters it.
 func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	path.TTL, path.TOS = pathMarks(&s.opts, &path)
-	path.NoDF = path.NoDF || s.noDF()
+	path.NoDF = path.NoDF || s.noDF(&path)
 	c := &conn{
 		l: l, s: s, path: path, lport: lport, rport: rport,
 		rto: l.rtoInitial(&s.opts), quickAck: quickAcks,

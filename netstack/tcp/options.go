@@ -134,7 +134,7 @@ func (c *conn) quickAckChanged() {
 
 func (c *conn) remark() {
 	c.path.TTL, c.path.TOS = pathMarks(&c.s.opts, &c.path)
-	c.path.NoDF = c.path.NoDF || c.s.noDF()
+	c.path.NoDF = c.path.NoDF || c.s.noDF(&c.path)
 }
 
 // pathMarks are the fields of the IP header that a socket's options choose.
@@ -148,8 +148,12 @@ func pathMarks(o *sockopt.Options, p *Path) (ttl, tos uint8) {
 	return uint8(max(hops, 0)), tos
 }
 
-// noDF reports whether the program asked for packets that routers may fragment.
-func (s *Socket) noDF() bool {
+// noDF reports whether the program asked for packets that routers may fragment,
+// which those of IPv6 never do.
+func (s *Socket) noDF(p *Path) bool {
+	if p.Dst.Is6() {
+		return false
+	}
 	switch s.opts.MTUDiscover {
 	case sockopt.PMTUDiscDont, sockopt.PMTUDiscInterface, sockopt.PMTUDiscOmit:
 		return true
