@@ -71,6 +71,9 @@ const (
 	SaveSYN
 	SavedSYN
 	ULP
+	TxDelay
+	ThinLinear
+	ThinDupAck
 
 	TOS
 	TTL

@@ -65,6 +65,7 @@ type Rare struct {
 
 	RTOInitial, RTOMin, RTOMax time.Duration // 0: the tunables'
 	RTOVarMin                  time.Duration // the least of the RTO's variance term; 0: the tunable's
+	TxDelay                    int32         // TCP_TX_DELAY, microseconds; 0: none
 	DelAckMax                  time.Duration // bound on the delay of acknowledgements; 0: the tunable's
 }
 

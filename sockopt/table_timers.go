@@ -6,8 +6,12 @@ import (
 )
 
 // timerRows are the limits of a connection's timers (linux/tcp.h, since Linux
-// 6.15). Linux counts in its ticks; here the times are exact.
+// 6.15), and the delay of its segments (5.3). Linux counts in its ticks; here the
+// times are exact.
 var timerRows = at(protoTCP, TCPOnly, []Row{
+	{ID: TxDelay, Name: "TCP_TX_DELAY", Number: 37, Unit: "microseconds", Default: "0", Max: 1<<28 - 1,
+		set: rarely(func(r *Rare, v int) { r.TxDelay = int32(v) }), get: rareValue(func(r *Rare) int { return int(r.TxDelay) }),
+		Note: "every segment leaves so much later, in order, as over a longer path; Linux needs the queueing discipline fq for it, here it always works"},
 	{ID: RTOMax, Name: "TCP_RTO_MAX_MS", Number: 44, Codec: Millis, Unit: "milliseconds", Default: "tcp_rto_max_ms", Min: 1000, Max: 120_000,
 		set: rarely(func(r *Rare, v int) { r.RTOMax = time.Duration(v) * time.Millisecond }),
 		get: func(c *call) (int, error) {

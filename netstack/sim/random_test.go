@@ -261,6 +261,7 @@ var worldOptions = []struct {
 	{"SO_KEEPALIVE", []int{1}, false},
 	{"TCP_KEEPIDLE", []int{1, 10}, false},
 	{"TCP_DEFER_ACCEPT", []int{1, 5}, false},
+	{"TCP_TX_DELAY", []int{1000, 50_000}, false},
 	{"IP_TOS", []int{0x10, 0x08}, false},
 	{"IP_MTU_DISCOVER", []int{0, 1, 2}, false},
 	{"TCP_THIN_LINEAR_TIMEOUTS", []int{1}, false},

@@ -135,13 +135,17 @@ func (l *Layer) send(a *auth, p *Path, h *wire.TCP, payload [][]byte, gso int) {
 func (c *conn) send(h *wire.TCP, payload [][]byte, gso int) {
 	c.auth.numbers(c.iss, c.irs)
 	c.tally.segsOut++
+	if c.rare != nil && c.rare.line != nil {
+		c.hold(h, payload, gso)
+		return
+	}
 	c.l.send(c.auth, &c.path, h, payload, gso)
 }
 
 // send signs and transmits a segment of a handshake.
 func (h *halfOpen) send(t *wire.TCP) {
 	h.auth.numbers(h.iss, h.irs)
-	h.l.send(h.auth, &h.path, t, nil, 0)
+	h.l.sendLater(h.auth, &h.path, t, h.lst.s.opts.Rare().TxDelay)
 }
 
 // numbers tells the initial sequence numbers of the connection, ours first.

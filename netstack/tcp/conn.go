@@ -28,6 +28,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	c.block = s.functionBlock()
 	l.blockUsers[c.block.index()]++
 	l.conns[k] = c
+	c.delayChanged()
 	return c
 }
 
@@ -184,6 +185,7 @@ func (c *conn) destroy() {
 	delete(l.conns, k)
 	l.blockUsers[c.block.index()]--
 	c.strike()
+	c.leaveLine()
 	c.hatched()
 	c.fastDone()
 	c.fastOver()

@@ -49,6 +49,7 @@ type Layer struct {
 	cookieLst [2]*listener // for offers, of each domain; nil: not needed yet
 
 	timers  timerHeap
+	lined   int       // segments that wait by TCP_TX_DELAY
 	dirty   []*conn   // connections that owe output
 	spare   []*conn   // memory for the next list of them
 	raised  []*Socket // sockets with events to report

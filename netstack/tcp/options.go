@@ -89,6 +89,7 @@ var changes = map[sockopt.ID]func(*conn){
 	sockopt.SndBufForce: (*conn).wakeWriter,
 
 	sockopt.IPOptions: (*conn).newOptions,
+	sockopt.TxDelay:   (*conn).delayChanged,
 
 	sockopt.MaxPacingRate: (*conn).rateChanged,
 }

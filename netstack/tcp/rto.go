@@ -32,6 +32,11 @@ func (c *conn) rttSample(r time.Duration) {
 		c.rttvar += (d - c.rttvar) / 4
 		c.srtt += (r - c.srtt) / 8
 	}
+	c.setRTO()
+}
+
+// setRTO makes the timeout of what is known of round trips.
+func (c *conn) setRTO() {
 	// RTOMin is for the variance term, as in Linux, so that a steady round trip
 	// of a second does not leave a margin of nothing. The others bound all of it.
 	t := c.l.tun

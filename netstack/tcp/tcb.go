@@ -167,6 +167,7 @@ type rare struct {
 	lastOow      time.Duration // last answer to an unacceptable segment
 	oowOnce      bool
 	fast         *fastConn
+	line         *txLine  // nil: nothing is delayed, see txdelay.go
 	dsack        seqRange // received twice: RFC 2883
 	retrans      uint32   // segments retransmitted, for struct tcp_info
 	syn          []byte   // headers of the peer's SYN, see keepSYN

@@ -25,6 +25,7 @@ type timeWait struct {
 	tsRecent     uint32
 	tsOffset     uint32
 	link         int32  // that it was reached by
+	txDelay      int32  // TCP_TX_DELAY, microseconds
 	wnd          uint16 // as it was last advertised
 	ts, local    bool
 	domain       uint8
@@ -104,7 +105,7 @@ func (c *conn) enterTimeWait() {
 	if w.share != nil {
 		w.share.waiting++
 	}
-	w.auth = c.auth
+	w.auth, w.txDelay = c.auth, s.opts.Rare().TxDelay
 	c.destroy()
 	for len(l.waits.byTuple) >= max(int(l.tun.MaxTwBuckets), 1) {
 		l.dropTimeWait(l.waits.oldest)
@@ -201,7 +202,7 @@ func (l *Layer) answerTimeWait(w *timeWait) {
 		HasTS: w.ts, TSVal: uint32(now/time.Millisecond) + w.tsOffset, TSEcr: w.tsRecent,
 	}
 	l.counters.OutSegs++
-	l.send(w.auth, &path, h, nil, 0)
+	l.sendLater(w.auth, &path, h, w.txDelay)
 }
 
 // way is the path to the peer.
