@@ -43,17 +43,13 @@ type inline struct {
 
 // openInner makes the stack that faces the sandbox's kernel, whose link is p.
 func (e *engine) openInner(p *port) error {
-	profile, err := sockopt.ProfileByName(e.cfg.Profile)
-	if err != nil {
-		return err
-	}
-	tun, err := sockopt.NewTunables(profile, e.cfg.Tunables)
+	profile, err := sockopt.ProfileByName(innerProfile)
 	if err != nil {
 		return err
 	}
 	e.inline.profile = profile
-	e.inline.tune()
-	cfg := netstack.Config{Profile: profile, Tunables: tun, Pool: e.stack.Pool()}
+	e.inline.tune(e.profile.Tunables)
+	cfg := netstack.Config{Profile: profile, Tunables: profile.Tunables, Pool: e.stack.Pool()}
 	hostlink.Entropy(cfg.Seed[:])
 	s := netstack.New(cfg)
 	e.keepTies(s, innerTies)
@@ -79,12 +75,19 @@ func (e *engine) openInner(p *port) error {
 	return nil
 }
 
-// tune sets what differs from the stack of the uplink. Between two ends of a
-// virtual cable no segment is late: the kernel may use a port again at once.
-// It refuses what the other side has refused, which is no attempt in vain.
-func (in *inline) tune() {
+// innerProfile is the system that the sandbox's kernel meets, with its defaults: as
+// good a peer as there is. The profile and the tunables of the sandbox are about
+// what the network sees.
+const innerProfile = "linux"
+
+// tune sets what is not Linux's default. Between two ends of a virtual cable no
+// segment is late: the kernel may use a port again at once. The stack refuses what
+// the other side has refused, which is no attempt in vain. Bounds on memory are
+// those of the sandbox.
+func (in *inline) tune(outer *sockopt.Tunables) {
 	t := in.profile.Tunables
 	t.TwReuse, t.Blackhole, t.LogInVain = 1, 0, 0
+	t.TCPMem, t.MaxOrphans = outer.TCPMem, outer.MaxOrphans
 }
 
 // innerLink describes the TAP that the sandbox shows as its interface.

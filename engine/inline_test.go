@@ -12,6 +12,7 @@ import (
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"golang.org/x/sys/unix"
 )
 
 // dialFrom connects from a namespace by the kernel's sockets.
@@ -205,5 +206,60 @@ func TestDescribe(t *testing.T) {
 		if protocol, _, to := describe(c.packet); protocol != c.protocol || to != c.to {
 			t.Errorf("%x: %s to %s", c.packet, protocol, to)
 		}
+	}
+}
+
+// optionsOf are the TCP options that a kernel's connection has agreed on, and the
+// size of its segments.
+func optionsOf(t *testing.T, c net.Conn) (options, mss int) {
+	t.Helper()
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var info *unix.TCPInfo
+	if e := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+	return int(info.Options) & 7, int(info.Snd_mss)
+}
+
+// TestInlineInsideIsLinux: what a profile lacks is missing on the wire, and not
+// between the sandbox's kernel and the engine, in either direction.
+func TestInlineInsideIsLinux(t *testing.T) {
+	const all = 1 | 2 | 4 // TCPI_OPT_TIMESTAMPS, _SACK, _WSCALE
+	s := newSandbox(t, func(c *Config) { c.Profile = "sortix" })
+	for _, way := range []struct{ name, from, to, addr string }{
+		{"out", s.ns, s.host, "10.98.0.1:7000"},
+		{"in", s.host, s.ns, "10.98.0.2:7000"},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			var l net.Listener
+			inNS(t, way.to, func() (err error) {
+				l, err = net.Listen("tcp", way.addr)
+				return err
+			})
+			defer func() { _ = l.Close() }()
+			asks, err := dialFrom(way.from, way.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = asks.Close() }()
+			answers, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = answers.Close() }()
+			inside, outside := asks, answers
+			if way.name == "in" {
+				inside, outside = answers, asks
+			}
+			if options, mss := optionsOf(t, inside); options != all || mss < 1400 {
+				t.Errorf("inside: options %#x, segments of %d bytes", options, mss)
+			}
+			if options, mss := optionsOf(t, outside); options != 0 || mss > 536 {
+				t.Errorf("outside: options %#x, segments of %d bytes", options, mss)
+			}
+		})
 	}
 }

@@ -36,10 +36,6 @@ func (x *stackEnd) open(stack *netstack.Stack, domain int) {
 // has ended on its side.
 const orphanProbe = 10 * time.Second
 
-// orphanProbes is how many of them may go without an answer where the profile
-// does not count.
-const orphanProbes = 9
-
 // watchOrphan finds out when the sandbox's kernel forgets a connection that its
 // program has closed: it does so after tcp_fin_timeout without a word, and the
 // peer, which has not closed, would keep the splice until the keep-alive of the
@@ -50,9 +46,6 @@ func (x *stackEnd) watchOrphan() {
 	}
 	o := x.sock.Options()
 	o.KeepIdle, o.KeepIntvl = min(o.KeepIdle, orphanProbe), min(o.KeepIntvl, orphanProbe)
-	if o.KeepCnt == 0 { // a system that goes by time
-		o.KeepIntvl, o.KeepCnt = orphanProbe, orphanProbes
-	}
 	x.sock.Changed(sockopt.KeepIdle)
 }
 

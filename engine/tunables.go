@@ -59,7 +59,8 @@ func (e *engine) tunables(q *request) response {
 	return response{Tunables: list}
 }
 
-// setTunables changes both stacks and what their sockets have copied.
+// setTunables changes the stack of the uplink, what its sockets have copied, and
+// what the inner one shares with it.
 func (e *engine) setTunables(set map[string]string) error {
 	changed, text, err := e.tuned(set)
 	if err != nil {
@@ -72,10 +73,7 @@ func (e *engine) setTunables(set map[string]string) error {
 	e.journal.tune(text)
 	e.retuned(e.stack, e.profile)
 	if in := &e.inline; in.stack != nil {
-		if err := in.profile.ChangeTunables(set); err != nil {
-			return err
-		}
-		in.tune()
+		in.tune(e.profile.Tunables)
 		e.retuned(in.stack, in.profile)
 	}
 	return nil
