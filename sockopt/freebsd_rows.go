@@ -42,8 +42,8 @@ var freebsdSocketRows = slices.Concat([]Row{
 	altered(socketRows, "SO_LINGER", func(r *Row) {
 		r.setBytes, r.getBytes, r.Note = setLingerFreeBSD, getLingerFreeBSD, "0..65535 seconds, else EDOM; reads 128 when on"
 	}),
-	bufferFreeBSD("SO_SNDBUF", 7, SndBuf, "sendspace", func(o *Options) (*int32, *bool) { return &o.SndBuf, &o.SndBufLocked }, func(t *Tunables) int32 { return t.CoreWmemMax }),
-	bufferFreeBSD("SO_RCVBUF", 8, RcvBuf, "recvspace", func(o *Options) (*int32, *bool) { return &o.RcvBuf, &o.RcvBufLocked }, func(t *Tunables) int32 { return t.CoreRmemMax }),
+	bufferFreeBSD("SO_SNDBUF", 7, SndBuf, "sendspace, 9216", func(o *Options) (*int32, *bool) { return &o.SndBuf, &o.SndBufLocked }, func(t *Tunables) int32 { return t.CoreWmemMax }),
+	bufferFreeBSD("SO_RCVBUF", 8, RcvBuf, "recvspace, 42080", func(o *Options) (*int32, *bool) { return &o.RcvBuf, &o.RcvBufLocked }, func(t *Tunables) int32 { return t.CoreRmemMax }),
 	altered(socketRows, "SO_RCVLOWAT", func(r *Row) {
 		r.Min, r.Max, r.set = 1, math.MaxInt32, setRcvLowatFreeBSD
 		r.Note = "below 1 is EINVAL; no more than the buffer"
@@ -56,7 +56,7 @@ var freebsdSocketRows = slices.Concat([]Row{
 
 var freebsdTCPRows = at(protoTCP, TCPOnly, []Row{
 	altered(tcpRows, "TCP_NODELAY", func(r *Row) { r.Truth = 0x4 }),
-	{ID: MaxSeg, Name: "TCP_MAXSEG", Number: 2, Unit: "bytes", Default: "536", NotInherited: true, set: setMaxSegFreeBSD, get: getMaxSegFreeBSD,
+	{ID: MaxSeg, Name: "TCP_MAXSEG", Number: 2, Unit: "bytes", Default: "mssdflt, v6mssdflt", NotInherited: true, set: setMaxSegFreeBSD, get: getMaxSegFreeBSD,
 		Note: "reduces the size, never raises it: 176 up to what it is now, else EINVAL"},
 	{ID: NoOpt, Name: "TCP_NOOPT", Number: marked(markFreeBSD, 8), Codec: Bool, Truth: 0x8, Default: "0", set: setNoOpt,
 		get:  func(c *call) (int, error) { return 0x8 * truth(c.o.Rare().NoOpt), nil },

@@ -40,10 +40,10 @@ var illumosSocketRows = slices.Concat([]Row{
 	{ID: ExclBind, Name: "SO_EXCLBIND", Number: soExclBind, Level: SolSocket, On: AnySocket, Codec: Bool, Truth: soExclBind, Default: "0", NotInherited: true,
 		flag: func(o *Options) *bool { return &o.ExclBind },
 		Note: "non-zero: no other socket can be bound to the port"},
-	{ID: SndBuf, Name: "SO_SNDBUF", Number: 7, Level: SolSocket, On: AnySocket, Unit: "bytes", Default: "49152", set: setSndBufIllumos,
+	{ID: SndBuf, Name: "SO_SNDBUF", Number: 7, Level: SolSocket, On: AnySocket, Unit: "bytes", Default: "49152, 57344", set: setSndBufIllumos,
 		get:  func(c *call) (int, error) { return int(c.o.SndBuf / 2), nil },
 		Note: "above wmem_max (max_buf of ipadm) is ENOBUFS; at least 2304"},
-	{ID: RcvBuf, Name: "SO_RCVBUF", Number: 8, Level: SolSocket, On: AnySocket, Unit: "bytes", Default: "128000", set: setRcvBufIllumos,
+	{ID: RcvBuf, Name: "SO_RCVBUF", Number: 8, Level: SolSocket, On: AnySocket, Unit: "bytes", Default: "128000, 57344", set: setRcvBufIllumos,
 		get:  func(c *call) (int, error) { return int(c.o.RcvBuf / 2), nil },
 		Note: "0 is ignored; above rmem_max (max_buf) is ENOBUFS; at least 2304, a connection's is rounded up to whole segments"},
 }, from(socketRows, "SO_TYPE", "SO_ERROR", "SO_LINGER", "SO_RCVLOWAT", "SO_SNDLOWAT", "SO_RCVTIMEO", "SO_SNDTIMEO", "SO_PROTOCOL", "SO_DOMAIN"))

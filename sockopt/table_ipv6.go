@@ -9,7 +9,7 @@ import (
 // ipv6Rows are the options of level IPPROTO_IPV6 (ipv6(7), RFC 3493, RFC 3542,
 // linux/in6.h) on sockets of domain AF_INET6.
 var ipv6Rows = at(protoIPv6, AnySocket, []Row{
-	{ID: HopLimit, Name: "IPV6_UNICAST_HOPS", Number: 16, Unit: "hops", Default: "hop_limit", Min: -1, Max: 255,
+	{ID: HopLimit, Name: "IPV6_UNICAST_HOPS", Number: 16, Unit: "hops", Default: "net.ipv6.conf.default.hop_limit", Min: -1, Max: 255,
 		set: func(c *call, v int) error { c.o.HopLimit = int16(v); return nil }, get: getHopLimit, Note: "-1 for the tunable"},
 	{ID: MulticastHops, Name: "IPV6_MULTICAST_HOPS", Number: 18, Unit: "hops", Default: "1",
 		setBytes: setMulticastHops, get: func(c *call) (int, error) { return int(c.o.MulticastHops), nil }, Note: "0..255, or -1 for 1; setting it on TCP is ENOPROTOOPT"},
