@@ -70,6 +70,8 @@ var steps = map[string][]step{
 		{"TCP_RTO_MIN_US", 1999, errno.EINVAL, 0}, {"TCP_RTO_MIN_US", 20000, okay, 20000}, {"TCP_RTO_MIN_US", 200001, errno.EINVAL, 0},
 		{"TCP_DELACK_MAX_US", 0, errno.EINVAL, 0}, {"TCP_DELACK_MAX_US", 10000, okay, 10000}, {"TCP_DELACK_MAX_US", 200001, errno.EINVAL, 0},
 		{"TCP_CC_INFO", 1, errno.ENOPROTOOPT, 0}, {"TCP_SAVE_SYN", 1, okay, 1}, {"TCP_SAVE_SYN", 2, okay, 2}, {"TCP_SAVE_SYN", 3, errno.EINVAL, 0}, {"TCP_SAVED_SYN", 1, errno.ENOPROTOOPT, 0},
+		{"TCP_THIN_LINEAR_TIMEOUTS", 1, okay, 1}, {"TCP_THIN_LINEAR_TIMEOUTS", 2, errno.EINVAL, 0}, {"TCP_THIN_LINEAR_TIMEOUTS", -1, errno.EINVAL, 0},
+		{"TCP_THIN_DUPACK", 1, okay, 0}, {"TCP_THIN_DUPACK", 2, errno.EINVAL, 0},
 		{"TCP_TX_DELAY", 50000, okay, 50000}, {"TCP_TX_DELAY", 1 << 28, errno.EINVAL, 0}, {"TCP_TX_DELAY", -1, errno.EINVAL, 0},
 		{"TCP_ULP", "tls", errno.ENOENT, 0}, {"TCP_ULP", "", errno.EINVAL, 0},
 		{"SO_MAX_PACING_RATE", 125000, okay, 125000}, {"SO_MAX_PACING_RATE", -1, okay, -1}, {"SO_MAX_PACING_RATE", 0, okay, 0}, {"SO_MAX_PACING_RATE", short, errno.EINVAL, 0},

@@ -32,7 +32,6 @@ var refusedRows = slices.Concat(
 
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "keys are not given out, and connections cannot be moved between processes", names{
 		41: "TCP_AO_GET_KEYS", 42: "TCP_AO_REPAIR"}),
-	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "no special treatment of thin streams", names{16: "TCP_THIN_LINEAR_TIMEOUTS", 17: "TCP_THIN_DUPACK"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "connections cannot be moved between processes", names{
 		19: "TCP_REPAIR", 20: "TCP_REPAIR_QUEUE", 21: "TCP_QUEUE_SEQ", 22: "TCP_REPAIR_OPTIONS", 24: "TCP_TIMESTAMP", 29: "TCP_REPAIR_WINDOW"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "a matter of the kernel's memory and queues", names{35: "TCP_ZEROCOPY_RECEIVE", 36: "TCP_INQ"}),

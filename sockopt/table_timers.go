@@ -12,6 +12,12 @@ var timerRows = at(protoTCP, TCPOnly, []Row{
 	{ID: TxDelay, Name: "TCP_TX_DELAY", Number: 37, Unit: "microseconds", Default: "0", Max: 1<<28 - 1,
 		set: rarely(func(r *Rare, v int) { r.TxDelay = int32(v) }), get: rareValue(func(r *Rare) int { return int(r.TxDelay) }),
 		Note: "every segment leaves so much later, in order, as over a longer path; Linux needs the queueing discipline fq for it, here it always works"},
+	{ID: ThinLinear, Name: "TCP_THIN_LINEAR_TIMEOUTS", Number: 16, Default: "0", Max: 1,
+		set: rarely(func(r *Rare, v int) { r.ThinLinear = v != 0 }), get: rareValue(func(r *Rare) int { return truth(r.ThinLinear) }),
+		Note: "0 or 1; with fewer than four segments in flight the timeout doubles only from the seventh in a row on; the tunable tcp_thin_linear_timeouts is for all"},
+	{ID: ThinDupAck, Name: "TCP_THIN_DUPACK", Number: 17, Default: "0", Max: 1,
+		set: func(*call, int) error { return nil }, get: func(*call) (int, error) { return 0, nil },
+		Note: "0 or 1; without effect and reads 0, as in Linux since 4.11: what it was for, recovery at the first duplicate, RACK does for every connection"},
 	{ID: RTOMax, Name: "TCP_RTO_MAX_MS", Number: 44, Codec: Millis, Unit: "milliseconds", Default: "tcp_rto_max_ms", Min: 1000, Max: 120_000,
 		set: rarely(func(r *Rare, v int) { r.RTOMax = time.Duration(v) * time.Millisecond }),
 		get: func(c *call) (int, error) {

@@ -46,6 +46,7 @@ type Tunables struct {
 	InsecureSYN        bool // net.tcpcni.insecure_syn: a SYN in the window resets, as before RFC 5961
 	UserTimeoutOption  bool // net.tcpcni.user_timeout_option: RFC 5482's option is sent and heeded
 	SlowStartAfterIdle bool // net.ipv4.tcp_slow_start_after_idle
+	ThinLinear         bool // net.ipv4.tcp_thin_linear_timeouts
 	ModerateRcvbuf     bool // net.ipv4.tcp_moderate_rcvbuf: automatic tuning of the receive buffer
 
 	ECN           int32 // net.ipv4.tcp_ecn: what is asked for and agreed to; see netstack/tcp/ecn.go

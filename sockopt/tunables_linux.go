@@ -39,6 +39,7 @@ var linuxTunables = []tunableRow{
 	count("net.ipv4.tcp_early_retrans", "0 to 2 no tail loss probes, else on", 0, 4, "3", func(t *Tunables) *int32 { return &t.EarlyRetrans }),
 	count("net.ipv4.tcp_frto", "0 off, else on", 0, 2, "2", func(t *Tunables) *int32 { return &t.FRTO }),
 	toggle("net.ipv4.tcp_abort_on_overflow", "0", func(t *Tunables) *bool { return &t.AbortOnOverflow }),
+	toggle("net.ipv4.tcp_thin_linear_timeouts", "0", func(t *Tunables) *bool { return &t.ThinLinear }),
 	toggle("net.ipv4.tcp_slow_start_after_idle", "1", func(t *Tunables) *bool { return &t.SlowStartAfterIdle }),
 	toggle("net.ipv4.tcp_moderate_rcvbuf", "1", func(t *Tunables) *bool { return &t.ModerateRcvbuf }),
 

@@ -50,7 +50,7 @@ func (c *conn) currentRTO() time.Duration {
 	if step := c.l.tun.RTOStep; step > 0 {
 		return min(step*time.Duration(1+int(c.backoff)), c.rtoMax())
 	}
-	return min(c.rto<<min(c.backoff, 20), c.rtoMax())
+	return min(c.rto<<min(c.doublings(), 20), c.rtoMax())
 }
 
 // armRexmt starts the retransmission timer afresh: section 5.3.
@@ -126,6 +126,7 @@ func (c *conn) rexmtTimeout(now time.Duration) {
 	}
 	c.suspectHole()
 	c.enterLoss(now)
+	c.linearTimeout()
 	c.armRexmt()
 	c.l.markDirty(c)
 }

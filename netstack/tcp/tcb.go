@@ -162,6 +162,7 @@ type rare struct {
 	finAhead     bool
 	softErr      errno.Errno
 	keepProbes   uint8
+	linear       uint8         // timeouts of this run that were followed by one as long, see thin.go
 	mtu          *mtuSearch    // nil: none
 	peerUTO      time.Duration // what the peer's option made of the user timeout; 0: none
 	lastOow      time.Duration // last answer to an unacceptable segment
