@@ -231,6 +231,8 @@ static int events(int fd, struct endpoint *e)
 	case T_OUTCON:
 		if (e->discon == 0 && (ready = readiness(fd, POLLOUT)) != 0) {
 			e->discon = pending(fd);
+			if (e->discon == 0 && ready & (POLLHUP | POLLNVAL))
+				e->discon = ECONNRESET; /* it has ended, and somebody has taken the error */
 			if (e->discon == 0 && ready & POLLOUT)
 				now |= T_CONNECT;
 		}
@@ -250,7 +252,8 @@ static int events(int fd, struct endpoint *e)
 	return now;
 }
 
-/* settle waits until there is an event, unless the endpoint does not wait. */
+/* settle waits until there is an event, unless the endpoint does not wait. A
+ * socket that has ended and brings none will not bring one. */
 static int settle(int fd, struct endpoint *e, short want)
 {
 	for (;;) {
@@ -259,9 +262,11 @@ static int settle(int fd, struct endpoint *e, short want)
 
 		if (now != 0 || e->nonblock)
 			return now;
-		if (poll(&p, 1, -1) < 0) {
-			t_errno = TSYSERR;
-			return -1;
+		if (poll(&p, 1, -1) < 0)
+			return fail(TSYSERR);
+		if (p.revents & (POLLHUP | POLLNVAL) && (now = events(fd, e)) == 0) {
+			errno = ENOTCONN;
+			return fail(TSYSERR);
 		}
 	}
 }

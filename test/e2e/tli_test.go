@@ -31,7 +31,7 @@ func compileTLI(t *testing.T, name string) string {
 func TestTLICalls(t *testing.T) {
 	h := newHost(t)
 	pod := h.pod()
-	for _, addr := range []string{"127.0.0.1", pod.v4} {
+	for _, addr := range []string{"127.0.0.1", pod.v4, "::1", pod.v6} {
 		if got := pod.start(compileTLI(t, "calls"), addr).ok(); !strings.Contains(got, " 0 failures") {
 			t.Errorf("%s: %s", addr, got)
 		}
@@ -50,9 +50,12 @@ func TestTLIPrograms(t *testing.T) {
 		server, client starter
 		at, from       string
 	}{
-		"into a sandbox":        {a, h, a.v4, hostV4},
-		"out of a sandbox":      {h, a, hostV4, a.v4},
-		"between two sandboxes": {a, b, a.v4, b.v4},
+		"into a sandbox":                  {a, h, a.v4, hostV4},
+		"out of a sandbox":                {h, a, hostV4, a.v4},
+		"between two sandboxes":           {a, b, a.v4, b.v4},
+		"into a sandbox over IPv6":        {a, h, a.v6, hostV6},
+		"out of a sandbox over IPv6":      {h, a, hostV6, a.v6},
+		"between two sandboxes over IPv6": {a, b, a.v6, b.v6},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := c.server.start(server, c.at, "8000", "2")

@@ -1,18 +1,19 @@
 /* Calls of the transport-level interface that do not wait, both ends in one
  * process: what each answers, and the state that it leads to. calls ADDR */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "tli.h"
 
 static int failures, checks;
-static struct in_addr own;
+static union address own;
 
 #define IS(call, want) is(call, want, #call, __LINE__)
 #define FAILS(call, want) fails(call, want, #call, __LINE__)
@@ -45,7 +46,7 @@ static int await(int fd, int event)
 
 static int opened(void)
 {
-	int fd = t_open("/dev/tcp", O_RDWR | O_NONBLOCK, NULL);
+	int fd = t_open(device, O_RDWR | O_NONBLOCK, NULL);
 
 	if (fd < 0) {
 		t_error("t_open");
@@ -54,10 +55,10 @@ static int opened(void)
 	return fd;
 }
 
-static struct sockaddr_in bound(int fd, int qlen)
+static union address bound(int fd, int qlen)
 {
-	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr = own}, got;
-	struct t_bind req = {{0, sizeof at, &at}, qlen}, ret = {{sizeof got, 0, &got}, 0};
+	union address got;
+	struct t_bind req = {{0, addrlen, &own}, qlen}, ret = {{sizeof got, 0, &got}, 0};
 
 	IS(t_bind(fd, &req, &ret), 0);
 	IS(ret.qlen, qlen);
@@ -65,9 +66,9 @@ static struct sockaddr_in bound(int fd, int qlen)
 	return got;
 }
 
-static int caller(struct sockaddr_in *to)
+static int caller(union address *to)
 {
-	struct t_call call = {{0, sizeof *to, to}, {0}, {0}, 0};
+	struct t_call call = {{0, addrlen, to}, {0}, {0}, 0};
 	int fd = opened();
 
 	bound(fd, 0);
@@ -90,6 +91,28 @@ static int reason(int fd)
 	IS(await(fd, T_DISCONNECT), T_DISCONNECT);
 	IS(t_rcvdis(fd, &d), 0);
 	return d.reason;
+}
+
+/* hungup is an attempt to connect that has failed and whose error the program has
+ * taken from the socket. A t_rcvconnect that waits is not to wait for another. */
+static void hungup(union address *to, int waits)
+{
+	int fd = t_open(device, O_RDWR | (waits ? 0 : O_NONBLOCK), NULL), err = 0;
+	struct t_call call = {{0, addrlen, to}, {0}, {0}, 0};
+	struct pollfd p = {fd, POLLOUT, 0};
+	socklen_t len = sizeof err;
+
+	bound(fd, 0);
+	fcntl(fd, F_SETFL, O_NONBLOCK); /* which the library does not know */
+	FAILS(t_connect(fd, &call, NULL), TNODATA);
+	IS(t_getstate(fd), T_OUTCON);
+	IS(poll(&p, 1, -1), 1);
+	IS(getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len), 0);
+	IS(err, ECONNREFUSED);
+	FAILS(t_rcvconnect(fd, NULL), TLOOK);
+	IS(reason(fd), ECONNRESET);
+	IS(t_getstate(fd), T_IDLE);
+	IS(t_close(fd), 0);
 }
 
 static void options(void)
@@ -134,16 +157,17 @@ static void options(void)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at, peer;
+	union address at, peer;
 	struct t_call call = {{sizeof peer, 0, &peer}, {0}, {0}, 0}, second = call;
 	struct t_bind who = {{sizeof peer, 0, &peer}, 0};
 	int l, a, b, c, d, flags;
 	char buf[100];
 
-	if (argc != 2 || inet_pton(AF_INET, argv[1], &own) != 1)
+	if (argc != 2)
 		return 2;
+	own = address(argv[1], 0);
 	FAILS(t_open("/dev/udp", O_RDWR, NULL), TBADNAME);
-	FAILS(t_open("/dev/tcp", O_RDONLY, NULL), TBADFLAG);
+	FAILS(t_open(device, O_RDONLY, NULL), TBADFLAG);
 	FAILS(t_getstate(-1), TBADF);
 	FAILS(t_close(0), TBADF);
 	l = opened();
@@ -170,7 +194,7 @@ int main(int argc, char **argv)
 	IS(t_getstate(b), T_DATAXFER);
 	IS(t_getstate(l), T_IDLE);
 	IS(t_getprotaddr(b, NULL, &who), 0);
-	IS(who.addr.len, sizeof peer);
+	IS(who.addr.len, addrlen);
 	FAILS(t_rcv(b, buf, sizeof buf, &flags), TNODATA);
 	FAILS(t_rcvrel(b), TNOREL);
 	FAILS(t_rcvdis(b, NULL), TNODIS);
@@ -255,6 +279,8 @@ int main(int argc, char **argv)
 	FAILS(t_rcvconnect(a, NULL), await(a, T_DISCONNECT) == T_DISCONNECT ? TLOOK : 0);
 	IS(reason(a), ECONNREFUSED);
 	IS(t_getstate(a), T_IDLE);
+	hungup(&at, 0);
+	hungup(&at, 1);
 	IS(t_close(a), 0);
 	IS(t_close(c), 0);
 	IS(t_close(d), 0);

@@ -1,12 +1,12 @@
 /* A client by the transport-level interface, which waits in its calls: it sends
  * a megabyte, takes it back, and releases the connection. client ADDR PORT */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "tli.h"
 
 #define SIZE (1 << 20)
@@ -22,18 +22,17 @@ static void must(int result, const char *what)
 int main(int argc, char **argv)
 {
 	static char out[SIZE], in[SIZE];
-	struct sockaddr_in to = {.sin_family = AF_INET};
+	union address to;
 	struct t_call call = {0};
 	int fd, i, n, sent = 0, got = 0, flags;
 
 	if (argc != 3)
 		return 2;
-	inet_pton(AF_INET, argv[1], &to.sin_addr);
-	to.sin_port = htons(atoi(argv[2]));
-	must(fd = t_open("/dev/tcp", O_RDWR, NULL), "t_open");
+	to = address(argv[1], atoi(argv[2]));
+	must(fd = t_open(device, O_RDWR, NULL), "t_open");
 	must(t_bind(fd, NULL, NULL), "t_bind");
 	call.addr.buf = &to;
-	call.addr.len = sizeof to;
+	call.addr.len = addrlen;
 	must(t_connect(fd, &call, NULL), "t_connect");
 	for (i = 0; i < SIZE; i++)
 		out[i] = (char)(i * 7 >> 3);

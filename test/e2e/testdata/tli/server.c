@@ -1,11 +1,11 @@
 /* A server by the transport-level interface, which waits in its calls: it sends
  * back what comes, in turn for COUNT callers. server ADDR PORT COUNT */
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "address.h"
 #include "tli.h"
 
 static void must(int result, const char *what)
@@ -52,32 +52,35 @@ static void serve(int fd)
 int main(int argc, char **argv)
 {
 	struct t_bind req = {0};
-	struct sockaddr_in at = {.sin_family = AF_INET};
+	union address at;
 	struct t_call *call;
 	struct t_info info;
 	int fd, i;
 
 	if (argc != 4)
 		return 2;
-	inet_pton(AF_INET, argv[1], &at.sin_addr);
-	at.sin_port = htons(atoi(argv[2]));
-	must(fd = t_open("/dev/tcp", O_RDWR, &info), "t_open");
-	if (info.servtype != T_COTS_ORD)
+	at = address(argv[1], atoi(argv[2]));
+	must(fd = t_open(device, O_RDWR, &info), "t_open");
+	if (info.servtype != T_COTS_ORD || info.addr != (int)addrlen)
 		return 3;
 	req.addr.buf = &at;
-	req.addr.len = sizeof at;
+	req.addr.len = addrlen;
 	req.qlen = 5;
 	must(t_bind(fd, &req, NULL), "t_bind");
 	call = t_alloc(fd, T_CALL, T_ADDR);
 	printf("ready\n");
 	fflush(stdout);
 	for (i = 0; i < atoi(argv[3]); i++) {
+		const union address *peer;
+		char text[INET6_ADDRSTRLEN];
 		int conn;
 
 		must(t_listen(fd, call), "t_listen");
-		must(conn = t_open("/dev/tcp", O_RDWR, NULL), "t_open");
+		must(conn = t_open(device, O_RDWR, NULL), "t_open");
 		must(t_accept(fd, conn, call), "t_accept");
-		printf("caller %s\n", inet_ntoa(((struct sockaddr_in *)call->addr.buf)->sin_addr));
+		peer = (const union address *)call->addr.buf;
+		inet_ntop(peer->any.sa_family, peer->any.sa_family == AF_INET ? (const void *)&peer->v4.sin_addr : (const void *)&peer->v6.sin6_addr, text, sizeof text);
+		printf("caller %s\n", text);
 		fflush(stdout);
 		serve(conn);
 	}
