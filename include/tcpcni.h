@@ -8,6 +8,8 @@
 #ifndef TCPCNI_H
 #define TCPCNI_H
 
+#include <stdint.h>
+
 /* Level SOL_SOCKET. */
 #ifndef SO_REUSEPORT_LB
 #define SO_REUSEPORT_LB 0x10000 /* freebsd */
@@ -76,6 +78,51 @@
 #endif
 #ifndef TCP_RECVDSTADDR
 #define TCP_RECVDSTADDR 0x1010014 /* illumos, omnios */
+#endif
+
+/* What options take and give that the C library has no structure for, or an older one. */
+struct tcp_info_linux { /* TCP_INFO of profile linux, as of Linux 6.18: struct tcp_info of linux/tcp.h */
+	uint8_t tcpi_state, tcpi_ca_state, tcpi_retransmits, tcpi_probes, tcpi_backoff, tcpi_options;
+	uint8_t tcpi_snd_wscale : 4, tcpi_rcv_wscale : 4;
+	uint8_t tcpi_delivery_rate_app_limited : 1, tcpi_fastopen_client_fail : 2;
+	uint32_t tcpi_rto, tcpi_ato, tcpi_snd_mss, tcpi_rcv_mss;
+	uint32_t tcpi_unacked, tcpi_sacked, tcpi_lost, tcpi_retrans, tcpi_fackets;
+	uint32_t tcpi_last_data_sent, tcpi_last_ack_sent, tcpi_last_data_recv, tcpi_last_ack_recv;
+	uint32_t tcpi_pmtu, tcpi_rcv_ssthresh, tcpi_rtt, tcpi_rttvar, tcpi_snd_ssthresh, tcpi_snd_cwnd, tcpi_advmss, tcpi_reordering;
+	uint32_t tcpi_rcv_rtt, tcpi_rcv_space, tcpi_total_retrans;
+	uint64_t tcpi_pacing_rate, tcpi_max_pacing_rate, tcpi_bytes_acked, tcpi_bytes_received;
+	uint32_t tcpi_segs_out, tcpi_segs_in, tcpi_notsent_bytes, tcpi_min_rtt, tcpi_data_segs_in, tcpi_data_segs_out;
+	uint64_t tcpi_delivery_rate, tcpi_busy_time, tcpi_rwnd_limited, tcpi_sndbuf_limited;
+	uint32_t tcpi_delivered, tcpi_delivered_ce;
+	uint64_t tcpi_bytes_sent, tcpi_bytes_retrans;
+	uint32_t tcpi_dsack_dups, tcpi_reord_seen, tcpi_rcv_ooopack, tcpi_snd_wnd, tcpi_rcv_wnd, tcpi_rehash;
+	uint16_t tcpi_total_rto, tcpi_total_rto_recoveries;
+	uint32_t tcpi_total_rto_time, tcpi_received_ce;
+	uint32_t tcpi_delivered_e1_bytes, tcpi_delivered_e0_bytes, tcpi_delivered_ce_bytes;
+	uint32_t tcpi_received_e1_bytes, tcpi_received_e0_bytes, tcpi_received_ce_bytes;
+	uint16_t tcpi_accecn_fail_mode, tcpi_accecn_opt_seen;
+};
+struct tcp_info_freebsd { /* TCP_INFO of profile freebsd, as of FreeBSD 12: struct tcp_info of netinet/tcp.h there; unused is 0 */
+	uint8_t tcpi_state, unused_1[4], tcpi_options;
+	uint8_t tcpi_snd_wscale : 4, tcpi_rcv_wscale : 4;
+	uint32_t tcpi_rto, unused_2, tcpi_snd_mss, tcpi_rcv_mss, unused_3[7], tcpi_last_data_recv, unused_4[3];
+	uint32_t tcpi_rtt, tcpi_rttvar, tcpi_snd_ssthresh, tcpi_snd_cwnd, unused_5[3], tcpi_rcv_space;
+	uint32_t tcpi_snd_wnd, tcpi_snd_bwnd, tcpi_snd_nxt, tcpi_rcv_nxt, tcpi_toe_tid, tcpi_snd_rexmitpack, tcpi_rcv_ooopack, tcpi_snd_zerowin;
+	uint32_t unused_6[26];
+};
+struct tcp_function_set { /* TCP_FUNCTION_BLK of profile freebsd */
+	char function_set_name[32];
+	uint32_t pcbcnt;
+};
+struct cc_newreno_opts { /* TCP_CCALGOOPT of profile freebsd: CC_NEWRENO_BETA is 1, CC_NEWRENO_BETA_ECN is 2 */
+	int name;
+	uint32_t val;
+};
+#ifndef TCPCNI_T_KPALIVE
+#define TCPCNI_T_KPALIVE
+struct t_kpalive { /* TCP_KEEPALIVE of profiles illumos and omnios; minutes */
+	int kp_onoff, kp_timeout;
+};
 #endif
 
 #endif

@@ -18,12 +18,21 @@ func TestTCPInfoLayout(t *testing.T) {
 		"NotSentBytes": 144, "MinRTT": 148, "DataSegsIn": 152, "DataSegsOut": 156, "DeliveryRate": 160, "BusyTime": 168, "RwndLimited": 176,
 		"SndBufLimited": 184, "Delivered": 192, "DeliveredCE": 196, "BytesSent": 200, "BytesRetrans": 208, "DSACKDups": 216, "ReordSeen": 220,
 		"RcvOOOPack": 224, "SndWnd": 228, "RcvWnd": 232, "Rehash": 236, "TotalRTO": 240, "TotalRTORecoveries": 242, "TotalRTOTime": 244,
+		"ReceivedCE": 248, "DeliveredE1Bytes": 252, "DeliveredE0Bytes": 256, "DeliveredCEBytes": 260, "ReceivedE1Bytes": 264, "ReceivedE0Bytes": 268, "ReceivedCEBytes": 272,
+		"AccECNFailMode": 276, "AccECNOptSeen": 278,
 	}
 	typ := reflect.TypeOf(TCPInfo{})
 	for i := range typ.NumField() {
 		field := typ.Field(i)
 		at, listed := offsets[field.Name]
+		switch field.Name {
+		case "SndWScale", "RcvWScale", "AppLimited": // bit fields, see below
+			continue
+		case "SndNxt", "RcvNxt", "CwndBytes", "SsthreshBytes": // of FreeBSD
+			continue
+		}
 		if !listed {
+			t.Errorf("%s is not compared", field.Name)
 			continue
 		}
 		var info TCPInfo

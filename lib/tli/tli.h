@@ -152,9 +152,12 @@ struct t_linger {
 	int l_onoff, l_linger; /* seconds */
 };
 
+#ifndef TCPCNI_T_KPALIVE /* tcpcni.h has it, too */
+#define TCPCNI_T_KPALIVE
 struct t_kpalive {
 	int kp_onoff, kp_timeout; /* minutes */
 };
+#endif
 
 /* flags: O_RDWR, and O_NONBLOCK for calls that do not wait */
 int t_open(const char *name, int flags, struct t_info *info);
