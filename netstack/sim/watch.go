@@ -178,7 +178,8 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 			was := v.out
 			*v = watch{in: v.in, seen: v.seen, irs: v.irs, rcvMax: v.rcvMax, have: v.have, least: v.least}
 			v.out, v.sent, v.iss = *t, true, t.Seq
-			if was.Flags&t.Flags == wire.TCPSyn|wire.TCPAck && was.Ack == t.Ack {
+			const synAck = wire.TCPSyn | wire.TCPAck
+			if was.Flags&t.Flags&synAck == synAck && was.Ack == t.Ack {
 				v.cookie.synAck = was
 			}
 			if t.Flags&wire.TCPAck == 0 {
