@@ -296,7 +296,7 @@ func (a *adoption) reissue() {
 		*c = a.calls[i]
 		note := c.note
 		switch {
-		case !c.on.Valid(c.req.ID):
+		case !c.on.Valid(c.req.ID), c.settle():
 		case !a.dare(note):
 			a.log.Warn("a call that engines die of is not executed any more", "call", c.req.Nr)
 			c.fail(errno.EIO)
@@ -322,7 +322,7 @@ func (e *engine) dare(note int) bool {
 		return true
 	}
 	n := e.journal.mem.Notification(noteAt(note))
-	n.Flags++
+	n.Flags = (n.Flags + 1) & noteDared
 	return n.Flags <= maxReissues
 }
 

@@ -44,6 +44,10 @@ func (c *call) bind(b binder) {
 		c.result(err)
 		return
 	}
+	if _, ok := c.missed(func(int) (uint64, bool) { return sumOf(0, nil, at), true }); ok {
+		c.answerOnce(0, sumOf(0, nil, at))
+		return
+	}
 	// The owner matters to SO_REUSEPORT and may have changed since socket(2).
 	priv, uid := c.eng.privilegeOf(c.req.TID)
 	if !c.on.Valid(c.req.ID) {
@@ -59,6 +63,9 @@ func (c *call) bind(b binder) {
 		if c.s.dgram != nil {
 			c.s.dgram.boundTo(at)
 		}
+		c.certain(0)
+		c.answerOnce(0, sumOf(0, nil, at))
+		return
 	}
 	c.result(err)
 }

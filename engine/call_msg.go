@@ -6,6 +6,8 @@ package engine
 // MSG_FASTOPEN.
 
 import (
+	"net/netip"
+
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
@@ -71,6 +73,10 @@ func (c *call) sendBytes(s *stream, m *message, flags int) (answered bool) {
 	if err != nil {
 		return c.result(err)
 	}
+	sum := func(int) (uint64, bool) { return sumOf(0, b, netip.AddrPort{}), true }
+	if n, ok := c.missed(sum); ok {
+		return c.answerOnce(n, sumOf(0, b, netip.AddrPort{}))
+	}
 	n, e := hostlink.Send(c.p, b, flags&abi.MSG_OOB)
 	if e == abi.EAGAIN && !c.nonBlocking(flags) {
 		c.park(c.eng.now+retryAfter, 0)
@@ -79,7 +85,11 @@ func (c *call) sendBytes(s *stream, m *message, flags int) (answered bool) {
 	if e != 0 {
 		return c.fail(errno.Errno(e))
 	}
-	return c.reply(n)
+	if c.reply(n) {
+		return true
+	}
+	c.unhear(n, sumOf(0, b, netip.AddrPort{}))
+	return false
 }
 
 func (c *call) recvfromStream(s *stream) { c.recvStream(s, c.arg(3)) }

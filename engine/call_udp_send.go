@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
 
 	"github.com/tcpcni/tcpcni/hostlink"
@@ -20,8 +21,7 @@ var refusedSendFlags = map[int]errno.Errno{
 func (c *call) sendtoDgram(d *dgram) {
 	m := message{name: c.ptr(4), nameLen: c.arg(5)}
 	c.oneVector(&m)
-	n, err := c.send(d, &m, c.arg(3))
-	c.sent(n, err)
+	c.sendOne(d, &m, c.arg(3))
 }
 
 // oneVector sets a message up for the buffer of sendto and recvfrom.
@@ -36,65 +36,149 @@ func (c *call) sendmsgDgram(d *dgram) {
 		c.result(err)
 		return
 	}
-	n, err := c.send(d, &m, c.arg(2))
-	c.sent(n, err)
+	c.sendOne(d, &m, c.arg(2))
+}
+
+// sendOne executes sendto and sendmsg.
+func (c *call) sendOne(d *dgram, m *message, flags int) {
+	x, err := c.prepare(d, m, flags)
+	if err != nil {
+		c.sendFailed(d, err)
+		return
+	}
+	n, again := c.missed(func(int) (uint64, bool) { return x.sum(0), true })
+	if !again {
+		n = len(x.payload)
+		if err := c.transmit(d, &x, n); err != nil {
+			c.result(err)
+			return
+		}
+	}
+	if !c.reply(n) {
+		c.unhear(n, x.sum(0))
+	}
 }
 
 // sendmmsgDgram sends several messages; an error after the first one ends the
 // call with the number sent, and the program meets the error in its next call.
 func (c *call) sendmmsgDgram(d *dgram) {
 	count := int(min(uint64(uint32(c.ptr(2))), hostlink.RemoteVectors))
+	var sum uint64
+	again := func(n int) (uint64, bool) {
+		var ok bool
+		sum, ok = c.sumOfMessages(d, n)
+		return sum, ok
+	}
+	if n, ok := c.missed(again); ok {
+		c.lastLength(n)
+		c.answerOnce(n, sum)
+		return
+	}
+	sum = 0
 	for i := range count {
-		at := c.ptr(1) + uint64(i)*mmsghdrLen
+		at := c.message(i)
 		m, err := c.readMessage(at)
-		n := 0
+		var x departing
 		if err == nil {
-			n, err = c.send(d, &m, c.arg(3))
+			x, err = c.prepare(d, &m, c.arg(3))
 		}
 		if err == nil {
-			err = c.writeInt(at+offMmsgLen, n)
+			err = c.transmit(d, &x, i+1)
 		}
-		if err != nil {
-			if i > 0 {
-				c.reply(i)
-			} else {
-				c.result(err)
+		if err == nil {
+			next := x.sum(sum)
+			err = c.writeInt(at+offMmsgLen, len(x.payload))
+			switch {
+			case err == nil:
+				sum = next
+			case !c.on.Valid(c.req.ID):
+				c.unhear(i+1, next) // a signal, and this one has gone
+				return
 			}
+		}
+		switch {
+		case err == nil:
+		case i > 0:
+			c.answerOnce(i, sum)
+			return
+		default:
+			c.sendFailed(d, err)
 			return
 		}
 	}
-	c.reply(count)
+	c.answerOnce(count, sum)
 }
 
-func (c *call) sent(n int, err error) {
-	if err != nil {
-		c.result(err)
-		return
+// lastLength writes the length of the last of n messages, which may be missing.
+func (c *call) lastLength(n int) {
+	if n > 0 {
+		if m, err := c.readMessage(c.message(n - 1)); err == nil {
+			_ = c.writeInt(c.message(n-1)+offMmsgLen, m.room)
+		}
 	}
-	c.reply(n)
 }
 
-// send sends one message.
-func (c *call) send(d *dgram, m *message, flags int) (int, error) {
+// message is where message i of sendmmsg lies.
+func (c *call) message(i int) uint64 { return c.ptr(1) + uint64(i)*mmsghdrLen }
+
+// sumOfMessages is the sum of the first n messages of sendmmsg.
+func (c *call) sumOfMessages(d *dgram, n int) (sum uint64, ok bool) {
+	for i := range n {
+		m, err := c.readMessage(c.message(i))
+		if err != nil {
+			return 0, false
+		}
+		x := departing{}
+		if x.to, err = c.destination(d, &m); err == nil {
+			x.payload, err = c.gather(&m, c.eng.datagram[:])
+		}
+		if err != nil {
+			return 0, false
+		}
+		sum = x.sum(sum)
+	}
+	return sum, true
+}
+
+// A departing is a datagram on its way out. Its payload is valid until the next.
+type departing struct {
+	payload []byte
+	to      netip.AddrPort
+	how     sendHow
+}
+
+func (x *departing) sum(before uint64) uint64 { return sumOf(before, x.payload, x.to) }
+
+// errPending says that the socket's failure is what the call fails with.
+var errPending = errors.New("pending error")
+
+// sendFailed ends a call that has sent nothing.
+func (c *call) sendFailed(d *dgram, err error) {
+	if err != errPending {
+		c.result(err)
+	} else if e := d.failure; c.fail(e) {
+		d.failure = 0
+	}
+}
+
+// prepare reads one message and finds out whether it may go.
+func (c *call) prepare(d *dgram, m *message, flags int) (x departing, err error) {
 	for flag, e := range refusedSendFlags {
 		if flags&flag != 0 {
-			return 0, e
+			return x, e
 		}
 	}
 	if d.wrShut {
-		return 0, errno.EPIPE
+		return x, errno.EPIPE
 	}
-	if e := d.failure; e != 0 {
-		d.failure = 0
-		return 0, e
+	if d.failure != 0 {
+		return x, errPending
 	}
-	to, err := c.destination(d, m)
-	if err != nil {
-		return 0, err
+	if x.to, err = c.destination(d, m); err != nil {
+		return x, err
 	}
-	how, err := c.sendControl(m)
-	if err != nil {
-		return 0, err
+	if x.how, err = c.sendControl(m); err != nil {
+		return x, err
 	}
 	d.pump() // what the program wrote before goes first
 	limit := maxDatagram4
@@ -102,15 +186,21 @@ func (c *call) send(d *dgram, m *message, flags int) (int, error) {
 		limit = maxDatagram6
 	}
 	if m.room > limit {
-		return 0, d.udp.TooLarge(to)
+		return x, d.udp.TooLarge(x.to)
 	}
-	payload, err := c.gather(m, c.eng.datagram[:])
-	if err != nil {
-		return 0, err
-	}
-	err = how.send(d, payload, to)
+	x.payload, err = c.gather(m, c.eng.datagram[:])
+	return x, err
+}
+
+// transmit sends a datagram, after which the call's answer is certain.
+func (c *call) transmit(d *dgram, x *departing, answer int) error {
+	c.certain(answer)
+	err := x.how.send(d, x.payload, x.to)
 	d.noteBound()
-	return len(payload), err
+	if err != nil {
+		c.uncertain()
+	}
+	return err
 }
 
 // destination reads the address of a message; zero means the connected peer.

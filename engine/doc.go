@@ -46,7 +46,9 @@
 // again under SA_RESTART. Nobody tells the engine; a reply then ends in ENOENT.
 // So every handler is idempotent: a waiting call of the same thread is replaced
 // by its repetition, and what a reply hands over (a connection, a datagram) is
-// only taken off its queue when the reply was accepted.
+// only taken off its queue when the reply was accepted. What cannot be done twice,
+// sending and bind, is remembered with its answer until the thread has it
+// (unheard.go).
 //
 // # Where a program can tell the difference
 //

@@ -28,6 +28,7 @@ type sock struct {
 	// goes to the next call that reports errors.
 	failure errno.Errno
 	wait    waiters
+	unheard []unheard // usually none
 
 	// For the journal.
 	endCookie uint64         // SO_COOKIE of E, 0: not asked for yet
