@@ -17,6 +17,12 @@ STATICCHECK_VERSION := v0.8.2
 CACHE       := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tcpcni/tools
 STATICCHECK := $(CACHE)/staticcheck-$(STATICCHECK_VERSION)-$(shell $(GO) env GOVERSION)/staticcheck
 
+# Peers of the benchmark, in a module of their own, by the version that its
+# go.mod names.
+PEERS       := test/bench/peers
+GVISOR      := $(shell sed -n 's/^.*gvisor.dev\/gvisor v/v/p' $(PEERS)/go.mod)
+RUNSC       := $(CACHE)/runsc-$(GVISOR)-$(shell $(GO) env GOVERSION)/runsc
+
 # The binaries are static: they are copied to machines with another libc.
 STATIC := CGO_ENABLED=0 $(GO) build -trimpath
 
@@ -27,7 +33,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind e2e-vm lint bench sim fuzz mutate clean
+.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind e2e-vm lint bench bench-peers bench-core bench-tools sim fuzz mutate clean
 
 build:
 	@mkdir -p bin
@@ -102,9 +108,32 @@ $(STATICCHECK):
 	@mkdir -p $(@D)
 	GOFLAGS= GOBIN=$(@D) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
-bench: deps build
+# Ours against the kernel, see docs/performance.md. BENCH="-tests rr,up-1" or
+# "-all" for less or more; real-time priority keeps what else runs on the machine
+# from deciding the numbers.
+BENCH    ?=
+REALTIME := $(shell chrt -r 5 true 2>/dev/null && echo chrt -r 5)
+bench: deps build bench-tools
+	$(REALTIME) bin/bench/bench $(BENCH)
+
+# The same with what people would use instead.
+bench-peers: deps build bench-tools $(RUNSC)
+	@sh test/setup/debian.sh slirp4netns passt
+	cd $(PEERS) && $(STATIC) -o $(CURDIR)/bin/bench/library ./library
+	$(REALTIME) bin/bench/bench -peers -runsc $(RUNSC) $(BENCH)
+
+bench-tools:
+	@mkdir -p bin/bench
+	$(STATIC) -o bin/bench/bench ./test/bench
+	$(STATIC) -o bin/bench/bridge github.com/containernetworking/plugins/plugins/main/bridge
+
+$(RUNSC):
+	@mkdir -p $(@D)
+	cd $(PEERS) && $(STATIC) -o $@ gvisor.dev/gvisor/runsc
+
+# Time and allocations of the pure core.
+bench-core:
 	$(GO) test -run '^$$' -bench . -benchmem $(PURE)
-	$(GO) run ./test/bench
 
 # Worlds of TCP by seed, see docs/testing.md; make unit runs the first thousand.
 SEEDS ?= 10000

@@ -5,11 +5,11 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -23,23 +23,6 @@ import (
 //go:embed c/server.c c/client.c
 var sources embed.FS
 
-// The namespaces of a lab, files in its directory.
-const (
-	kernelClient = "kernel-client"
-	kernelServer = "kernel-server"
-	sandboxHost  = "sandbox-host"
-	inlineHost   = "inline-host"
-)
-
-// The sides of the comparison.
-const (
-	kernelSide  = "kernel"
-	sandboxSide = "sandbox" // the server's socket calls are intercepted
-	inlineSide  = "inline"  // the server has the sockets of the sandbox's kernel
-)
-
-var sides = []string{kernelSide, sandboxSide, inlineSide}
-
 const (
 	port = 5201
 	// The kernel's default may be another, and its sysctl in a namespace refuses
@@ -51,16 +34,32 @@ const (
 // A lab is the machine that the measurements run on: the programs, the
 // namespaces, and a server on each side.
 type lab struct {
-	ctx    context.Context
-	o      *options
-	dir    string // the programs and the state of the sandboxes
-	undo   []func() error
-	client map[string]string // namespace of the client, by side
-	server map[string]string // address of the server, by side
+	ctx   context.Context
+	o     *options
+	mtu   int
+	dir   string // the programs and the state of the sandboxes
+	undo  []func() error
+	sides map[sideKey]*side
 }
 
-func newLab(ctx context.Context, o *options) (*lab, error) {
-	l := &lab{ctx: ctx, o: o, client: map[string]string{}, server: map[string]string{}}
+// A sideKey names a side and the way that packets take there, which for
+// loopback is that of outside.
+type sideKey struct{ name, way string }
+
+// A side is a server and where its client runs.
+type side struct {
+	name   string
+	client string                // namespace of the client
+	addr   [2]string             // of the server, IPv4 and IPv6; "" if it has none
+	within []string              // the command that starts a program beside the client, if the namespace alone does not
+	env    []string              // of within; nil is this process's
+	inside []string              // the command that starts a program beside the server
+	group  *group                // what its processes are accounted to
+	memory func() ([]int, error) // processes whose memory counts; nil if that is not compared
+}
+
+func newLab(ctx context.Context, o *options, mtu int) (*lab, error) {
+	l := &lab{ctx: ctx, o: o, mtu: mtu, sides: map[sideKey]*side{}}
 	collectDead()
 	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", dirPrefix, os.Getpid()))
 	if err != nil {
@@ -68,21 +67,52 @@ func newLab(ctx context.Context, o *options) (*lab, error) {
 	}
 	l.dir = dir
 	l.undo = append(l.undo, func() error { return os.RemoveAll(dir) })
+	// Others than root execute the programs, as pasta's and a sandbox's do.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return l, err
+	}
 	for _, name := range []string{"server", "client"} {
 		if err := l.compile(name); err != nil {
 			return l, err
 		}
 	}
-	starts := map[string]func() error{kernelSide: l.startKernelSide, sandboxSide: l.startSandboxSide, inlineSide: l.startInlineSide}
-	for _, side := range sides {
-		if o.only != "" && o.only != side {
-			continue
-		}
-		if err := starts[side](); err != nil {
-			return l, fmt.Errorf("%s side: %w", side, err)
+	starts := map[string]func(*side) error{
+		kernelSide: l.startKernel, sandboxSide: l.startSandbox, inlineSide: l.startInline,
+		runscSide: l.startRunsc, librarySide: l.startLibrary, slirpSide: l.startSlirp, pastaSide: l.startPasta,
+	}
+	bridges := map[string]func(*side) error{
+		kernelSide: l.startKernelBridge, sandboxSide: l.startSandboxBridge, runscSide: l.startRunscBridge,
+	}
+	for _, name := range o.sides {
+		for way, start := range map[string]func(*side) error{outside: starts[name], bridged: bridges[name]} {
+			if start == nil || !l.needs(name, way) {
+				continue
+			}
+			s := &side{name: name}
+			if s.group, err = newGroup(fmt.Sprintf("%s-%s%s", filepath.Base(dir), name, way)); err != nil {
+				return l, err
+			}
+			l.undo = append(l.undo, s.group.remove)
+			if err := errors.Join(start(s), l.ctx.Err()); err != nil {
+				return l, fmt.Errorf("%s side: %w", name, err)
+			}
+			if err := l.reach(s); err != nil {
+				return l, fmt.Errorf("%s side: %w", name, err)
+			}
+			l.sides[sideKey{name, way}] = s
 		}
 	}
 	return l, nil
+}
+
+// needs reports whether a test of this lab has the side on the way.
+func (l *lab) needs(name, way string) bool {
+	if way == outside && l.mtu == l.o.mtu && l.o.wants("memory", false) && slices.Contains(weighed, name) {
+		return true
+	}
+	return slices.ContainsFunc(tests, func(t test) bool {
+		return l.o.wants(t.name, t.deep) && t.mtuOr(l.o.mtu) == l.mtu && t.on(name) && (t.way == bridged) == (way == bridged)
+	})
 }
 
 // dirPrefix, the process id and a random part name a lab's directory.
@@ -97,9 +127,11 @@ func collectDead() {
 		if err != nil || syscall.Kill(pid, 0) != syscall.ESRCH {
 			continue
 		}
-		for _, ns := range []string{kernelClient, kernelServer, sandboxHost, inlineHost} {
-			_ = hostlink.DeleteNetNS(filepath.Join(dir, ns))
+		spaces, _ := filepath.Glob(filepath.Join(dir, spacePrefix+"*"))
+		for _, ns := range spaces {
+			_ = hostlink.DeleteNetNS(ns)
 		}
+		_ = forgetRunsc(dir)
 		_ = os.RemoveAll(dir)
 	}
 }
@@ -113,6 +145,7 @@ func (l *lab) close() error {
 	return errors.Join(errs...)
 }
 
+// compile makes static programs: they also run where there is no libc.
 func (l *lab) compile(name string) error {
 	text, err := sources.ReadFile("c/" + name + ".c")
 	if err != nil {
@@ -122,16 +155,21 @@ func (l *lab) compile(name string) error {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(l.ctx, "gcc", "-O2", "-Wall", "-pthread", "-o", filepath.Join(l.dir, name), file).CombinedOutput()
+	out, err := exec.CommandContext(l.ctx, "gcc", "-O2", "-Wall", "-static", "-pthread", "-o", l.program(name), file).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("gcc %s.c: %w: %s", name, err, out)
 	}
 	return nil
 }
 
+func (l *lab) program(name string) string { return filepath.Join(l.dir, name) }
+
+// spacePrefix begins the names of the namespaces' files in a lab's directory.
+const spacePrefix = "ns-"
+
 // namespace makes a network namespace with the settings of the comparison.
 func (l *lab) namespace(name string) (string, error) {
-	path := filepath.Join(l.dir, name)
+	path := filepath.Join(l.dir, spacePrefix+name)
 	if err := hostlink.NewNetNS(path); err != nil {
 		return "", err
 	}
@@ -140,10 +178,13 @@ func (l *lab) namespace(name string) (string, error) {
 		for _, s := range [][2]string{
 			// The client closes first, so its ports are in TIME_WAIT: take them
 			// again after a second (RFC 6191) instead of running out of them.
-			{"tcp_tw_reuse", "1"},
-			{"ip_local_port_range", "10000 65535"},
+			{"ipv4/tcp_tw_reuse", "1"},
+			{"ipv4/ip_local_port_range", "10000 65535"},
+			// No waiting for duplicate addresses: nobody else is there.
+			{"ipv6/conf/all/accept_dad", "0"},
+			{"ipv6/conf/default/accept_dad", "0"},
 		} {
-			if err := os.WriteFile("/proc/sys/net/ipv4/"+s[0], []byte(s[1]), 0o644); err != nil {
+			if err := os.WriteFile("/proc/sys/net/"+s[0], []byte(s[1]), 0o644); err != nil {
 				return err
 			}
 		}
@@ -155,130 +196,51 @@ func (l *lab) namespace(name string) (string, error) {
 	})
 }
 
-// startKernelSide runs the server in a namespace of its own, a veth pair away
-// from the client's.
-func (l *lab) startKernelSide() error {
-	client, err := l.namespace(kernelClient)
-	if err != nil {
-		return err
-	}
-	server, err := l.namespace(kernelServer)
-	if err != nil {
-		return err
-	}
-	err = hostlink.InNetNS(client, func() error {
+// cable makes a pair of interfaces, one in each namespace.
+func (l *lab) cable(ns, ifname, otherNS, otherName string) error {
+	return hostlink.InNetNS(ns, func() error {
 		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MTU = "veth0", l.o.mtu
-		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "veth1", PeerMTU: uint32(l.o.mtu)}); err != nil {
+		attrs.Name, attrs.MTU = ifname, l.mtu
+		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: otherName, PeerMTU: uint32(l.mtu)}); err != nil {
 			return err
 		}
-		other, err := netlink.LinkByName("veth1")
+		other, err := netlink.LinkByName(otherName)
 		if err != nil {
 			return err
 		}
-		ns, err := os.Open(server)
+		space, err := os.Open(otherNS)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = ns.Close() }()
-		if err := netlink.LinkSetNsFd(other, int(ns.Fd())); err != nil {
-			return err
-		}
-		return addressUp("veth0", "10.88.0.1/24")
+		defer func() { _ = space.Close() }()
+		return netlink.LinkSetNsFd(other, int(space.Fd()))
 	})
-	if err != nil {
-		return err
-	}
-	if err := hostlink.InNetNS(server, func() error { return addressUp("veth1", "10.88.0.2/24") }); err != nil {
-		return err
-	}
-	if err := l.start(server, nil, filepath.Join(l.dir, "server"), fmt.Sprint(port), congestion); err != nil {
-		return err
-	}
-	l.client[kernelSide], l.server[kernelSide] = client, "10.88.0.2"
-	return l.reach(kernelSide)
 }
 
-func addressUp(ifname, cidr string) error {
-	dev, err := netlink.LinkByName(ifname)
-	if err != nil {
-		return err
-	}
-	addr, err := netlink.ParseAddr(cidr)
-	if err != nil {
-		return err
-	}
-	if err := netlink.AddrAdd(dev, addr); err != nil {
-		return err
-	}
-	return netlink.LinkSetUp(dev)
-}
-
-// startSandboxSide runs the same server in a sandbox whose host is the client's
-// namespace.
-func (l *lab) startSandboxSide() error {
-	host, err := l.sandbox(sandboxHost, sandboxSide, "10.87.0", filepath.Join(l.dir, "server"), fmt.Sprint(port))
-	if err != nil {
-		return err
-	}
-	l.client[sandboxSide], l.server[sandboxSide] = host, "10.87.0.2"
-	return l.reach(sandboxSide)
-}
-
-// startInlineSide runs the server on the kernel's sockets in the namespace of a
-// sandbox whose own program only waits.
-func (l *lab) startInlineSide() error {
-	pid := filepath.Join(l.dir, "waiting")
-	host, err := l.sandbox(inlineHost, inlineSide, "10.89.0", "sh", "-c", "echo $$ >"+pid+".new; mv "+pid+".new "+pid+"; exec sleep infinity")
-	if err != nil {
-		return err
-	}
-	var text []byte
-	for end := time.Now().Add(patience); time.Now().Before(end) && l.ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		if text, err = os.ReadFile(pid); err == nil {
-			break
+// configure gives an interface its addresses and sets it up.
+func configure(ns, ifname string, cidrs ...string) error {
+	return hostlink.InNetNS(ns, func() error {
+		dev, err := netlink.LinkByName(ifname)
+		if err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		return err
-	}
-	inside := "/proc/" + strings.TrimSpace(string(text)) + "/ns/net"
-	if err := l.start(inside, nil, filepath.Join(l.dir, "server"), fmt.Sprint(port), congestion); err != nil {
-		return err
-	}
-	l.client[inlineSide], l.server[inlineSide] = host, "10.89.0.2"
-	return l.reach(inlineSide)
+		for _, cidr := range cidrs {
+			addr, err := netlink.ParseAddr(cidr)
+			if err != nil {
+				return err
+			}
+			if err := netlink.AddrAdd(dev, addr); err != nil {
+				return fmt.Errorf("address %s: %w", cidr, err)
+			}
+		}
+		return netlink.LinkSetUp(dev)
+	})
 }
-
-// sandbox runs a program in a sandbox of a new host, whose path it returns; net
-// are the first three numbers of its network.
-func (l *lab) sandbox(hostName, name, net string, program ...string) (host string, err error) {
-	command, err := filepath.Abs(l.o.command)
-	if err != nil {
-		return "", err
-	}
-	if _, err := os.Stat(command); err != nil {
-		return "", fmt.Errorf("-tcpcni: %w", err)
-	}
-	if host, err = l.namespace(hostName); err != nil {
-		return "", err
-	}
-	conf := filepath.Join(l.dir, name+".conflist")
-	text := fmt.Sprintf(`{"cniVersion":"1.1.0","name":"%s","plugins":[{"type":"tcpcni","uplink":"ptp","mtu":%d,"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":"%s.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}`,
-		name, l.o.mtu, filepath.Join(l.dir, "ipam"), net)
-	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
-		return "", err
-	}
-	env := append(os.Environ(), "TCPCNI_STATE="+l.state())
-	return host, l.start(host, env, command, append([]string{"run", "--name", name, "--conf", conf, "--"}, program...)...)
-}
-
-func (l *lab) state() string { return filepath.Join(l.dir, "state") }
 
 // start runs a program in the namespace until the lab closes, or this process
 // is killed.
-func (l *lab) start(ns string, env []string, name string, args ...string) error {
-	cmd := exec.Command(name, args...)
+func (l *lab) start(s *side, ns string, env []string, name string, args ...string) error {
+	cmd := s.group.command(name, args...)
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -316,72 +278,35 @@ func (l *lab) start(ns string, env []string, name string, args ...string) error 
 }
 
 // reach waits until the server of the side accepts connections.
-func (l *lab) reach(side string) error {
-	to := net.JoinHostPort(l.server[side], fmt.Sprint(port+2))
+func (l *lab) reach(s *side) error {
 	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end) && l.ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
-		err = hostlink.InNetNS(l.client[side], func() error {
-			c, err := net.DialTimeout("tcp", to, time.Second)
-			if err == nil {
-				err = c.Close()
-			}
-			return err
+	for i, a := range s.addr {
+		if a == "" || len(s.within) > 0 {
+			continue
+		}
+		to := net.JoinHostPort(a, fmt.Sprint(port+2))
+		err = l.eventually(func() error {
+			return hostlink.InNetNS(s.client, func() error {
+				c, err := net.DialTimeout("tcp", to, time.Second)
+				if err == nil {
+					err = c.Close()
+				}
+				return err
+			})
 		})
-		if err == nil {
+		if err != nil {
+			return fmt.Errorf("no server at %s (address %d): %w", to, i+1, err)
+		}
+	}
+	return nil
+}
+
+// eventually tries until it works or patience ends.
+func (l *lab) eventually(try func() error) (err error) {
+	for end := time.Now().Add(patience); time.Now().Before(end) && l.ctx.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		if err = try(); err == nil {
 			return nil
 		}
 	}
-	return errors.Join(l.ctx.Err(), fmt.Errorf("no server at %s: %w", to, err))
-}
-
-// clientCommand prepares the client in its namespace; run it with InNetNS.
-func (l *lab) clientCommand(side, mode string, count int) *exec.Cmd {
-	return exec.CommandContext(l.ctx, filepath.Join(l.dir, "client"), mode, l.server[side], fmt.Sprint(port),
-		fmt.Sprint(count), fmt.Sprint(l.o.duration.Milliseconds()), congestion)
-}
-
-// measure runs the client and returns the number that it prints.
-func (l *lab) measure(side, mode string, count int) (float64, error) {
-	cmd := l.clientCommand(side, mode, count)
-	var out, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &out, &stderr
-	if err := hostlink.InNetNS(l.client[side], cmd.Start); err != nil {
-		return 0, err
-	}
-	hang := time.AfterFunc(l.o.duration+patience, func() { _ = cmd.Process.Kill() })
-	defer hang.Stop()
-	if err := cmd.Wait(); err != nil {
-		return 0, fmt.Errorf("client %s %d on the %s side: %w: %s", mode, count, side, err, stderr.String())
-	}
-	var rate float64
-	if _, err := fmt.Sscan(out.String(), &rate); err != nil {
-		return 0, fmt.Errorf("client printed %q: %w", out.String(), err)
-	}
-	return rate, nil
-}
-
-// holdIdle opens count connections to the sandbox's server and returns what
-// closes them.
-func (l *lab) holdIdle(count int) (release func() error, err error) {
-	cmd := l.clientCommand(sandboxSide, "idle", count)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := hostlink.InNetNS(l.client[sandboxSide], cmd.Start); err != nil {
-		return nil, err
-	}
-	hang := time.AfterFunc(4*patience, func() { _ = cmd.Process.Kill() })
-	defer hang.Stop()
-	ready := make([]byte, len("ready\n"))
-	if _, err := io.ReadFull(out, ready); err != nil {
-		_ = in.Close()
-		return nil, fmt.Errorf("client idle %d: %w", count, errors.Join(err, cmd.Wait()))
-	}
-	return func() error { return errors.Join(in.Close(), cmd.Wait()) }, nil
+	return errors.Join(l.ctx.Err(), err)
 }

@@ -1,119 +1,270 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
-)
 
-// A test is one thing that both sides are measured at.
-type test struct {
-	name  string // also what -tests selects
-	what  string // for people
-	mode  string // of the client
-	count int
-	unit  string
-	scale float64 // from the client's number to the unit
-	floor float64 // of the sandbox's ratio to the kernel; 0 is none
-}
-
-const (
-	gbit     = 8e-9
-	bulkUnit = "Gbit/s"
-	rateUnit = "per s"
-)
-
-var tests = []test{
-	{"up-1", "bulk into the server, 1 stream", "up", 1, bulkUnit, gbit, 0.5},
-	{"up-8", "bulk into the server, 8 streams", "up", 8, bulkUnit, gbit, 0},
-	{"down-1", "bulk out of the server, 1 stream", "down", 1, bulkUnit, gbit, 0.5},
-	{"down-8", "bulk out of the server, 8 streams", "down", 8, bulkUnit, gbit, 0},
-	{"rr-1", "1-byte request/response, 1 connection", "rr", 1, rateUnit, 1, 0.45},
-	{"rr-8", "1-byte request/response, 8 connections", "rr", 8, rateUnit, 1, 0.45},
-	{"crr-1", "connect-exchange-close, 1 client", "crr", 1, rateUnit, 1, 0.3},
-	{"crr-8", "connect-exchange-close, 8 clients", "crr", 8, rateUnit, 1, 0.3},
-}
-
-// Ceilings of the engine's memory, in bytes.
-const (
-	idleCeiling = 20 << 20
-	connCeiling = 6 << 10
+	"github.com/tcpcni/tcpcni/hostlink"
 )
 
 // settle is how long an engine has to give back what it only needed meanwhile.
 const settle = 2 * time.Second
 
-// speed measures every test on every side, round after round.
+// A sample is what a client measured.
+type sample struct {
+	rate    float64 // per second
+	amount  float64 // bytes or exchanges
+	latency []float64
+	cpu     time.Duration // of every process of the side, the client included
+}
+
+// latencies name the numbers of a sample's latency.
+var latencies = []string{"p50", "p99", "p99.9"}
+
+// speed measures every test on every side, round after round. A peer that cannot
+// do a test is left out of it from then on.
 func (l *lab) speed(r *report) error {
+	unable := map[string]bool{}
 	for round := range l.o.rounds {
-		for _, t := range tests {
-			if !l.o.wants(t.name) {
+		for i := range tests {
+			t := &tests[i]
+			if !l.o.wants(t.name, t.deep) || t.mtuOr(l.o.mtu) != l.mtu {
 				continue
 			}
-			for _, side := range sides {
-				if l.server[side] == "" {
+			for _, name := range l.o.sides {
+				s := l.side(t, name)
+				if s == nil || unable[t.name+name] {
 					continue
 				}
-				rate, err := l.measure(side, t.mode, t.count)
+				m, err := l.measure(s, t)
 				if err != nil {
-					return err
+					if l.ctx.Err() != nil || slices.Contains(ourSides, name) {
+						return err
+					}
+					unable[t.name+name] = true
+					r.fail(t.name, name, err)
+					fmt.Fprintf(os.Stderr, "round %d  %-14s %-11s %v\n", round+1, t.name, name, err)
+					continue
 				}
-				r.add(t.name, side, rate*t.scale)
-				fmt.Fprintf(os.Stderr, "round %d  %-7s %-8s %12.2f %s\n", round+1, t.name, side, rate*t.scale, t.unit)
+				r.sample(t, name, m)
+				u := t.measure()
+				fmt.Fprintf(os.Stderr, "round %d  %-14s %-11s %12.2f %-7s %8.2f %s %v\n", round+1, t.name, name, m.rate*u.scale, u.unit,
+					m.cpu.Seconds()/m.amount*u.cpuScale, u.cpuUnit, m.latency)
 			}
 		}
 	}
 	return nil
 }
 
-// memory measures the engine before and under idle connections.
+func (l *lab) side(t *test, name string) *side {
+	if !t.on(name) {
+		return nil
+	}
+	way := t.way
+	if way == loopback {
+		way = outside
+	}
+	return l.sides[sideKey{name, way}]
+}
+
+// clientCommand prepares the client; run it in the side's namespace.
+func (l *lab) clientCommand(s *side, t *test, duration time.Duration, rate float64) *exec.Cmd {
+	program, prefix, address := l.program("client"), s.within, s.addr[0]
+	if t.six {
+		address = s.addr[1]
+	}
+	if t.way == loopback {
+		prefix, address = s.inside, "127.0.0.1"
+	}
+	if len(prefix) > 0 && s.name == runscSide {
+		program = "/client"
+	}
+	args := append(slices.Clone(prefix), program, t.mode, address, fmt.Sprint(port), fmt.Sprint(t.count),
+		fmt.Sprint(duration.Milliseconds()), congestion, fmt.Sprint(t.size), fmt.Sprint(rate))
+	cmd := s.group.command(args[0], args[1:]...)
+	cmd.Env = s.env
+	return cmd
+}
+
+// quiet prepares a command with the sandboxes' environment.
+func (l *lab) quiet(name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(l.ctx, name, args...)
+	cmd.Env = l.env()
+	return cmd
+}
+
+// measure runs the client and returns the numbers that it prints.
+func (l *lab) measure(s *side, t *test) (m sample, err error) {
+	var rate float64
+	if t.mode == "lat" {
+		// Half of what the side does when it is asked for all.
+		capacity := *t
+		capacity.mode = "rr"
+		most, err := l.run(s, &capacity, l.o.duration/2, 0)
+		if err != nil {
+			return m, err
+		}
+		rate = most.rate / 2
+	}
+	return l.run(s, t, l.o.duration, rate)
+}
+
+func (l *lab) run(s *side, t *test, duration time.Duration, rate float64) (m sample, err error) {
+	cmd := l.clientCommand(s, t, duration, rate)
+	var out, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &stderr
+	before, err := s.group.usage()
+	if err != nil {
+		return m, err
+	}
+	if err := hostlink.InNetNS(s.client, cmd.Start); err != nil {
+		return m, err
+	}
+	kill := func() { _ = cmd.Process.Kill() }
+	hang := time.AfterFunc(duration+patience/2, kill)
+	defer hang.Stop()
+	gone := make(chan struct{})
+	defer close(gone)
+	go func() {
+		select {
+		case <-l.ctx.Done():
+			kill()
+		case <-gone:
+		}
+	}()
+	if err := cmd.Wait(); err != nil {
+		return m, fmt.Errorf("%s on the %s side: %w: %s", t.name, s.name, errors.Join(l.ctx.Err(), err), strings.TrimSpace(stderr.String()))
+	}
+	after, err := s.group.usage()
+	if err != nil {
+		return m, err
+	}
+	m.cpu = after - before
+	var numbers []float64
+	for _, f := range strings.Fields(out.String()) {
+		v, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			return m, fmt.Errorf("client printed %q: %w", out.String(), err)
+		}
+		numbers = append(numbers, v)
+	}
+	if len(numbers) < 2 || numbers[1] == 0 {
+		return m, fmt.Errorf("%s on the %s side: nothing arrived: client printed %q", t.name, s.name, out.String())
+	}
+	m.rate, m.amount, m.latency = numbers[0], numbers[1], numbers[2:]
+	return m, nil
+}
+
+// weighed are the sides whose memory is measured.
+var weighed = []string{sandboxSide, runscSide, librarySide}
+
+// memory measures what serves the side before and under idle connections.
 func (l *lab) memory(r *report) error {
-	pid, err := l.enginePID()
+	for _, m := range []struct {
+		name, what string
+		conns      int
+		deep       bool
+		sides      []string
+	}{
+		{"memory", fmt.Sprintf("each of %d idle connections, resident", l.o.conns), l.o.conns, false, weighed},
+		{"memory-100k", "each of 100,000 idle connections, resident", 100000, true, []string{sandboxSide}},
+	} {
+		if !l.o.wants(m.name, m.deep) {
+			continue
+		}
+		for _, name := range m.sides {
+			s := l.sides[sideKey{name, outside}]
+			if s == nil {
+				continue
+			}
+			if err := l.weigh(s, r, m.name, m.what, m.conns); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *lab) weigh(s *side, r *report, name, what string, conns int) error {
+	time.Sleep(settle)
+	idle, err := s.resident()
+	if err != nil {
+		return err
+	}
+	release, err := l.holdIdle(s, conns)
 	if err != nil {
 		return err
 	}
 	time.Sleep(settle)
-	if r.IdleRSS, err = residentBytes(pid); err != nil {
+	loaded, err := s.resident()
+	if err := errors.Join(err, release()); err != nil {
 		return err
 	}
-	release, err := l.holdIdle(l.o.conns)
-	if err != nil {
-		return err
+	each := float64(loaded-idle) / float64(conns)
+	fmt.Fprintf(os.Stderr, "%-12s %-11s idle %.1f MB, %d connections %.1f MB, %.0f bytes each\n", name, s.name, mb(idle), conns, mb(loaded), each)
+	if name == "memory" {
+		r.add("memory-idle", "nothing connected, resident", "MB", s.name, mb(idle))
+	} else {
+		r.add(name+"-held", "connections held", "connections", s.name, float64(conns))
 	}
-	time.Sleep(settle)
-	loaded, err := residentBytes(pid)
-	if err != nil {
-		return err
-	}
-	r.Conns, r.ConnBytes = l.o.conns, (loaded-r.IdleRSS)/int64(l.o.conns)
-	fmt.Fprintf(os.Stderr, "memory   idle %.1f MiB, %d connections %.1f MiB\n", mib(r.IdleRSS), l.o.conns, mib(loaded))
-	if err := release(); err != nil {
-		return err
-	}
+	r.add(name+"-conn", what, "bytes", s.name, each)
 	time.Sleep(settle)
 	return nil
 }
 
-// enginePID finds the engine of the sandbox whose server is intercepted.
-func (l *lab) enginePID() (int, error) {
-	files, err := filepath.Glob(filepath.Join(l.state(), "sandboxes", "*"+sandboxSide+"*", "engine.pid"))
-	if err != nil || len(files) != 1 {
-		return 0, fmt.Errorf("engine.pid: found %v, %v", files, err)
+// holdIdle opens count connections to the side's server and returns what closes
+// them.
+func (l *lab) holdIdle(s *side, count int) (release func() error, err error) {
+	cmd := l.clientCommand(s, &test{mode: "idle", count: count}, 0, 0)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
-	text, err := os.ReadFile(files[0])
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := hostlink.InNetNS(s.client, cmd.Start); err != nil {
+		return nil, err
+	}
+	hang := time.AfterFunc(8*patience, func() { _ = cmd.Process.Kill() })
+	defer hang.Stop()
+	ready := make([]byte, len("ready\n"))
+	if _, err := io.ReadFull(out, ready); err != nil {
+		_ = in.Close()
+		return nil, fmt.Errorf("client idle %d on the %s side: %w", count, s.name, errors.Join(err, cmd.Wait()))
+	}
+	return func() error { return errors.Join(in.Close(), cmd.Wait()) }, nil
+}
+
+// resident returns the bytes that the side's own processes have in memory.
+func (s *side) resident() (sum int64, err error) {
+	pids, err := s.memory()
 	if err != nil {
 		return 0, err
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
-	return strconv.Atoi(first)
+	for _, pid := range pids {
+		n, err := residentBytes(pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 // residentBytes returns the resident set of a process (VmRSS of proc(5)).
 func residentBytes(pid int) (int64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "status"))
 	if err != nil {
 		return 0, err
 	}
@@ -126,4 +277,4 @@ func residentBytes(pid int) (int64, error) {
 	return 0, fmt.Errorf("process %d shows no VmRSS", pid)
 }
 
-func mib(n int64) float64 { return float64(n) / (1 << 20) }
+func mb(n int64) float64 { return float64(n) / 1e6 }

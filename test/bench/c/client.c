@@ -1,16 +1,28 @@
 /*
  * The client of the benchmark, a thread with blocking calls for each stream.
  *
- *   client MODE ADDRESS PORT COUNT MILLISECONDS CONGESTION
+ *   client MODE ADDRESS PORT COUNT MILLISECONDS CONGESTION [SIZE [RATE]]
  *
- * up    COUNT streams to the server's PORT; prints bytes per second
- * down  COUNT streams from PORT+1; prints bytes per second
- * rr    1-byte requests and responses over COUNT connections to PORT+2; prints
- *       exchanges per second
- * crr   COUNT clients, each of which connects to PORT+2, exchanges one byte
- *       and closes, again and again; prints connections per second
- * idle  makes COUNT connections to PORT+2, exchanges one byte over each,
- *       prints "ready" and keeps them until its standard input ends
+ * ADDRESS is of IPv4 or IPv6; the ports are the server's, see there. What is
+ * printed begins with a rate per second and the number that it is made of.
+ *
+ * up     COUNT streams of writes of SIZE bytes (128 KiB); bytes
+ * down   COUNT streams the other way; bytes
+ * rr     1-byte requests and responses over COUNT connections; exchanges
+ * msg    messages of SIZE bytes both ways over COUNT connections; exchanges
+ * crr    COUNT clients, each of which connects, exchanges one byte and closes,
+ *        again and again; connections
+ * cc     the same without the exchange
+ * lat    RATE 1-byte exchanges per second over COUNT connections, on schedule;
+ *        exchanges, and in microseconds the latency that 50, 99 and 99.9 % are
+ *        within. It counts from when a request was due, so that a server that
+ *        stalls does not hide the requests that had to wait
+ * urr    datagrams of one byte there and back, COUNT sockets; exchanges
+ * ucrr   the same with the server's socket connected, COUNT is 1; exchanges
+ * uin    datagrams of SIZE bytes as fast as they go; those that arrived
+ * uout   datagrams of SIZE bytes from the server; those that arrived
+ * idle   makes COUNT connections, exchanges one byte over each, prints "ready"
+ *        and keeps them until its standard input ends
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -22,24 +34,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 128 << 10, MAXTHREADS = 1024 };
+enum { BUFFER = 128 << 10, MAXTHREADS = 1024, MAXSIZE = 1 << 20, SAMPLES = 1 << 21 };
 
 struct worker {
 	pthread_t thread;
+	int index;
 	uint64_t count; /* bytes or exchanges */
 	double seconds;
 };
 
-static struct sockaddr_in server;
+static union {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+} server;
+static socklen_t server_len;
 static const char *congestion;
-static double duration;
+static double duration, rate;
+static int port, count, size;
 static void (*job)(struct worker *, pthread_barrier_t *);
 static pthread_barrier_t barrier;
+static float *samples; /* of lat, in microseconds */
+static uint64_t sampled;
 
 static void die(const char *what)
 {
@@ -55,17 +77,44 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-static int dial(void)
+/* open_socket connects to the server's PORT + offset. */
+static int open_socket(int type, int offset)
 {
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(server.any.sa_family, type, 0);
+	__typeof__(server) to = server;
 
 	if (fd < 0)
 		die("socket");
-	if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, strlen(congestion)) < 0)
+	/* Both families have the port at the same place. */
+	to.v4.sin_port = htons(port + offset);
+	if (type == SOCK_STREAM && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, strlen(congestion)) < 0)
 		die("TCP_CONGESTION");
-	if (connect(fd, (struct sockaddr *)&server, sizeof server) < 0)
+	if (connect(fd, &to.any, server_len) < 0)
 		die("connect");
 	return fd;
+}
+
+static int dial(int offset)
+{
+	return open_socket(SOCK_STREAM, offset);
+}
+
+static void send_all(int fd, const char *buffer, size_t n)
+{
+	while (n > 0) {
+		ssize_t done = write(fd, buffer, n);
+
+		if (done <= 0)
+			die("write");
+		buffer += done;
+		n -= done;
+	}
+}
+
+static void read_all(int fd, void *buffer, size_t n)
+{
+	if (recv(fd, buffer, n, MSG_WAITALL) != (ssize_t)n)
+		die("read");
 }
 
 static void exchange(int fd)
@@ -78,23 +127,29 @@ static void exchange(int fd)
 		die("read");
 }
 
+static char *filled(size_t n)
+{
+	char *buffer = malloc(n);
+
+	if (buffer == NULL)
+		die("malloc");
+	return memset(buffer, 'x', n);
+}
+
 static void up(struct worker *w, pthread_barrier_t *start)
 {
-	char *buffer = malloc(BUFFER);
-	int fd = dial();
+	int fd = dial(0), n = size > 0 ? size : BUFFER;
+	char *buffer = filled(n);
 	double begin;
 
-	memset(buffer, 'x', BUFFER);
 	pthread_barrier_wait(start);
 	begin = now();
 	while (now() < begin + duration)
-		if (write(fd, buffer, BUFFER) < 0)
-			die("write");
+		send_all(fd, buffer, n);
 	/* What counts is what arrived, and the time until it had. */
 	if (shutdown(fd, SHUT_WR) < 0)
 		die("shutdown");
-	if (recv(fd, &w->count, sizeof w->count, MSG_WAITALL) != sizeof w->count)
-		die("read the server's count");
+	read_all(fd, &w->count, sizeof w->count);
 	w->seconds = now() - begin;
 	close(fd);
 	free(buffer);
@@ -102,8 +157,8 @@ static void up(struct worker *w, pthread_barrier_t *start)
 
 static void down(struct worker *w, pthread_barrier_t *start)
 {
-	char *buffer = malloc(BUFFER);
-	int fd = dial();
+	char *buffer = filled(BUFFER);
+	int fd = dial(1);
 	double begin;
 	ssize_t n;
 
@@ -122,9 +177,10 @@ static void down(struct worker *w, pthread_barrier_t *start)
 
 static void rr(struct worker *w, pthread_barrier_t *start)
 {
-	int fd = dial();
+	int fd = dial(2);
 	double begin;
 
+	exchange(fd);
 	pthread_barrier_wait(start);
 	begin = now();
 	for (; now() < begin + duration; w->count++)
@@ -133,27 +189,178 @@ static void rr(struct worker *w, pthread_barrier_t *start)
 	close(fd);
 }
 
-static void crr(struct worker *w, pthread_barrier_t *start)
+static void msg(struct worker *w, pthread_barrier_t *start)
+{
+	char *buffer = filled(size);
+	int fd = dial(3), on = 1;
+	uint32_t order = size;
+	double begin;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0)
+		die("TCP_NODELAY");
+	send_all(fd, (char *)&order, sizeof order);
+	pthread_barrier_wait(start);
+	begin = now();
+	for (; now() < begin + duration; w->count++) {
+		send_all(fd, buffer, size);
+		read_all(fd, buffer, size);
+	}
+	w->seconds = now() - begin;
+	close(fd);
+	free(buffer);
+}
+
+static void connects(struct worker *w, pthread_barrier_t *start, int talk)
 {
 	double begin;
 
 	pthread_barrier_wait(start);
 	begin = now();
 	for (; now() < begin + duration; w->count++) {
-		int fd = dial();
+		int fd = dial(2);
 
-		exchange(fd);
+		if (talk)
+			exchange(fd);
 		close(fd);
 	}
 	w->seconds = now() - begin;
 }
 
-static void idle(int count)
+static void crr(struct worker *w, pthread_barrier_t *start)
+{
+	connects(w, start, 1);
+}
+
+static void cc(struct worker *w, pthread_barrier_t *start)
+{
+	connects(w, start, 0);
+}
+
+static void lat(struct worker *w, pthread_barrier_t *start)
+{
+	double begin, interval = count / rate;
+	int fd = dial(2);
+
+	prctl(PR_SET_TIMERSLACK, 1UL);
+	exchange(fd);
+	pthread_barrier_wait(start);
+	begin = now() + interval * w->index / count;
+	for (;; w->count++) {
+		double due = begin + w->count * interval;
+		struct timespec t = { .tv_sec = due, .tv_nsec = (due - (time_t)due) * 1e9 };
+		uint64_t i;
+
+		if (due >= begin + duration)
+			break;
+		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		exchange(fd);
+		i = __atomic_fetch_add(&sampled, 1, __ATOMIC_RELAXED);
+		if (i < SAMPLES)
+			samples[i] = (now() - due) * 1e6;
+	}
+	w->seconds = now() - begin;
+	close(fd);
+}
+
+/* A datagram that is lost costs a tenth of a second, not the measurement. */
+static void impatient(int fd)
+{
+	struct timeval t = { .tv_usec = 100000 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t) < 0)
+		die("SO_RCVTIMEO");
+}
+
+static void datagrams(struct worker *w, pthread_barrier_t *start, int offset)
+{
+	int fd = open_socket(SOCK_DGRAM, offset);
+	double begin;
+	char c = 'x';
+
+	impatient(fd);
+	pthread_barrier_wait(start);
+	begin = now();
+	while (now() < begin + duration) {
+		if (write(fd, &c, 1) != 1)
+			die("write");
+		if (read(fd, &c, 1) == 1)
+			w->count++;
+	}
+	w->seconds = now() - begin;
+	c = 'q';
+	if (offset == 5 && write(fd, &c, 1) != 1)
+		die("write");
+	close(fd);
+}
+
+static void urr(struct worker *w, pthread_barrier_t *start)
+{
+	datagrams(w, start, 4);
+}
+
+static void ucrr(struct worker *w, pthread_barrier_t *start)
+{
+	datagrams(w, start, 5);
+}
+
+static uint64_t arrived(void)
+{
+	int fd = dial(6);
+	uint64_t n;
+
+	read_all(fd, &n, sizeof n);
+	close(fd);
+	return n;
+}
+
+static void uin(struct worker *w, pthread_barrier_t *start)
+{
+	struct timespec pause = { .tv_nsec = 200000000 };
+	int fd = open_socket(SOCK_DGRAM, 6);
+	char *buffer = filled(size);
+	uint64_t before = arrived();
+	double begin;
+
+	pthread_barrier_wait(start);
+	begin = now();
+	while (now() < begin + duration)
+		if (write(fd, buffer, size) < 0 && errno != ENOBUFS && errno != EAGAIN)
+			die("write");
+	w->seconds = now() - begin;
+	nanosleep(&pause, NULL); /* what is on its way */
+	w->count = arrived() - before;
+	close(fd);
+	free(buffer);
+}
+
+static void uout(struct worker *w, pthread_barrier_t *start)
+{
+	uint32_t order[2] = { duration * 1000, size };
+	int fd = open_socket(SOCK_DGRAM, 7), room = 4 << 20;
+	char *buffer = filled(size);
+	double begin, end;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+	impatient(fd);
+	pthread_barrier_wait(start);
+	if (write(fd, order, sizeof order) != sizeof order)
+		die("write");
+	begin = end = now();
+	while (read(fd, buffer, size) > 0) {
+		end = now();
+		w->count++;
+	}
+	w->seconds = end > begin ? end - begin : duration;
+	close(fd);
+	free(buffer);
+}
+
+static void idle(void)
 {
 	char c;
 
 	for (int i = 0; i < count; i++)
-		exchange(dial());
+		exchange(dial(i % 2 == 0 ? 2 : 8));
 	puts("ready");
 	fflush(stdout);
 	while (read(0, &c, 1) > 0)
@@ -168,56 +375,92 @@ static void *run(void *arg)
 
 static const struct {
 	const char *name;
-	int port; /* added to PORT */
 	void (*job)(struct worker *, pthread_barrier_t *);
 } modes[] = {
-	{ "up", 0, up },
-	{ "down", 1, down },
-	{ "rr", 2, rr },
-	{ "crr", 2, crr },
-	{ "idle", 2, NULL },
+	{ "up", up },   { "down", down }, { "rr", rr },     { "msg", msg }, { "crr", crr },   { "cc", cc },
+	{ "lat", lat }, { "urr", urr },   { "ucrr", ucrr }, { "uin", uin }, { "uout", uout }, { "idle", NULL },
 };
+
+static int by_value(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+
+	return (x > y) - (x < y);
+}
 
 int main(int argc, char **argv)
 {
 	static struct worker workers[MAXTHREADS];
+	pthread_attr_t attributes;
 	struct rlimit files;
-	double rate = 0;
-	int mode = -1, count;
+	uint64_t all = 0;
+	double sum = 0;
+	int mode = -1;
 
-	for (unsigned i = 0; argc == 7 && i < sizeof modes / sizeof modes[0]; i++)
+	for (unsigned i = 0; argc >= 7 && argc <= 9 && i < sizeof modes / sizeof modes[0]; i++)
 		if (strcmp(argv[1], modes[i].name) == 0)
 			mode = i;
-	if (mode < 0 || inet_pton(AF_INET, argv[2], &server.sin_addr) != 1) {
-		fprintf(stderr, "usage: client up|down|rr|crr|idle ADDRESS PORT COUNT MILLISECONDS CONGESTION\n");
+	if (mode >= 0 && inet_pton(AF_INET, argv[2], &server.v4.sin_addr) == 1) {
+		server.v4.sin_family = AF_INET;
+		server_len = sizeof server.v4;
+	} else if (mode >= 0 && inet_pton(AF_INET6, argv[2], &server.v6.sin6_addr) == 1) {
+		server.v6.sin6_family = AF_INET6;
+		server_len = sizeof server.v6;
+	} else {
+		fprintf(stderr, "usage: client MODE ADDRESS PORT COUNT MILLISECONDS CONGESTION [SIZE [RATE]]\n");
 		return 2;
 	}
-	server.sin_family = AF_INET;
-	server.sin_port = htons(atoi(argv[3]) + modes[mode].port);
+	port = atoi(argv[3]);
 	count = atoi(argv[4]);
 	duration = atoi(argv[5]) / 1000.0;
 	congestion = argv[6];
+	size = argc > 7 ? atoi(argv[7]) : 0;
+	rate = argc > 8 ? atof(argv[8]) : 0;
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	job = modes[mode].job;
 	if (job == NULL) {
-		idle(count);
+		idle();
 		return 0;
 	}
-	if (count < 1 || count > MAXTHREADS) {
-		fprintf(stderr, "COUNT %d: accepted are 1 to %d\n", count, MAXTHREADS);
+	if (count < 1 || count > MAXTHREADS || size < 0 || size > MAXSIZE) {
+		fprintf(stderr, "COUNT %d: accepted are 1 to %d; SIZE %d: 0 to %d\n", count, MAXTHREADS, size, MAXSIZE);
+		return 2;
+	}
+	if ((job == msg || job == uin || job == uout) && size == 0) {
+		fprintf(stderr, "SIZE 0: %s needs one\n", argv[1]);
+		return 2;
+	}
+	if (job == lat && (rate <= 0 || (samples = malloc(SAMPLES * sizeof *samples)) == NULL)) {
+		fprintf(stderr, "RATE %g: lat needs one\n", rate);
 		return 2;
 	}
 	pthread_barrier_init(&barrier, NULL, count);
-	for (int i = 0; i < count; i++)
-		if ((errno = pthread_create(&workers[i].thread, NULL, run, &workers[i])) != 0)
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, 64 << 10);
+	for (int i = 0; i < count; i++) {
+		workers[i].index = i;
+		if ((errno = pthread_create(&workers[i].thread, &attributes, run, &workers[i])) != 0)
 			die("pthread_create");
+	}
 	for (int i = 0; i < count; i++) {
 		pthread_join(workers[i].thread, NULL);
-		rate += workers[i].count / workers[i].seconds;
+		sum += workers[i].count / workers[i].seconds;
+		all += workers[i].count;
 	}
-	printf("%.1f\n", rate);
+	printf("%.1f %llu", sum, (unsigned long long)all);
+	if (job == lat) {
+		uint64_t n = sampled < SAMPLES ? sampled : SAMPLES;
+
+		if (n == 0) {
+			fprintf(stderr, "no exchange\n");
+			return 1;
+		}
+		qsort(samples, n, sizeof *samples, by_value);
+		printf(" %.1f %.1f %.1f", samples[n / 2], samples[(uint64_t)(n * 0.99)], samples[(uint64_t)(n * 0.999)]);
+	}
+	printf("\n");
 	return 0;
 }
