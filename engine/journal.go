@@ -24,14 +24,14 @@ import (
 // connections of each stack (ties.go), slots, the options of each slot,
 // associations (keys.go), and keys of sockets (journal_keys.go).
 const (
-	journalMagic = 0x7463706a00000002 // the last digits are the version of the layout
+	journalMagic = 0x7463706a00000003 // the last digits are the version of the layout
 	tunedStart   = 4096
 	journalHead  = tunedStart + 2*tunedLen
 
 	slotLen    = 128
-	optionLen  = 32
+	optionLen  = 48
 	maxOptions = 32 // that are kept for one socket; later ones are forgotten in a crash
-	maxOptKept = 16 // bytes of a value; sockets with longer ones forget those
+	maxOptKept = 36 // bytes of a value, two keys of Fast Open and more; sockets with longer ones forget those
 	optionsLen = maxOptions * optionLen
 
 	// maxNotes bounds the calls under way that a crash does not strand. A call

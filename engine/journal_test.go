@@ -185,6 +185,24 @@ func TestAdoptFreshSocket(t *testing.T) {
 	}
 }
 
+// TCP_FASTOPEN_KEY with two keys, the second of which is still good.
+func TestAdoptFastOpenKeys(t *testing.T) {
+	old := bare(t)
+	s, _ := old.mustStream(t)
+	keys := []byte("0123456789abcdeffedcba9876543210")
+	s.keep(unix.IPPROTO_TCP, unix.TCP_FASTOPEN_KEY, keys)
+	s.phase, s.backlog = phaseListening, 5
+	s.record()
+	e, _ := succeed(t, old)
+	got := e.socks.find(s.cookie)
+	if got == nil || got.stream.tcp.Options().Rare().FastOpenKeys != string(keys) {
+		t.Errorf("%+v", got)
+	}
+	if next, _ := succeed(t, e); next.socks.find(s.cookie).stream.tcp.Options().Rare().FastOpenKeys != string(keys) {
+		t.Error("the second successor has other keys")
+	}
+}
+
 func TestAdoptListener(t *testing.T) {
 	old := bare(t)
 	s, p := old.mustStream(t)

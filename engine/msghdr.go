@@ -21,8 +21,8 @@ const (
 	offMmsgLen   = 56
 )
 
-// maxControl bounds the ancillary data of a call, in bytes; what these sockets
-// have fits many times.
+// maxControl bounds the ancillary data that a call receives, in bytes; what these
+// sockets have fits many times.
 const maxControl = 1024
 
 // A message is one msghdr of a program.
@@ -133,7 +133,7 @@ func (c *call) readControl(m *message) ([]byte, error) {
 	if m.control == 0 || m.ctrlLen == 0 {
 		return nil, nil
 	}
-	if m.ctrlLen > maxControl {
+	if m.ctrlLen > uint64(c.eng.profile.Tunables.OptmemMax) {
 		return nil, errno.ENOBUFS
 	}
 	b := make([]byte, m.ctrlLen)

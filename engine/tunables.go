@@ -32,8 +32,8 @@ func (e *engine) tunables(q *request) response {
 		return response{Error: fmt.Sprintf("%d tunables; accepted: %d", len(q.Set)+len(q.Get), maxTunables)}
 	}
 	for _, name := range q.Get { // before anything is changed
-		if _, ok := e.profile.LongName(name); !ok {
-			return response{Error: fmt.Sprintf("tunable %q is unknown; accepted: the names of docs/tunables.md", name)}
+		if _, err := e.profile.LongName(name); err != nil {
+			return response{Error: err.Error()}
 		}
 	}
 	if len(q.Set) > 0 {

@@ -53,6 +53,7 @@ func TestTunablesOutliveTheEngine(t *testing.T) {
 	old := bare(t)
 	for _, set := range []map[string]string{
 		{"tcp_syn_retries": "2"}, {"tcp_sack": "0", "tcp_syn_retries": "3"}, {"tcp_rmem": "4096 65536 70000"},
+		{"tcp_fastopen_key": "1-2-3-4,5-6-7-8", "ip_local_reserved_ports": "8080,80-90"}, {"ip_local_reserved_ports": ""}, {"ip_local_reserved_ports": "9-10"},
 	} {
 		if r := old.tunables(&request{Set: set}); r.Error != "" {
 			t.Fatal(r.Error)
@@ -62,6 +63,9 @@ func TestTunablesOutliveTheEngine(t *testing.T) {
 	tun := e.profile.Tunables
 	if tun.SynRetries != 3 || tun.SACK || tun.TCPRmem.Max != 70000 || !tun.Timestamps {
 		t.Errorf("%+v", tun)
+	}
+	if len(tun.FastOpenKey) != 32 || !tun.PortReserved(9) || tun.PortReserved(80) {
+		t.Errorf("key %x, ports %x", tun.FastOpenKey, tun.ReservedPorts)
 	}
 	next, _ := succeed(t, e)
 	if next.profile.Tunables.SynRetries != 3 {
@@ -117,5 +121,36 @@ func TestFinerNameOfAKeptTunable(t *testing.T) {
 		if err := next.ChangeTunables(e.changed); err != nil || next.Tunables.FinTimeout != c.want {
 			t.Errorf("%s=%s: the successor has %v of %v: %v", c.name, c.value, next.Tunables.FinTimeout, e.changed, err)
 		}
+	}
+}
+
+// What was set to nothing is nothing for the successor, too.
+func TestEmptyTunableOutlivesTheEngine(t *testing.T) {
+	old := bare(t)
+	for _, v := range []string{"80", ""} {
+		if r := old.tunables(&request{Set: map[string]string{"ip_local_reserved_ports": v}, Get: []string{"ip_local_reserved_ports"}}); r.Error != "" || r.Tunables[0].Value != v {
+			t.Fatalf("%+v", r)
+		}
+	}
+	if e, _ := succeed(t, old); e.profile.Tunables.ReservedPorts != "" {
+		t.Errorf("%x", e.profile.Tunables.ReservedPorts)
+	}
+}
+
+// optmem_max bounds the ancillary data of a call.
+func TestOptmemMax(t *testing.T) {
+	s := newSandbox(t, func(c *Config) { c.Tunables = map[string]string{"optmem_max": "2000"} })
+	got := s.run("/usr/bin/python3", "-c", `
+import errno, socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for n in 1000, 3000:
+    pieces = [(socket.IPPROTO_IP, socket.IP_TTL, struct.pack("i", 9))] * (n // 24)
+    try:
+        print(s.sendmsg([b"x"], pieces, 0, ("127.0.0.1", 9)))
+    except OSError as e:
+        print(errno.errorcode[e.errno])
+`)
+	if want := "1\nENOBUFS\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

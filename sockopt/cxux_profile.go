@@ -1,6 +1,7 @@
 package sockopt
 
 import (
+	"math"
 	"slices"
 
 	"github.com/tcpcni/tcpcni/sockopt/errno"
@@ -34,5 +35,31 @@ func newCXUX() *Profile {
 
 var cxuxSocketRows = slices.Concat([]Row{
 	altered(socketRows, "SO_DEBUG", func(r *Row) { r.set, r.Note = nil, "kept and inherited; nothing is traced" }),
-}, from(socketRows, "SO_REUSEADDR", "SO_TYPE", "SO_ERROR", "SO_DONTROUTE", "SO_BROADCAST", "SO_SNDBUF", "SO_RCVBUF",
+	bufferCXUX("SO_SNDBUF", 7, SndBuf, "tcp_wmem, wmem_default", func(o *Options) (*int32, *bool) { return &o.SndBuf, &o.SndBufLocked }, func(t *Tunables) int32 { return t.CoreWmemMax }),
+	bufferCXUX("SO_RCVBUF", 8, RcvBuf, "tcp_rmem, rmem_default", func(o *Options) (*int32, *bool) { return &o.RcvBuf, &o.RcvBufLocked }, func(t *Tunables) int32 { return t.CoreRmemMax }),
+}, from(socketRows, "SO_REUSEADDR", "SO_TYPE", "SO_ERROR", "SO_DONTROUTE", "SO_BROADCAST",
 	"SO_KEEPALIVE", "SO_OOBINLINE", "SO_LINGER", "SO_RCVLOWAT", "SO_SNDLOWAT", "SO_RCVTIMEO", "SO_SNDTIMEO", "SO_ACCEPTCONN"))
+
+// bufferCXUX is a buffer whose size reads as it was set: 4.3BSD's sbreserve takes
+// it or fails with ENOBUFS. Options counts twice what the program chose.
+func bufferCXUX(name string, number int, id ID, def string, field func(*Options) (*int32, *bool), limit func(*Tunables) int32) Row {
+	return Row{
+		ID: id, Name: name, Number: number, Level: SolSocket, On: AnySocket, Unit: "bytes", Default: def,
+		Note: "below 1, and above wmem_max or rmem_max, is ENOBUFS; at least 2304 is used",
+		set: func(c *call, v int) error {
+			if v < 1 || v > int(limit(c.p.Tunables)) {
+				return errno.ENOBUFS
+			}
+			size, locked := field(c.o)
+			*size, *locked = int32(min(2*max(v, leastBuf), math.MaxInt32)), true
+			return nil
+		},
+		get: func(c *call) (int, error) {
+			size, locked := field(c.o)
+			if *locked {
+				return int(*size / 2), nil
+			}
+			return int(*size), nil
+		},
+	}
+}

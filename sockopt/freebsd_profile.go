@@ -24,6 +24,9 @@ func newFreeBSD() *Profile {
 		tunables: freebsdTunables,
 		values:   freebsdValues,
 		patience: Patience{Cork: -1},
+
+		holeDefaultMSS: true,
+
 		follows:  []ID{KeepIdle, KeepIntvl, KeepCnt, Linger2},
 		defaults: freebsdDefaults,
 		fresh:    freebsdNotInherited,
@@ -44,11 +47,12 @@ var freebsdValues = map[string]string{
 	"tcp_syn_retries": "12", "tcp_synack_retries": "3", // TCP_MAXRXTSHIFT, SYNCACHE_MAXREXMTS
 	"tcp_congestion_control": freebsdCongestion[0],
 	"tcp_dsack":              "0",
-	"tcp_mtu_probe_floor":    "536", // mssdflt
 
 	// The default stack counts, by RFC 6675, and does not probe for lost tails.
 	"net.inet.tcp.functions_default": "classic",
 	"tcp_frto":                       "0",
+	"tcp_max_reordering":             "1", // the count stays what it is
+	"tcp_comp_sack_nr":               "0",
 }
 
 func freebsdDefaults(t *Tunables) Options {

@@ -314,6 +314,9 @@ var freebsdStates = [...]uint8{0, 4, 2, 3, 6, 9, 10, 0, 5, 8, 1, 7}
 // freebsdInfoPad is what struct tcp_info keeps for later, in words.
 const freebsdInfoPad = 26
 
+// micros is a time in milliseconds as FreeBSD shows it.
+func micros(ms uint32) uint32 { return uint32(min(uint64(ms)*1000, math.MaxUint32)) }
+
 func getInfoFreeBSD(c *call, b []byte, _ int) ([]byte, error) {
 	var i TCPInfo
 	c.t.Info(&i)
@@ -323,10 +326,10 @@ func getInfoFreeBSD(c *call, b []byte, _ int) ([]byte, error) {
 	}
 	b = append(b, state, 0, 0, 0, 0, i.Options&(TCPInfoTimestamps|TCPInfoSACK|TCPInfoWScale|TCPInfoECN), i.SndWScale&15|i.RcvWScale<<4, 0)
 	b = append32(b, i.RTO, 0, i.SndMSS, i.RcvMSS)
-	b = append32(b, 0, 0, 0, 0, 0)           // unacked … fackets: FreeBSD leaves them
-	b = append32(b, 0, 0, i.LastDataRecv, 0) // and of the times all but one
+	b = append32(b, 0, 0, 0, 0, 0)                   // unacked … fackets: FreeBSD leaves them
+	b = append32(b, 0, 0, micros(i.LastDataRecv), 0) // and of the times all but one
 	b = append32(b, 0, 0, i.RTT, i.RTTVar, i.SsthreshBytes, i.CwndBytes, 0, 0)
 	b = append32(b, 0, i.RcvWnd)
-	b = append32(b, i.SndWnd, 0, i.SndNxt, i.RcvNxt, 0, i.TotalRetrans, i.RcvOOOPack, 0)
+	b = append32(b, i.SndWnd, 0, i.SndNxt, i.RcvNxt, 0, i.TotalRetrans, i.RcvOOOPack, i.ZeroWindows) // snd_bwnd is not used there any more, toe_tid is a device's
 	return append(b, make([]byte, 4*freebsdInfoPad)...), nil
 }

@@ -54,7 +54,7 @@ var cxuxSteps = map[string][]step{
 	"tcp4": {
 		{"TCP_NODELAY", 1, okay, 1}, {"TCP_NODELAY", 0, okay, 0}, {"TCP_NODELAY", short, errno.EINVAL, 0},
 		{"SO_DEBUG", 1, okay, 1}, {"SO_REUSEADDR", 1, okay, 1}, {"SO_DONTROUTE", 1, okay, 1}, {"SO_BROADCAST", 1, okay, 1}, {"SO_KEEPALIVE", 1, okay, 1}, {"SO_OOBINLINE", 1, okay, 1},
-		{"SO_SNDBUF", 100000, okay, 200000}, {"SO_RCVBUF", 100000, okay, 200000}, {"SO_RCVLOWAT", 5, okay, 5}, {"SO_SNDLOWAT", 5, errno.ENOPROTOOPT, 0},
+		{"SO_SNDBUF", 100000, okay, 100000}, {"SO_RCVBUF", 100000, okay, 100000}, {"SO_SNDBUF", 0, errno.ENOBUFS, 0}, {"SO_RCVBUF", 4194305, errno.ENOBUFS, 0}, {"SO_RCVBUF", 4194304, okay, 4194304}, {"SO_SNDBUF", 1, okay, 2304}, {"SO_RCVLOWAT", 5, okay, 5}, {"SO_SNDLOWAT", 5, errno.ENOPROTOOPT, 0},
 		{"SO_LINGER", "\x01\x00\x00\x00\x05\x00\x00", errno.EINVAL, 0}, {"SO_RCVTIMEO", 1, errno.EINVAL, 0}, {"SO_SNDTIMEO", 1, errno.EINVAL, 0},
 		{"SO_TYPE", 1, errno.ENOPROTOOPT, 0}, {"SO_ERROR", 0, errno.ENOPROTOOPT, 0}, {"SO_ACCEPTCONN", 1, errno.ENOPROTOOPT, 0},
 	},
@@ -224,7 +224,7 @@ func TestFreeBSDInfo(t *testing.T) {
 	s := newFake(p, AFInet, SockStream)
 	s.info = TCPInfo{
 		State: 5, Options: TCPInfoSACK | TCPInfoSynData, SndWScale: 3, RcvWScale: 7, RTO: 230000, SndMSS: 1448, RcvMSS: 1440, LastDataRecv: 17, RTT: 1000, RTTVar: 200,
-		CwndBytes: 14480, SsthreshBytes: 1 << 30, RcvWnd: 65535, SndWnd: 70000, SndNxt: 11, RcvNxt: 22, TotalRetrans: 4, RcvOOOPack: 5,
+		CwndBytes: 14480, SsthreshBytes: 1 << 30, RcvWnd: 65535, SndWnd: 70000, SndNxt: 11, RcvNxt: 22, TotalRetrans: 4, RcvOOOPack: 5, ZeroWindows: 6,
 	}
 	b, err := get(t, p, s, "TCP_INFO", 300)
 	if err != 0 || len(b) != 236 {
@@ -234,7 +234,7 @@ func TestFreeBSDInfo(t *testing.T) {
 	if b[0] != 9 || b[5] != TCPInfoSACK || b[6] != 0x73 {
 		t.Errorf("head %x", b[:8])
 	}
-	for n, want := range map[int]uint32{0: 230000, 2: 1448, 3: 1440, 11: 17, 15: 1000, 16: 200, 17: 1 << 30, 18: 14480, 22: 65535, 23: 70000, 25: 11, 26: 22, 28: 4, 29: 5} {
+	for n, want := range map[int]uint32{0: 230000, 2: 1448, 3: 1440, 11: 17000, 15: 1000, 16: 200, 17: 1 << 30, 18: 14480, 22: 65535, 23: 70000, 25: 11, 26: 22, 28: 4, 29: 5, 30: 6} {
 		if word(n) != want {
 			t.Errorf("word %d is %d, want %d", n, word(n), want)
 		}

@@ -42,13 +42,7 @@ var freebsdTunables = []tunableRow{
 	toggle("net.inet.tcp.delayed_ack", "1", func(t *Tunables) *bool { return &t.DelayedAck }),
 	period("net.inet.tcp.delacktime", "milliseconds", time.Millisecond, 1, 500, "40", func(t *Tunables) *time.Duration { return &t.DelAckTime }),
 	toggle("net.inet.tcp.path_mtu_discovery", "1", func(t *Tunables) *bool { return &t.PathMTU }),
-	gauge("net.inet.tcp.tcbhashsize", "buckets: the table grows with what is in it", func(g Gauges, _ *Profile) string {
-		n := 512 // FreeBSD's least
-		for n < g.TCPBlocks() {
-			n *= 2
-		}
-		return strconv.Itoa(n)
-	}),
+	gauge("net.inet.tcp.tcbhashsize", "buckets: the table grows with what is in it", hashSize),
 	gauge("net.inet.tcp.pcbcount", "control blocks in use", func(g Gauges, _ *Profile) string { return strconv.Itoa(g.TCPBlocks()) }),
 	{
 		name: "net.inet.tcp.syncookies", unit: "0 off, 1 under load", fields: 1, max: 1, def: "1",

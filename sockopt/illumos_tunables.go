@@ -30,9 +30,9 @@ var illumosTunables = []tunableRow{
 		get: func(t *Tunables) []int64 { return []int64{[...]int64{0, 2, 1, 2, 2, 1}[t.ECN]} },
 	},
 	{
-		name: "tcp_strong_iss", alias: "_strong_iss", unit: "2: RFC 6528, which replaced RFC 1948; nothing weaker is offered", fields: 1, min: 2, max: 2, def: "2",
-		set: func(*Tunables, []int64) {},
-		get: func(*Tunables) []int64 { return []int64{2} },
+		name: "tcp_strong_iss", alias: "_strong_iss", unit: "0 a counter, 1 with random steps, both can be guessed; 2 RFC 6528, which replaced RFC 1948", fields: 1, max: 2, def: "2",
+		set: func(t *Tunables, v []int64) { t.StrongISS = int32(v[0]) },
+		get: func(t *Tunables) []int64 { return []int64{int64(t.StrongISS)} },
 	},
 	alias("_keepalive_interval", period("tcp_keepalive_interval", "milliseconds", time.Millisecond, 10_000, 864_000_000, "7200000", func(t *Tunables) *time.Duration { return &t.KeepaliveTime })),
 	alias("_keepalive_abort_interval", patient(period("tcp_keepalive_abort_interval", "milliseconds, 0 never", time.Millisecond, 0, math.MaxUint32, "480000", func(t *Tunables) *time.Duration { return &t.Patience.KeepAbort }))),
@@ -69,6 +69,12 @@ var illumosTunables = []tunableRow{
 	alias("send_buf", bounded(count("tcp_xmit_hiwat", "bytes", leastBuf, 1<<30, "49152", func(t *Tunables) *int32 { return &t.TCPWmem.Default }), "not above tcp_max_buf", wmemFits)),
 	alias("smallest_anon_port", bounded(port16("tcp_smallest_anon_port", "32768", func(t *Tunables) *uint16 { return &t.PortMin }), "not above tcp_largest_anon_port", portsFit)),
 	alias("largest_anon_port", bounded(port16("tcp_largest_anon_port", "65535", func(t *Tunables) *uint16 { return &t.PortMax }), "not below tcp_smallest_anon_port", portsFit)),
+	alias("_min_anonpriv_port", tunableRow{
+		name: "tcp_min_anonpriv_port", unit: "least port that TCP_ANONPRIVBIND chooses", fields: 1, min: 1, max: 1023, def: "512",
+		only: func(p *Profile) bool { return p.Bind.AnonPrivMax != 0 },
+		set:  func(t *Tunables, v []int64) { t.AnonPrivMin = uint16(v[0]) },
+		get:  func(t *Tunables) []int64 { return []int64{int64(t.AnonPrivMin)} },
+	}),
 	alias("smallest_nonpriv_port", port16("tcp_smallest_nonpriv_port", "1024", func(t *Tunables) *uint16 { return &t.UnprivilegedPortStart })),
 	{
 		name: "congestion_control", unit: "name",

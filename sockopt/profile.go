@@ -61,6 +61,9 @@ type Profile struct {
 	values   map[string]string // defaults of tunables that are not its own
 	follows  []ID              // options whose default an unchosen one follows; see Follower
 	patience Patience
+
+	holeDefaultMSS bool // see Fine.HoleDefaultMSS
+
 	defaults func(*Tunables) Options
 	fresh    []func(*Options, *Tunables) // what an accepted socket does not inherit
 }

@@ -96,6 +96,7 @@ type TCPInfo struct {
 	// What Linux's structure does not have and FreeBSD's does.
 	SndNxt, RcvNxt           uint32
 	CwndBytes, SsthreshBytes uint32
+	ZeroWindows              uint32 // segments sent that offer none
 }
 
 // Bits of TCPInfo.Options.

@@ -135,6 +135,8 @@ type Tunables struct {
 	ReassQueue      int32 // and of one; 0: as its buffer allows
 	SACKHoles       int32 // that a peer may report, of one connection
 	SACKGlobalHoles int32 // and of all
+
+	Fine
 }
 
 // A tunableRow is one name of a tunable. Several systems have names for one
@@ -162,6 +164,8 @@ type tunableRow struct {
 	words func(p *Profile) []string // what is accepted
 	list  bool                      // any number of them; none so far is all
 	word  func(t *Tunables) *string
+
+	text *tunableText // Valid iff it is neither words nor numbers
 
 	// show is the value of one that can only be read; it comes from the stack.
 	show func(g Gauges, p *Profile) string
@@ -198,6 +202,7 @@ type Tunable struct {
 	Default  string // in this profile
 	Own      bool   // the name is of the profile's system
 	ReadOnly bool   // no configuration can set it
+	Reach    Reach  // for whom a change counts
 
 	Words    []string // the values, when they are words
 	Numbers  int      // how many numbers a value has, when they are not
@@ -212,12 +217,12 @@ func (p *Profile) TunableTable() []Tunable {
 	fresh.Gauges = nil
 	fresh.Tunables, _ = defaultTunables(p) // whoever made the profile has looked at the error
 	for r, own := range p.tunableRows {
-		t := Tunable{Name: r.name, Short: r.short(), Unit: r.unit, Accepted: r.accepted(p), Own: own, ReadOnly: r.access == neverSet}
+		t := Tunable{Name: r.name, Short: r.short(), Unit: r.unit, Accepted: r.accepted(p), Own: own, ReadOnly: r.access == neverSet, Reach: r.reach(p)}
 		t.Default = r.value(&fresh)
 		switch {
 		case r.words != nil && !r.list:
 			t.Words = r.words(p)
-		case !t.ReadOnly && !r.list:
+		case !t.ReadOnly && !r.list && r.text == nil:
 			t.Numbers, t.Min, t.Max = r.fields, r.min, r.max
 		}
 		list = append(list, t)
@@ -283,6 +288,8 @@ func (p *Profile) apply(t *Tunables, set map[string]string, when tunableAccess) 
 	for _, name := range names {
 		row := p.tunable(name)
 		switch {
+		case row == nil && absence(name) != "":
+			return unknownTunable(name)
 		case row == nil:
 			return fmt.Errorf("tunable %q is unknown; accepted: %s", name, strings.Join(p.tunableNames(), ", "))
 		case row.access == neverSet:
@@ -363,6 +370,7 @@ func defaultTunables(p *Profile) (*Tunables, error) {
 		}
 	}
 	t.PortMin, t.PortMax, t.UnprivilegedPortStart = p.Bind.PortMin, p.Bind.PortMax, p.Bind.Reserved
+	t.AnonPrivMin, t.HoleDefaultMSS = p.Bind.AnonPrivMin, p.holeDefaultMSS
 	return t, p.apply(t, p.values, atStart)
 }
 
@@ -382,6 +390,14 @@ func (r *tunableRow) parse(p *Profile, t *Tunables, value string) error {
 			}
 		}
 		*r.word(t) = strings.Join(words, " ")
+		return nil
+	}
+	if r.text != nil {
+		kept, ok := r.text.parse(strings.TrimSpace(value))
+		if !ok {
+			return refuse()
+		}
+		*r.text.field(t) = kept
 		return nil
 	}
 	if len(words) != r.fields {
@@ -412,6 +428,9 @@ func (r *tunableRow) format(p *Profile, t *Tunables) string {
 	if r.words != nil {
 		return *r.word(t)
 	}
+	if r.text != nil {
+		return r.text.show(*r.text.field(t))
+	}
 	var words []string
 	for _, n := range r.get(t) {
 		words = append(words, strconv.FormatInt(n, 10))
@@ -429,6 +448,12 @@ func (r *tunableRow) accepted(p *Profile) string {
 			return "names with spaces between, of " + strings.Join(r.words(p), ", ")
 		}
 		return "one of " + strings.Join(r.words(p), ", ")
+	}
+	if r.text != nil {
+		return r.text.accepted
+	}
+	if r.min == r.max {
+		return strconv.FormatInt(r.min, 10)
 	}
 	if r.bits != 0 {
 		return fmt.Sprintf("%d..%d of the bits %#x", r.min, r.max, r.bits)

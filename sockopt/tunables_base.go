@@ -34,6 +34,8 @@ func baseTunables() *Tunables {
 		ReassMax:        math.MaxInt32,
 		SACKHoles:       math.MaxInt32,
 		SACKGlobalHoles: math.MaxInt32,
+
+		Fine: Fine{StrongISS: 2},
 	}
 }
 

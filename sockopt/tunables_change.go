@@ -41,12 +41,13 @@ func (p *Profile) Trial(set map[string]string) (*Profile, error) {
 	return &trial, nil
 }
 
-// LongName is the name of the tunable that name is a name of.
-func (p *Profile) LongName(name string) (string, bool) {
+// LongName is the name of the tunable that name is a name of. The error of a name
+// that is none says why, if it is one of Linux's.
+func (p *Profile) LongName(name string) (string, error) {
 	if r := p.tunable(name); r != nil {
-		return r.name, true
+		return r.name, nil
 	}
-	return "", false
+	return "", unknownTunable(name)
 }
 
 // Follower returns a function that gives a socket's options the present values

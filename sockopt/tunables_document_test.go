@@ -24,6 +24,7 @@ func TestTunablesDocument(t *testing.T) {
 		}
 		want = replaceSection(t, want, name, tunableTable(p))
 	}
+	want = replaceSection(t, want, "absent", absentTable())
 	if want == string(have) {
 		return
 	}
@@ -38,7 +39,7 @@ func TestTunablesDocument(t *testing.T) {
 // tunableTable has the names of the profile's own system.
 func tunableTable(p *Profile) string {
 	var b strings.Builder
-	b.WriteString("| tunable | or | accepted | unit | default |\n|---|---|---|---|---|\n")
+	b.WriteString("| tunable | or | accepted | unit | default | a change counts for |\n|---|---|---|---|---|---|\n")
 	for _, r := range p.TunableTable() {
 		if !r.Own {
 			continue
@@ -47,11 +48,21 @@ func tunableTable(p *Profile) string {
 		if short == r.Name {
 			short = ""
 		}
-		accepted, def := r.Accepted, r.Default
+		accepted, def, reach := r.Accepted, r.Default, r.Reach.String()
 		if r.ReadOnly {
-			accepted, def = "read only", ""
+			accepted, def, reach = "read only", "", ""
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Name, short, accepted, r.Unit, def)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", r.Name, short, accepted, r.Unit, def, reach)
+	}
+	return b.String()
+}
+
+// absentTable has the names of Linux that are nobody's.
+func absentTable() string {
+	var b strings.Builder
+	b.WriteString("| names | why |\n|---|---|\n")
+	for _, a := range AbsentTunables {
+		fmt.Fprintf(&b, "| %s | %s |\n", strings.Join(a.Names, " "), a.Why)
 	}
 	return b.String()
 }

@@ -2,13 +2,16 @@ package sockopt
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
 
 // linuxTunables are named and bounded as Documentation/networking/ip-sysctl.rst
 // of Linux has them; the defaults are those of a machine with plenty of memory.
-var linuxTunables = []tunableRow{
+var linuxTunables = slices.Concat(linuxMain, linuxFine)
+
+var linuxMain = []tunableRow{
 	triple("net.ipv4.tcp_rmem", "4096 131072 6291456", func(t *Tunables) *Triple { return &t.TCPRmem }),
 	triple("net.ipv4.tcp_wmem", "4096 16384 4194304", func(t *Tunables) *Triple { return &t.TCPWmem }),
 	count("net.core.rmem_default", "bytes", minRcvBuf, math.MaxInt32, "212992", func(t *Tunables) *int32 { return &t.CoreRmemDefault }),

@@ -58,3 +58,12 @@ func gauge(name, unit string, show func(Gauges, *Profile) string) tunableRow {
 func counter(name, unit, of string) tunableRow {
 	return gauge(name, unit, func(g Gauges, _ *Profile) string { return strconv.FormatUint(g.Counter(of), 10) })
 }
+
+// hashSize shows how many buckets a system with a fixed table would need.
+func hashSize(g Gauges, _ *Profile) string {
+	n := 512
+	for n < g.TCPBlocks() {
+		n *= 2
+	}
+	return strconv.Itoa(n)
+}

@@ -165,7 +165,7 @@ func TestFreeBSDMulticastShares(t *testing.T) {
 		table := NewTable(&FreeBSD, Config{Datagram: true})
 		table.Share(held)
 		may := want.ReuseAddr && (held.ReuseAddr || held.ReusePort || held.ReusePortLB) || want.ReusePort && (held.ReusePort || held.ReuseAddr)
-		if err := table.Bind(want, nil, 0, 0); (err == nil) != may {
+		if err := table.Bind(want, nil, Candidates{}); (err == nil) != may {
 			t.Errorf("%+v beside %+v: %v", want, held, err)
 		}
 	}
@@ -178,19 +178,19 @@ func TestExhaustion(t *testing.T) {
 	table := NewTable(&Sortix, Config{BindExhausted: errno.EAGAIN, ConnectExhausted: errno.ENOBUFS})
 	free := func(uint16) bool { return false }
 	for range 3 {
-		if err := table.Ephemeral(&Claim{Addr: addr}, rng, 5000, 5002, free); err != nil {
+		if err := table.Ephemeral(&Claim{Addr: addr}, rng, Candidates{Lo: 5000, Hi: 5002}, free); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// Connections have a port each there.
-	if err := table.Ephemeral(&Claim{Addr: addr}, rng, 5000, 5002, free); err != errno.ENOBUFS {
+	if err := table.Ephemeral(&Claim{Addr: addr}, rng, Candidates{Lo: 5000, Hi: 5002}, free); err != errno.ENOBUFS {
 		t.Errorf("connect: %v", err)
 	}
-	if err := table.Bind(&Claim{Addr: addr}, rng, 5000, 5002); err != errno.EAGAIN {
+	if err := table.Bind(&Claim{Addr: addr}, rng, Candidates{Lo: 5000, Hi: 5002}); err != errno.EAGAIN {
 		t.Errorf("bind: %v", err)
 	}
 	// "Each port … had already been bound to a socket in a conflicting manner."
-	if err := table.Bind(&Claim{Addr: netip.MustParseAddr("10.87.0.3")}, rng, 5000, 5002); err != nil {
+	if err := table.Bind(&Claim{Addr: netip.MustParseAddr("10.87.0.3")}, rng, Candidates{Lo: 5000, Hi: 5002}); err != nil {
 		t.Errorf("another address: %v", err)
 	}
 }

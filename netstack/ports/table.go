@@ -29,12 +29,31 @@ type port struct {
 // NewTable returns an empty table under the rule.
 func NewTable(rule *Rule, cfg Config) *Table { return &Table{rule: rule, cfg: cfg} }
 
-// Bind takes c.Port, or with port 0 a random free one of [lo, hi], for c.
+// Candidates are the ports that the system may choose from: those from Lo to Hi
+// that are not reserved; nil reserves none. With Share, when no port is free, one
+// that the program could have named is (ip_autobind_reuse of Linux).
+type Candidates struct {
+	Lo, Hi   uint16
+	Reserved func(port uint16) bool
+	Share    bool
+}
+
+func (r *Candidates) pick(rng func() uint32, free func(uint16) bool) (uint16, bool) {
+	if r.Reserved == nil {
+		return pick(rng, r.Lo, r.Hi, free)
+	}
+	return pick(rng, r.Lo, r.Hi, func(p uint16) bool { return !r.Reserved(p) && free(p) })
+}
+
+// Bind takes c.Port, or with port 0 a random free one of the candidates, for c.
 // EADDRINUSE: the rule forbids it. No port of the range is free: as configured.
 // The rule is not asked about a claim that is Agreed.
-func (t *Table) Bind(c *Claim, rng func() uint32, lo, hi uint16) error {
+func (t *Table) Bind(c *Claim, rng func() uint32, from Candidates) error {
 	if c.Port == 0 {
-		p, ok := pick(rng, lo, hi, func(p uint16) bool { return !t.refused(c, p, true) })
+		p, ok := from.pick(rng, func(p uint16) bool { return !t.refused(c, p, true) })
+		if !ok && from.Share {
+			p, ok = from.pick(rng, func(p uint16) bool { return !t.refused(c, p, false) })
+		}
 		if !ok {
 			return orElse(t.cfg.BindExhausted, errno.EADDRINUSE)
 		}
@@ -46,13 +65,13 @@ func (t *Table) Bind(c *Claim, rng func() uint32, lo, hi uint16) error {
 	return nil
 }
 
-// Ephemeral takes a random port of [lo, hi] for the one connection that c is
+// Ephemeral takes a random port of the candidates for the one connection that c is
 // for. Where the rule says so connections share ports as long as used, which
 // knows the other three parts of the address pair, says that the port is free
 // for this one; ports that were claimed by Bind are left alone. Elsewhere the
 // port is one that Bind could have chosen. No port is free: as configured.
-func (t *Table) Ephemeral(c *Claim, rng func() uint32, lo, hi uint16, used func(port uint16) bool) error {
-	p, ok := pick(rng, lo, hi, func(p uint16) bool {
+func (t *Table) Ephemeral(c *Claim, rng func() uint32, from Candidates, used func(port uint16) bool) error {
+	p, ok := from.pick(rng, func(p uint16) bool {
 		if t.law().PeersShare {
 			return t.ports[p].bound == 0 && !used(p)
 		}

@@ -24,7 +24,7 @@ func TestEveryPairOfSocketsFollowsTheOracle(t *testing.T) {
 			for _, listens := range []bool{false, true} {
 				var table Table
 				a, b := first.claim(80), second.claim(80)
-				if err := table.Bind(a, nil, 0, 0); err != nil {
+				if err := table.Bind(a, nil, Candidates{}); err != nil {
 					t.Fatalf("%v alone: %v", first, err)
 				}
 				if listens {
@@ -32,7 +32,7 @@ func TestEveryPairOfSocketsFollowsTheOracle(t *testing.T) {
 						t.Fatalf("%v listens alone: %v", first, err)
 					}
 				}
-				err := table.Bind(b, nil, 0, 0)
+				err := table.Bind(b, nil, Candidates{})
 				if want := mayShare(first, second, listens); (err == nil) != want {
 					t.Errorf("%v (listening: %v), then %v: %v, want allowed %v", first, listens, second, err, want)
 					continue
@@ -58,7 +58,7 @@ func TestSecondListenerOnSharedPort(t *testing.T) {
 	a := &Claim{Addr: netip.IPv4Unspecified(), Port: 80, ReuseAddr: true}
 	b := &Claim{Addr: netip.IPv4Unspecified(), Port: 80, ReuseAddr: true}
 	for _, c := range []*Claim{a, b} {
-		if err := table.Bind(c, nil, 0, 0); err != nil {
+		if err := table.Bind(c, nil, Candidates{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,13 +77,13 @@ func TestSecondListenerOnSharedPort(t *testing.T) {
 func TestLinksSeparateClaims(t *testing.T) {
 	var table Table
 	claim := func(link int) *Claim { return &Claim{Addr: netip.IPv4Unspecified(), Port: 53, Link: link} }
-	if err := table.Bind(claim(1), nil, 0, 0); err != nil {
+	if err := table.Bind(claim(1), nil, Candidates{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := table.Bind(claim(2), nil, 0, 0); err != nil {
+	if err := table.Bind(claim(2), nil, Candidates{}); err != nil {
 		t.Errorf("another link: %v", err)
 	}
-	if table.Bind(claim(2), nil, 0, 0) == nil || table.Bind(claim(0), nil, 0, 0) == nil {
+	if table.Bind(claim(2), nil, Candidates{}) == nil || table.Bind(claim(0), nil, Candidates{}) == nil {
 		t.Error("a link's port is given twice")
 	}
 }
@@ -92,10 +92,10 @@ func TestTimeWaitKeepsThePort(t *testing.T) {
 	var table Table
 	left := &Claim{Addr: netip.IPv4Unspecified(), Port: 80, ReusePort: true, UID: 1, State: TimeWait}
 	table.Share(left)
-	if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified(), Port: 80}, nil, 0, 0); err != errno.EADDRINUSE {
+	if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified(), Port: 80}, nil, Candidates{}); err != errno.EADDRINUSE {
 		t.Errorf("a server restarts without SO_REUSEADDR: %v", err)
 	}
-	if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified(), Port: 80, ReusePort: true, UID: 2}, nil, 0, 0); err != nil {
+	if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified(), Port: 80, ReusePort: true, UID: 2}, nil, Candidates{}); err != nil {
 		t.Errorf("SO_REUSEPORT beside another user's TIME-WAIT: %v", err)
 	}
 }
@@ -104,7 +104,7 @@ func TestBindChoosesEveryFreePortAlike(t *testing.T) {
 	const lo, hi, rounds = 40000, 40009, 40000
 	var table Table
 	for _, used := range []uint16{40001, 40002, 40003} { // a run, after which counting up would land more often
-		if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified(), Port: used}, nil, 0, 0); err != nil {
+		if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified(), Port: used}, nil, Candidates{}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -112,7 +112,7 @@ func TestBindChoosesEveryFreePortAlike(t *testing.T) {
 	seen := make(map[uint16]int)
 	for range rounds {
 		c := &Claim{Addr: netip.IPv4Unspecified(), ReuseAddr: true, ReusePort: true}
-		if err := table.Bind(c, rng, lo, hi); err != nil {
+		if err := table.Bind(c, rng, Candidates{Lo: lo, Hi: hi}); err != nil {
 			t.Fatal(err)
 		}
 		seen[c.Port]++
@@ -148,7 +148,7 @@ func TestBindFindsTheLastFreePorts(t *testing.T) {
 	seen := make(map[uint16]int)
 	for range 300 {
 		c := &Claim{Addr: netip.IPv4Unspecified()}
-		if err := table.Bind(c, rng, lo, hi); err != nil {
+		if err := table.Bind(c, rng, Candidates{Lo: lo, Hi: hi}); err != nil {
 			t.Fatal(err)
 		}
 		seen[c.Port]++
@@ -161,16 +161,16 @@ func TestBindWithoutFreePort(t *testing.T) {
 	var table Table
 	rng := generator(3)
 	c := []*Claim{{Addr: netip.IPv4Unspecified()}, {Addr: netip.IPv4Unspecified(), ReuseAddr: true}, {Addr: netip.IPv6Unspecified(), V6: true, V6Only: true}}
-	if err := table.Bind(c[0], rng, 5, 5); err != nil || c[0].Port != 5 {
+	if err := table.Bind(c[0], rng, Candidates{Lo: 5, Hi: 5}); err != nil || c[0].Port != 5 {
 		t.Fatalf("port %d, %v", c[0].Port, err)
 	}
-	if err := table.Bind(c[1], rng, 5, 5); err != errno.EADDRINUSE || c[1].Port != 0 || c[1].Held() {
+	if err := table.Bind(c[1], rng, Candidates{Lo: 5, Hi: 5}); err != errno.EADDRINUSE || c[1].Port != 0 || c[1].Held() {
 		t.Errorf("full range: port %d, %v", c[1].Port, err)
 	}
-	if err := table.Bind(c[2], rng, 5, 5); err != nil {
+	if err := table.Bind(c[2], rng, Candidates{Lo: 5, Hi: 5}); err != nil {
 		t.Errorf("IPv6 only beside IPv4: %v", err)
 	}
-	if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified()}, rng, 9, 8); err != errno.EADDRINUSE {
+	if err := table.Bind(&Claim{Addr: netip.IPv4Unspecified()}, rng, Candidates{Lo: 9, Hi: 8}); err != errno.EADDRINUSE {
 		t.Errorf("an empty range: %v", err)
 	}
 }
@@ -180,7 +180,7 @@ func TestEphemeralSharesPortsBetweenDestinations(t *testing.T) {
 	rng := generator(4)
 	addr := netip.MustParseAddr("10.87.0.2")
 	server := &Claim{Addr: addr, Port: 5001}
-	if err := table.Bind(server, nil, 0, 0); err != nil {
+	if err := table.Bind(server, nil, Candidates{}); err != nil {
 		t.Fatal(err)
 	}
 	perPort := make(map[uint16]int)
@@ -189,7 +189,7 @@ func TestEphemeralSharesPortsBetweenDestinations(t *testing.T) {
 		taken := make(map[uint16]bool)
 		for range 3 { // 5000, 5002, 5003
 			c := &Claim{Addr: addr}
-			if err := table.Ephemeral(c, rng, 5000, 5003, func(p uint16) bool { return taken[p] }); err != nil {
+			if err := table.Ephemeral(c, rng, Candidates{Lo: 5000, Hi: 5003}, func(p uint16) bool { return taken[p] }); err != nil {
 				t.Fatalf("destination %d: %v", destination, err)
 			}
 			if c.State != Active || !c.Held() {
@@ -200,14 +200,14 @@ func TestEphemeralSharesPortsBetweenDestinations(t *testing.T) {
 			claims = append(claims, c)
 		}
 		full := &Claim{Addr: addr}
-		if err := table.Ephemeral(full, rng, 5000, 5003, func(p uint16) bool { return taken[p] }); err != errno.EADDRNOTAVAIL {
+		if err := table.Ephemeral(full, rng, Candidates{Lo: 5000, Hi: 5003}, func(p uint16) bool { return taken[p] }); err != errno.EADDRNOTAVAIL {
 			t.Errorf("all pairs taken: %v, port %d", err, full.Port)
 		}
 	}
 	if perPort[5001] != 0 || perPort[5000] != 3 || perPort[5002] != 3 || perPort[5003] != 3 {
 		t.Errorf("connections per port: %v", perPort)
 	}
-	if err := table.Bind(&Claim{Addr: addr, Port: 5000}, nil, 0, 0); err != errno.EADDRINUSE {
+	if err := table.Bind(&Claim{Addr: addr, Port: 5000}, nil, Candidates{}); err != errno.EADDRINUSE {
 		t.Errorf("binding to a connection's port: %v", err)
 	}
 	for _, c := range claims {
@@ -237,11 +237,11 @@ func TestTableStaysConsistent(t *testing.T) {
 		switch rng() % 3 {
 		case 0:
 			c.Port = uint16(rng()%8 + 1)
-			err = table.Bind(c, rng, 1, 8)
+			err = table.Bind(c, rng, Candidates{Lo: 1, Hi: 8})
 		case 1:
-			err = table.Bind(c, rng, 1, 8)
+			err = table.Bind(c, rng, Candidates{Lo: 1, Hi: 8})
 		case 2:
-			err = table.Ephemeral(c, rng, 1, 16, func(uint16) bool { return false })
+			err = table.Ephemeral(c, rng, Candidates{Lo: 1, Hi: 16}, func(uint16) bool { return false })
 		}
 		if err == nil {
 			held = append(held, c)
@@ -290,7 +290,7 @@ func TestStuckGenerator(t *testing.T) {
 	var table Table
 	for want := range 3 {
 		c := &Claim{Addr: netip.IPv4Unspecified()}
-		if err := table.Bind(c, func() uint32 { return 0 }, 10, 12); err != nil || c.Port < 10 || c.Port > 12 {
+		if err := table.Bind(c, func() uint32 { return 0 }, Candidates{Lo: 10, Hi: 12}); err != nil || c.Port < 10 || c.Port > 12 {
 			t.Errorf("%d: port %d, %v", want, c.Port, err)
 		}
 	}
@@ -304,7 +304,7 @@ func BenchmarkEphemeral(b *testing.B) {
 	used := func(uint16) bool { return false }
 	b.ReportAllocs()
 	for b.Loop() {
-		if table.Ephemeral(c, rng, 32768, 60999, used) != nil {
+		if table.Ephemeral(c, rng, Candidates{Lo: 32768, Hi: 60999}, used) != nil {
 			b.Fatal("no port")
 		}
 		table.Release(c)

@@ -8,6 +8,8 @@ package tcp
 // accecnsyn.go.
 
 import (
+	"time"
+
 	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
 )
@@ -49,6 +51,7 @@ type accECN struct {
 	hello      bool   // the first text is to carry an option
 	due        bool   // an option wants an acknowledgement of its own
 	mute       bool   // options seem to be dropped: none are sent
+	optionAt   uint32 // when the last option went, in milliseconds of the layer's clock
 
 	// As a sender of text.
 	accSender
@@ -159,14 +162,31 @@ func (c *conn) stampThird(h *wire.TCP) {
 // left out, whole.
 func (c *conn) stampCounts(h *wire.TCP, n uint32) {
 	a := c.accurate()
-	if a == nil || a.mute || a.fresh == 0 && !a.hello {
+	if a == nil || a.mute || a.fresh == 0 && !a.hello && !c.repeatsCounts(a) {
+		return
+	}
+	if c.l.tun.ECNOption == 0 {
+		a.fresh, a.freshBytes, a.due, a.hello = 0, 0, false, false
 		return
 	}
 	room := min(wire.TCPMaxHeader-h.HeaderLen(), int(c.mss)-int(n))
 	if a.put(&h.AccECN, room) {
 		a.fresh, a.freshBytes, a.due = 0, 0, false
+		a.optionAt = clockMillis(c.now())
 	}
 	a.hello = a.hello && n == 0
+}
+
+// repeatsCounts reports whether the option goes although nothing has changed since
+// the last one: wherever there is room, or so many times in a round trip, as the
+// tunables tcp_ecn_option and tcp_ecn_option_beacon say (section 3.2.3.3).
+func (c *conn) repeatsCounts(a *accECN) bool {
+	if a.changed == 0 {
+		return false
+	}
+	beacon := uint32(c.l.tun.ECNOptionBeacon)
+	since := time.Duration(clockMillis(c.now())-a.optionAt) * time.Millisecond
+	return c.l.tun.ECNOption == 2 || beacon > 0 && since > 0 && since*time.Duration(beacon) >= c.srtt
 }
 
 // put fills in the option, at best with every counter that ever changed, at least

@@ -133,7 +133,7 @@ func (l *Layer) stampSYN(t *wire.TCP, mode ecnMode, mark uint8, tries int, again
 		return true
 	case mode == ecnAccurate:
 		t.Flags |= handshakeACE[mark]
-		if tries == 0 && !again {
+		if tries == 0 && !again && l.tun.ECNOption != 0 {
 			t.AccECN = wire.AccECN{Present: true, N: numCounts, Fields: [numCounts]uint32{1, 0, 1}}
 		}
 	}

@@ -59,7 +59,7 @@ func (s *Socket) addrRefused(addr netip.Addr) errno.Errno {
 		return policy.LimitedBroadcast
 	case s.l.net.IsBroadcast(addr):
 		return policy.LinkBroadcast
-	case s.opts.FreeBind || s.l.net.IsLocal(addr):
+	case s.opts.FreeBind || s.l.net.IsLocal(addr) || s.l.tun.Nonlocal(addr):
 		return 0
 	}
 	return errno.EADDRNOTAVAIL
@@ -119,14 +119,23 @@ func (s *Socket) PortState() ports.State {
 // takePort claims c's port, or a random one of the range when it is 0.
 func (s *Socket) takePort(c *ports.Claim) error {
 	lo, hi := s.opts.PortRange(s.l.tun)
-	if p := &s.l.profile.Bind; s.opts.Rare().AnonPrivBind && p.AnonPrivMin != 0 {
-		lo, hi = p.AnonPrivMin, p.AnonPrivMax
+	if p := &s.l.profile.Bind; s.opts.Rare().AnonPrivBind && p.AnonPrivMax != 0 {
+		lo, hi = s.l.tun.AnonPrivMin, p.AnonPrivMax
 	}
-	if err := s.l.ports.Bind(c, s.l.net.Rand32, lo, hi); err != nil {
+	if err := s.l.ports.Bind(c, s.l.net.Rand32, s.l.candidates(lo, hi)); err != nil {
 		return err
 	}
 	s.claim = c
 	return nil
+}
+
+// candidates are the ports of a range that may be chosen.
+func (l *Layer) candidates(lo, hi uint16) ports.Candidates {
+	r := ports.Candidates{Lo: lo, Hi: hi, Share: l.tun.AutobindReuse}
+	if l.tun.ReservedPorts != "" {
+		r.Reserved = l.tun.PortReserved
+	}
+	return r
 }
 
 // release gives the port back.

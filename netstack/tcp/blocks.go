@@ -121,24 +121,22 @@ func (c *conn) switchBlock(b *stackBlock) {
 	c.l.markDirty(c)
 }
 
-// Pacing gains of a paced block, in percent of the window over the round trip:
-// slow start needs room to double, congestion avoidance to keep up.
-const (
-	paceSlowStart = 200
-	paceAvoidance = 120
-)
-
-// windowRate is the window over the smoothed round trip, in bytes per second.
+// windowRate is the window over the smoothed round trip, in bytes per second, with
+// a gain in percent: slow start needs room to double, congestion avoidance to keep
+// up (tcp_pacing_ss_ratio and tcp_pacing_ca_ratio). 0: what leaves is not paced.
 func (c *conn) windowRate() uint64 {
 	if c.srtt == 0 {
 		return 0
 	}
-	w, gain := c.cwnd, uint64(paceAvoidance)
+	w, gain := c.cwnd, uint64(c.l.tun.PaceAvoidance)
 	switch {
 	case c.caState == caRecovery && c.ssthresh < maxCwnd:
 		w = max(w, c.ssthresh) // what recovery ends with; until then the window is the pipe
 	case c.slowStart():
-		gain = paceSlowStart
+		gain = uint64(c.l.tun.PaceSlowStart)
+	}
+	if gain == 0 {
+		return 0
 	}
 	return max(uint64(w)*gain/100*uint64(time.Second)/uint64(c.srtt), uint64(c.mss))
 }

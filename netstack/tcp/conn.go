@@ -17,7 +17,7 @@ func (l *Layer) newConn(s *Socket, path Path, lport, rport uint16) *conn {
 	c := &conn{
 		l: l, s: s, path: path, lport: lport, rport: rport,
 		rto: l.rtoInitial(&s.opts), quickAck: quickAcks,
-		rcvBuf: l.tun.TCPRmem.Default,
+		rcvBuf: l.firstBuf(),
 	}
 	s.conn = c
 	s.showOptions(path.Options)

@@ -105,7 +105,7 @@ func (s *Socket) connectPort(p *Path, rport uint16) error {
 	}
 	claim := s.newClaim(addr, 0)
 	lo, hi := s.opts.PortRange(s.l.tun)
-	if err := l.ports.Ephemeral(claim, l.net.Rand32, lo, hi, used); err != nil {
+	if err := l.ports.Ephemeral(claim, l.net.Rand32, l.candidates(lo, hi), used); err != nil {
 		return err
 	}
 	s.claim, s.autoPort = claim, true

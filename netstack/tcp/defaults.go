@@ -25,6 +25,14 @@ func (l *Layer) passive(o *sockopt.Options, domain int, p *Path, k *tuple) {
 	}
 }
 
+// reflect gives o the TOS of a peer's SYN, as the tunable tcp_reflect_tos wants it.
+func (l *Layer) reflect(o *sockopt.Options, tos uint8) {
+	if l.tun.ReflectTOS {
+		tos &^= ecnMask
+		o.TOS, o.TClass = tos, tos
+	}
+}
+
 // options are those of the connection that h may become. They are valid until
 // the next call for any half-open connection.
 func (h *halfOpen) options() *sockopt.Options {

@@ -49,6 +49,17 @@ func (c *conn) textAcked(n uint32, segs int, now time.Duration) {
 	}
 }
 
+// answers notes that text goes to a peer whose own is not acknowledged yet: after
+// tcp_pingpong_thresh times the exchange is taken for an interactive one.
+func (c *conn) answers() {
+	if c.flags&flagPingPong != 0 {
+		return
+	}
+	if c.pingPong++; int32(c.pingPong) >= c.l.tun.PingPong {
+		c.flags |= flagPingPong
+	}
+}
+
 func (c *conn) delackTimeout(time.Duration) {
 	c.l.counters.DelayedACKs++
 	c.ackNow()
@@ -59,6 +70,9 @@ func (c *conn) ackSent() {
 	c.flags &^= flagAckNow
 	c.unacked = 0
 	c.timers[timerDelack] = 0
+	if c.ooo != nil {
+		c.ooo.delay.held = 0
+	}
 }
 
 // sendAck sends a pure acknowledgement.

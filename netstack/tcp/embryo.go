@@ -50,6 +50,7 @@ func (p *Pending) Accept(s *Socket) error {
 	}
 	l.counters.OfferAccepts++
 	if p.half != nil {
+		l.reflect(&s.opts, p.half.path.TOS)
 		l.newConn(s, path, p.key.lport, p.key.rport).completed(p.half, &p.third)
 		return nil
 	}
@@ -57,6 +58,7 @@ func (p *Pending) Accept(s *Socket) error {
 		l.counters.EmbryoDrops++
 		l.embryos[l.net.Rand32()%uint32(len(l.embryos))].fail(errno.ETIMEDOUT)
 	}
+	l.reflect(&s.opts, p.tos)
 	l.newConn(s, path, p.key.lport, p.key.rport).answerSYN(&p.syn, p.floor, p.tos)
 	return nil
 }

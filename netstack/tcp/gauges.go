@@ -30,6 +30,7 @@ func (l *Layer) SACKHoles() int {
 // Retune takes over the tunables that the layer keeps a copy of.
 func (l *Layer) Retune() {
 	l.memory = limitsOf(l.tun)
+	l.takeFastOpenKeys()
 	for _, c := range l.conns {
 		if c.timers[timerKeep] == 0 {
 			c.armKeepAlive()

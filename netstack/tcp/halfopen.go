@@ -64,6 +64,9 @@ func (l *Layer) newHalf(lst *listener, k tuple, path Path, in *wire.TCP) *halfOp
 	h.opts.ecn = h.agreesECN(in.Flags, o)
 	h.ecn.synMark = l.rxTOS & ecnMask
 	h.path.TTL, h.path.TOS = pathMarks(o, &path)
+	if l.tun.ReflectTOS {
+		h.path.TOS = l.rxTOS &^ ecnMask
+	}
 	h.rcvScale = scaleFor(l, o)
 	if !l.tun.WindowScaling {
 		h.opts.wscale = -1
@@ -150,14 +153,14 @@ func (h *halfOpen) header(seq uint32, flags wire.TCPFlags) *wire.TCP {
 // window is what the connection will offer at first.
 func (h *halfOpen) window() uint32 {
 	o := h.options()
-	n := uint32(h.l.tun.TCPRmem.Default)
+	n := uint32(h.l.firstBuf())
 	if o.RcvBufLocked {
 		n = uint32(o.RcvBuf) / 2
 	}
 	if w := o.WinClamp; w > 0 {
 		n = min(n, uint32(w))
 	}
-	return min(max(n, 1), 65535)
+	return min(max(n, 1), h.l.widest(0))
 }
 
 func (h *halfOpen) advMSS() uint16 {

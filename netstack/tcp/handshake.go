@@ -13,7 +13,7 @@ import (
 func (c *conn) peerSYN(h *wire.TCP, now time.Duration) {
 	c.irs, c.rcvNxt = h.Seq, h.Seq+1
 	c.rq.reset(c.rcvNxt)
-	c.rcvAdv = c.rcvNxt + min(c.rcvLimit(), 65535)
+	c.rcvAdv = c.rcvNxt + min(c.rcvLimit(), c.l.widest(0))
 	c.rcvWup = c.rcvNxt
 	if h.MSS != 0 {
 		c.peerMSS = h.MSS
@@ -58,7 +58,7 @@ func (c *conn) flushHandshake() {
 		case c.flags&flagActive == 0:
 			first = !f.sent
 			f.sent = true
-			h.Window = uint16(min(c.rcvAdv-c.rcvNxt, 65535))
+			h.Window = uint16(min(c.rcvAdv-c.rcvNxt, c.l.widest(0)))
 			if f.give {
 				k := c.key()
 				c.l.fastReply(f.lst.s.opts.Rare().FastOpenKeys, h, &k)
@@ -87,7 +87,7 @@ func (c *conn) flushHandshake() {
 // offered in a SYN that answers one.
 func (c *conn) synOptions(h *wire.TCP) {
 	reply := h.Flags&wire.TCPAck != 0
-	h.Window = uint16(min(c.rcvLimit(), 65535))
+	h.Window = uint16(min(c.rcvLimit(), c.l.widest(0)))
 	if c.flags&flagNoOpt == 0 {
 		h.MSS = c.advMSS
 		c.advertiseUTO(h)

@@ -138,8 +138,11 @@ func (c *conn) textInput(rx *Rx, now time.Duration) {
 		c.tally.lastText = clockMillis(now)
 	}
 	if seq != c.rcvNxt {
-		c.ackNow() // RFC 5681 section 4.2: at once, with what is missing
+		if len(p) > 0 {
+			c.cold().ahead += uint32(segments(rx))
+		}
 		c.keepAhead(p, seq, fin)
+		c.aheadAcked(now)
 		return
 	}
 	c.observeMSS(len(p), rx.GSOSize)

@@ -47,11 +47,36 @@ func (l *Layer) keyedWith(use byte, k *tuple, with uint64) uint64 {
 // isn_reseed_interval the secret is another one after each interval, so that
 // what an observer has learnt grows old.
 func (l *Layer) isn(k *tuple) uint32 {
+	if l.tun.StrongISS < strongISS {
+		return l.weakISN()
+	}
 	now, epoch := l.net.Now(), uint64(0)
 	if every := l.tun.ISNReseedInterval; every > 0 {
 		epoch = uint64(now / every)
 	}
 	return uint32(now/isnTick) + uint32(l.keyedWith(hashISN, k, epoch))
+}
+
+// strongISS is the value of illumos' tcp_strong_iss that is RFC 6528.
+const strongISS = 2
+
+const (
+	weakSecond = 250000         // ISS_INCR of illumos: steps in a second
+	weakConn   = weakSecond / 2 // and for a connection
+)
+
+// weakISN is what illumos has with the other two: a number that grows by as much
+// every second and with every connection, 0, and by a random number besides, 1.
+// Who has seen one connection can guess the next one's (RFC 6528 section 2). It is
+// for programs that test others for that.
+func (l *Layer) weakISN() uint32 {
+	l.weakSum += weakConn
+	n := l.weakSum + uint32(l.net.Now()/time.Second)*weakSecond
+	if l.tun.StrongISS == 1 {
+		l.weakSum += l.net.Rand32() % weakConn
+		n = l.weakSum + uint32(l.net.Now()/time.Second)*weakSecond
+	}
+	return n
 }
 
 // tsOffset is what the connection adds to the clock in TSval. It depends on the

@@ -78,6 +78,8 @@ type Layer struct {
 
 	fast fastState
 
+	weakSum uint32 // of weakISN
+
 	rxTOS uint8 // of the segment being looked at
 
 	tx      wire.TCP                                    // the segment being sent
@@ -136,7 +138,7 @@ type Counters struct {
 func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockopt.Tunables) *Layer {
 	rule, _ := ports.RuleByName(profile.BindRule) // nil is Linux's
 	profile.Congestion = congestionNames(profile)
-	return &Layer{
+	l := &Layer{
 		net: net, pool: pool, profile: profile, tun: tun,
 		conns:     make(map[tuple]*conn),
 		half:      make(map[tuple]*halfOpen),
@@ -147,6 +149,8 @@ func NewLayer(net Network, pool *buf.Pool, profile *sockopt.Profile, tun *sockop
 		pending:   pendingTable{byTuple: make(map[tuple]*Pending)},
 		memory:    limitsOf(tun),
 	}
+	l.takeFastOpenKeys()
+	return l
 }
 
 // Counters returns the layer's counters, which keep counting.

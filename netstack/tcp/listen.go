@@ -109,11 +109,19 @@ func (s *Socket) closeListener() {
 		delete(l.listeners, p)
 	}
 	l.halfOf(lst, func(h *halfOpen) {
+		if heir := l.heir(lst, &h.key, h.path.Src, int(h.path.Link)); heir != nil {
+			lst.half--
+			heir.half++
+			h.lst = heir
+			return
+		}
 		h.refuse()
 		l.dropHalf(h)
 	})
 	for _, child := range lst.queue {
-		child.Abort()
+		if !l.inherits(lst, child) {
+			child.Abort()
+		}
 	}
 	lst.queue = nil
 }
@@ -248,6 +256,7 @@ func (l *Layer) promote(h *halfOpen) *conn {
 		s.block = lst.s.block
 	}
 	l.passive(&s.opts, int(s.domain), &h.path, &h.key)
+	l.reflect(&s.opts, h.path.TOS)
 	s.keys = lst.s.keys.only(h.path.Dst)
 	if s.opts.Rare().MD5Sig && h.auth == nil {
 		s.opts.SetRare(func(r *sockopt.Rare) { r.MD5Sig = false })

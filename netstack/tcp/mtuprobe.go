@@ -69,6 +69,19 @@ func (c *conn) baseMSS() int32 {
 	return c.l.tun.BaseMSS
 }
 
+// lastMSS is what is tried when the small MTU does not pass either: FreeBSD takes
+// what it assumes of a peer that names none.
+func (c *conn) lastMSS() int32 {
+	switch t := c.l.tun; {
+	case !t.HoleDefaultMSS:
+		return t.MTUProbeFloor
+	case c.path.Dst.Is6():
+		return t.MSS6
+	default:
+		return t.MSS4
+	}
+}
+
 // mayProbeMTU reports whether the network has a say in the MTU at all.
 func (c *conn) mayProbeMTU() bool {
 	return c.l.tun.MTUProbing != mtuProbingOff && !c.path.NoDF && !c.path.Local && c.s.followsPathMTU()
@@ -101,7 +114,7 @@ func (c *conn) suspectHole() {
 	}
 	first := min(c.sndNxt-c.sndUna, uint32(c.mss))
 	large := func(mtu int) bool { return int(first)+c.overhead() > mtu }
-	base, least := c.baseMTU(c.baseMSS()), c.baseMTU(c.l.tun.MTUProbeFloor)
+	base, least := c.baseMTU(c.baseMSS()), c.baseMTU(c.lastMSS())
 	switch c.backoff {
 	case holeSuspected:
 		if large(base) {

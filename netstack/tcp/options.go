@@ -127,6 +127,7 @@ func (c *conn) quickAckChanged() {
 		return
 	}
 	c.flags &^= flagPingPong
+	c.pingPong = 0
 	c.quickAck = quickAcks
 	if c.unacked > 0 {
 		c.ackNow()
@@ -243,9 +244,6 @@ func (c *conn) info(i *sockopt.TCPInfo) {
 		i.BytesAcked++ // as Linux: our SYN
 	}
 	i.SndWnd, i.RcvWnd = c.sndWnd, c.rcvAdv-c.rcvNxt
-	if c.ooo != nil {
-		i.RcvOOOPack = uint32(len(c.ooo.pieces))
-	}
 	if c.rare != nil {
 		i.TotalRetrans, i.Probes = c.rare.retrans, c.rare.keepProbes
 	}

@@ -159,7 +159,7 @@ func (c *conn) sendPiece(n uint32, fin bool, now time.Duration) {
 	c.prrSent(n)
 	c.departed(n, now)
 	if c.unacked > 0 {
-		c.flags |= flagPingPong // the acknowledgement rides on an answer
+		c.answers() // the acknowledgement rides on one
 	}
 	c.markNew(n)
 	c.transmit(seq, n, fin)
@@ -203,7 +203,7 @@ func (c *conn) sendable() (n uint32, fin bool) {
 	if n == 0 {
 		return 0, false
 	}
-	if n < unsent && n < min(c.burst(), c.cwnd/3, c.worthwhile()) && pipe >= 2*mss && c.mayWait() {
+	if n < unsent && n < min(c.burst(), c.windowPart(), c.worthwhile()) && pipe >= 2*mss && c.mayWait() {
 		return 0, false // acknowledgements are on their way: wait for a larger piece
 	}
 	if n == unsent {
@@ -222,6 +222,15 @@ func (c *conn) sendable() (n uint32, fin bool) {
 		return n, false
 	}
 	return 0, false
+}
+
+// windowPart is how much of the window is worth sending at once:
+// tcp_tso_win_divisor.
+func (c *conn) windowPart() uint32 {
+	if n := c.l.tun.TSOWinDivisor; n != 0 {
+		return c.cwnd / uint32(n)
+	}
+	return 3 * uint32(c.mss)
 }
 
 // worthwhile is how large a piece may become by waiting: what the window sends in

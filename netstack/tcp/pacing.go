@@ -48,7 +48,15 @@ func (c *conn) paceBurst(rate uint64) uint32 {
 	if c.quantum != 0 {
 		return max(c.quantum, uint32(c.mss))
 	}
-	n := max(2*uint32(c.mss), uint32(min(rate/uint64(time.Second/paceQuantum), maxQuantum)))
+	n := uint32(min(rate/uint64(time.Second/paceQuantum), maxQuantum))
+	// Large pieces cost less, and where the round trip is short they queue nowhere
+	// for long: tcp_tso_rtt_log.
+	if log := c.l.tun.TSORTTLog; log != 0 {
+		if shift := uint64(c.minRTT/time.Microsecond) >> min(log, 63); shift < 32 {
+			n = min(n+uint32(c.path.GSOMax)>>shift, maxQuantum)
+		}
+	}
+	n = max(n, uint32(c.l.tun.MinTSOSegs)*uint32(c.mss))
 	if c.block.burst != 0 {
 		n = min(n, c.block.burst*uint32(c.mss))
 	}

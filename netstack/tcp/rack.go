@@ -43,7 +43,7 @@ func (c *conn) rackDelivered(r *txRecord, now time.Duration) {
 		}
 	} else if seqLT(r.end, s.fackBefore) {
 		c.flags |= flagReordering // step 3
-		c.cold().reordered++
+		c.reorderedFrom(r.start, s.fackBefore)
 	}
 	b.fack = seqMax(b.fack, r.end)
 	if sentAfter(r.sentAt, r.end, b.rackAt, b.rackEnd) {

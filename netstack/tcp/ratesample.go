@@ -136,12 +136,10 @@ func (c *conn) endSample(now time.Duration) *rateSample {
 	return &s.rateSample
 }
 
-// minRTTWindow is how long the least round trip counts: a path may become
-// longer. RFC 8985 section 6.2 step 1 leaves the span open; Linux has 300 s.
-const minRTTWindow = 300 * time.Second
-
+// leastRTT keeps the least round trip of as long as tcp_min_rtt_wlen says: a path
+// may become longer, and RFC 8985 section 6.2 step 1 leaves the span open.
 func (c *conn) leastRTT(rtt, now time.Duration) {
-	if c.minRTT == 0 || rtt <= c.minRTT || now-c.minRTTAt > minRTTWindow {
+	if c.minRTT == 0 || rtt <= c.minRTT || now-c.minRTTAt > c.l.tun.MinRTTWindow {
 		c.minRTT, c.minRTTAt = rtt, now
 	}
 }

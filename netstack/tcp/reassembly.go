@@ -33,6 +33,8 @@ type reassembly struct {
 	// section 4 wants reported.
 	recent  [wire.MaxSACKBlocks]seqRange
 	nrecent int
+
+	delay sackDelay
 }
 
 // reportsSACK reports whether the next acknowledgement carries SACK blocks.

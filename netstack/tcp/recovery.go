@@ -211,6 +211,7 @@ func (c *conn) enterLoss(now time.Duration) {
 	if c.backoff <= 1 {
 		c.beginUndo()
 	}
+	c.overestimated()
 	c.frtoStart()
 	c.collapseCwnd(now)
 	c.recover = c.sndNxt

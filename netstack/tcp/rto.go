@@ -148,7 +148,7 @@ func (c *conn) givesUp(now time.Duration) bool {
 	o := &c.s.opts
 	switch c.state {
 	case StateSynSent:
-		return c.expired(now, int32(c.backoff) >= o.SynCnt)
+		return c.expired(now, int32(c.backoff) >= o.SynCnt+c.l.tun.SynLinear)
 	case StateSynReceived:
 		limit := c.l.tun.SynAckRetries
 		if c.flags&flagActive != 0 { // crossed by the peer's, and the program's attempt as before

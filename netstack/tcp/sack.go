@@ -10,8 +10,32 @@ import (
 	"github.com/tcpcni/tcpcni/netstack/wire"
 )
 
-// dupThresh is how many segments above a hole make it a loss (RFC 6675 section 2).
-func (c *conn) dupThresh() uint32 { return uint32(c.l.tun.Reordering) }
+// dupThresh is how many segments above a hole make it a loss (RFC 6675 section 2):
+// tcp_reordering, or more where the path was seen to reorder by more.
+func (c *conn) dupThresh() uint32 {
+	n := uint32(c.l.tun.Reordering)
+	if c.rare != nil {
+		n = max(n, c.rare.reordering)
+	}
+	return n
+}
+
+// reorderedFrom notes that what was sent at seq has arrived after what was sent
+// behind it, up to fack: tcp_max_reordering bounds what comes of that.
+func (c *conn) reorderedFrom(seq, fack uint32) {
+	mss := uint32(c.mss)
+	r := c.cold()
+	r.reordered++
+	r.reordering = max(r.reordering, min((fack-seq+mss-1)/mss, uint32(c.l.tun.MaxReordering)))
+}
+
+// overestimated forgets that degree where a timeout shows that waiting for so many
+// segments was too much.
+func (c *conn) overestimated() {
+	if c.rare != nil && c.caState == caOpen && c.log != nil && uint32(c.log.sackedSegs) >= uint32(c.l.tun.Reordering) {
+		c.rare.reordering = 0
+	}
+}
 
 // seqRange is [left, right).
 type seqRange struct{ left, right uint32 }

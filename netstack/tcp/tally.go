@@ -35,6 +35,8 @@ type tally struct {
 type rareTally struct {
 	bytesRetrans uint64
 	dsackDups    uint32 // segments of ours that arrived twice
+	ahead        uint32 // segments of the peer's that arrived out of order
+	zeroWindows  uint32 // segments that offered no window
 	reordered    uint32 // times that the network was seen to reorder
 	rtoMillis    uint32 // spent between timeouts and what ended them
 	rtoAt        uint32 // first timeout of the present run; 0: none
@@ -147,6 +149,7 @@ func (c *conn) infoTally(i *sockopt.TCPInfo, now time.Duration) {
 	i.BytesSent += r.bytesRetrans
 	i.BytesRetrans, i.DSACKDups, i.ReordSeen = r.bytesRetrans, r.dsackDups, r.reordered
 	i.TotalRTO, i.TotalRTORecoveries, i.TotalRTOTime = r.rtos, r.runs, r.rtoMillis
+	i.RcvOOOPack, i.ZeroWindows = r.ahead, r.zeroWindows
 	i.RcvRTT = micros(c.rare.wndTook)
 }
 

@@ -113,6 +113,7 @@ type conn struct {
 	// Acknowledging.
 	unacked  uint32 // bytes received since the last acknowledgement
 	quickAck uint8  // acknowledgements still to be sent at once
+	pingPong uint8  // text that answered text, up to tcp_pingpong_thresh
 
 	// RFC 6298.
 	srtt, rttvar, rto time.Duration
@@ -171,6 +172,7 @@ type rare struct {
 	line         *txLine  // nil: nothing is delayed, see txdelay.go
 	dsack        seqRange // received twice: RFC 2883
 	retrans      uint32   // segments retransmitted, for struct tcp_info
+	reordering   uint32   // segments by which the path was seen to reorder; see dupThresh
 	syn          []byte   // headers of the peer's SYN, see keepSYN
 
 	// Timing of a whole window that arrives; see timeWindow.

@@ -51,6 +51,17 @@ func (l *Layer) SetFastOpenKeys(first, second *[16]byte) {
 	}
 }
 
+// takeFastOpenKeys follows the tunable.
+func (l *Layer) takeFastOpenKeys() {
+	var keys [2]*[16]byte
+	for i := range keys {
+		if b := l.tun.FastOpenKey; len(b) >= 16*(i+1) {
+			keys[i] = (*[16]byte)([]byte(b[16*i:]))
+		}
+	}
+	l.SetFastOpenKeys(keys[0], keys[1])
+}
+
 // fastKey is key i for the cookies of a listener; nil: none. own are the keys
 // that its program has set.
 func (l *Layer) fastKey(own string, i int) *[16]byte {

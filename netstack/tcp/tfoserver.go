@@ -83,6 +83,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	s := &Socket{l: l, domain: lst.s.domain, bound: path.Src}
 	l.profile.Inherit(&s.opts, &lst.s.opts)
 	l.passive(&s.opts, int(s.domain), &path, &k)
+	l.reflect(&s.opts, rx.TOS)
 	l.sharePort(s, lst.s, path.Src)
 	c := l.newConn(s, path, k.lport, k.rport)
 	c.iss = l.isn(&k)
@@ -109,7 +110,7 @@ func (l *Layer) openFast(lst *listener, k tuple, path Path, rx *Rx, give bool) {
 	if len(p) > 0 && !l.exhausted() {
 		c.take(p)
 		c.rare.fast.taken = true
-		c.rcvAdv = c.rcvNxt + min(c.rcvSpaceLeft(), 65535)
+		c.rcvAdv = c.rcvNxt + min(c.rcvSpaceLeft(), l.widest(0))
 	}
 	lst.fast.len++
 	lst.queue = append(lst.queue, s)

@@ -37,8 +37,12 @@ func (c *conn) linearTimeout() {
 	}
 }
 
-// doublings is how often the timeout has become twice as long.
+// doublings is how often the timeout has become twice as long: not for the first
+// ones of a SYN as the tunable tcp_syn_linear_timeouts says.
 func (c *conn) doublings() uint8 {
+	if n := c.l.tun.SynLinear; n != 0 && c.state == StateSynSent {
+		return uint8(max(int32(c.backoff)-n, 0))
+	}
 	if c.rare == nil || c.rare.linear > c.backoff {
 		return c.backoff
 	}

@@ -130,7 +130,7 @@ func (l *Layer) dropTimeWait(w *timeWait) {
 // tcp_tw_reuse, and timestamps that have moved on (RFC 6191 section 2, applied
 // to our own SYN).
 func (l *Layer) mayReuse(w *timeWait) bool {
-	if !w.ts || l.net.Now()-w.since <= time.Second {
+	if !w.ts || l.net.Now()-w.since <= l.tun.TwReuseDelay {
 		return false
 	}
 	return l.tun.TwReuse == 1 || l.tun.TwReuse == 2 && w.local

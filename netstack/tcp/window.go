@@ -75,27 +75,51 @@ func scaleFor(l *Layer, o *sockopt.Options) uint8 {
 func (c *conn) advertise() uint16 {
 	limit := c.rcvLimit()
 	// What the field cannot say is not offered.
-	right := c.rcvNxt + min(c.worthOffering(), 65535<<c.rcvScale)
-	if seqLEQ(c.rcvAdv+c.leastStep(), right) {
+	right := c.rcvNxt + min(c.worthOffering(), c.l.widest(c.rcvScale)<<c.rcvScale)
+	if seqLEQ(c.rcvAdv+c.leastStep(), right) || c.l.tun.ShrinkWindow && seqLT(right, c.rcvAdv) {
 		c.rcvAdv = right
 	}
 	wnd := c.rcvAdv - c.rcvNxt
 	// Rounding up keeps the right edge where it was promised (section 3.8.6,
 	// SHLD-14: do not shrink), unless a peer lives on what rounding gives it.
 	unit := uint32(1)<<c.rcvScale - 1
-	if uint32(c.rq.len()) <= 2*limit {
+	if uint32(c.rq.len()) <= 2*limit && !c.l.tun.ShrinkWindow {
 		wnd += unit
 	}
-	field := min(wnd>>c.rcvScale, 65535)
-	c.rcvAdv = seqMax(c.rcvAdv, c.rcvNxt+field<<c.rcvScale)
+	field := min(wnd>>c.rcvScale, c.l.widest(c.rcvScale))
+	if edge := c.rcvNxt + field<<c.rcvScale; seqLT(c.rcvAdv, edge) || c.l.tun.ShrinkWindow {
+		c.rcvAdv = edge
+	}
 	c.rcvWup = c.rcvNxt
 	return uint16(field)
+}
+
+// widest is the largest window field that is sent with a scale: a peer that takes
+// the field for a signed number, as some old ones do, knows no scale
+// (tcp_workaround_signed_windows).
+func (l *Layer) widest(scale uint8) uint32 {
+	if scale == 0 && l.tun.SignedWindows {
+		return 32767
+	}
+	return 65535
+}
+
+// firstBuf is what the receive buffer of a connection begins with, in bytes,
+// unless the program chose: tcp_app_win leaves a part out.
+func (l *Layer) firstBuf() int32 {
+	n := l.tun.TCPRmem.Default
+	if w := l.tun.AppWin; w != 0 {
+		n -= n >> w
+	}
+	return n
 }
 
 // stamp fills in what every segment of a synchronized connection carries, and
 // notes that an acknowledgement has gone out.
 func (c *conn) stamp(h *wire.TCP) {
-	h.Window = c.advertise()
+	if h.Window = c.advertise(); h.Window == 0 {
+		c.cold().zeroWindows++
+	}
 	c.stampTime(h)
 	c.stampECN(h)
 	c.ackSent()

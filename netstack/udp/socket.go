@@ -112,7 +112,7 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 }
 
 func (s *Socket) bindable(a netip.Addr) bool {
-	return a.IsUnspecified() || a.IsMulticast() || s.opts.FreeBind || s.l.net.IsLocal(a) || s.l.net.IsBroadcast(a)
+	return a.IsUnspecified() || a.IsMulticast() || s.opts.FreeBind || s.l.tun.Nonlocal(a) || s.l.net.IsLocal(a) || s.l.net.IsBroadcast(a)
 }
 
 // takePort claims port for addr, or a random one of the range when it is 0.
@@ -127,7 +127,11 @@ func (s *Socket) takePort(addr netip.Addr, port uint16, priv sockopt.Privilege) 
 	}
 	c.Follow(&s.opts)
 	lo, hi := s.opts.PortRange(s.l.tun)
-	if err := s.l.ports.Bind(c, s.l.net.Rand32, lo, hi); err != nil {
+	candidates := ports.Candidates{Lo: lo, Hi: hi}
+	if s.l.tun.ReservedPorts != "" {
+		candidates.Reserved = s.l.tun.PortReserved
+	}
+	if err := s.l.ports.Bind(c, s.l.net.Rand32, candidates); err != nil {
 		return err
 	}
 	s.claim = c
