@@ -52,7 +52,6 @@ var freebsdValues = map[string]string{
 	"net.inet.tcp.functions_default": "classic",
 	"tcp_frto":                       "0",
 	"tcp_max_reordering":             "1", // the count stays what it is
-	"tcp_comp_sack_nr":               "0",
 }
 
 func freebsdDefaults(t *Tunables) Options {

@@ -41,7 +41,6 @@ func illumosFamily(name string) *Profile {
 			"tcp_rto_min_us": "1", // the least timeout is tcp_rexmit_interval_min
 
 			"tcp_max_reordering": "1", // three segments above a hole are a loss
-			"tcp_comp_sack_nr":   "0",
 
 			"net.ipv4.conf.all.accept_source_route": "1", // tcp(7P): the reverse source route is used
 		},

@@ -73,5 +73,9 @@ func setFastOpenKey(c *call, val []byte) error {
 }
 
 func getFastOpenKey(c *call, b []byte, _ int) ([]byte, error) {
-	return append(b, c.o.Rare().FastOpenKeys...), nil
+	keys := c.o.Rare().FastOpenKeys
+	if keys == "" {
+		keys = c.p.Tunables.FastOpenKey
+	}
+	return append(b, keys...), nil
 }

@@ -53,7 +53,9 @@ var linuxFine = []tunableRow{
 	count("net.ipv4.tcp_max_reordering", "segments that a path may be found to reorder by; then so many above a hole make it a loss where losses are counted", 1, math.MaxInt32, "300", func(t *Tunables) *int32 { return &t.MaxReordering }),
 	period("net.ipv4.tcp_comp_sack_delay_ns", "nanoseconds that the acknowledgement of text behind a gap waits for more, at most; 1/20 of the round trip if that is less", time.Nanosecond, 0, int64(time.Second), "1000000", func(t *Tunables) *time.Duration { return &t.CompSackDelay }),
 	period("net.ipv4.tcp_comp_sack_slack_ns", "nanoseconds that it may wait longer, so that several go together", time.Nanosecond, 0, int64(time.Second), "100000", func(t *Tunables) *time.Duration { return &t.CompSackSlack }),
-	count("net.ipv4.tcp_comp_sack_nr", "segments behind a gap that share an acknowledgement, after the first three; 0: none", 0, 255, "44", func(t *Tunables) *int32 { return &t.CompSackMost }),
+	// Linux's default is 44. RFC 5681 section 4.2 wants each acknowledged at once;
+	// those that arrive together share one here anyway.
+	count("net.ipv4.tcp_comp_sack_nr", "segments behind a gap that share an acknowledgement, after the first three; 0: none", 0, 255, "0", func(t *Tunables) *int32 { return &t.CompSackMost }),
 	count("net.ipv4.tcp_pacing_ss_ratio", "percent of the window that slow start spreads over a round trip, where that is done; 0 not paced", 0, 1000, "200", func(t *Tunables) *int32 { return &t.PaceSlowStart }),
 	count("net.ipv4.tcp_pacing_ca_ratio", "the same in congestion avoidance", 0, 1000, "120", func(t *Tunables) *int32 { return &t.PaceAvoidance }),
 	count("net.ipv4.tcp_min_tso_segs", "segments that leave at once while paced, at least", 1, 255, "2", func(t *Tunables) *int32 { return &t.MinTSOSegs }),

@@ -6,7 +6,6 @@ package tcp
 
 import (
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -232,11 +231,7 @@ func newScriptWith(t *testing.T, set setting) *script {
 	s := &script{t: t, tolerance: time.Millisecond}
 	s.n = &fakeNet{now: time.Hour, mtu: set.mtu, gso: 65000, script: s}
 	s.began = s.n.now
-	// Most scripts are about RFC 5681, which has each segment behind a gap
-	// acknowledged at once.
-	tunables := map[string]string{"tcp_comp_sack_nr": "0"}
-	maps.Copy(tunables, set.tunables)
-	profile, tun := profileTunables(t, set.profile, tunables)
+	profile, tun := profileTunables(t, set.profile, set.tunables)
 	s.l = NewLayer(s.n, &s.n.pool, profile, tun)
 	s.flow = s.newFlow("a", 5000, testLocal, testRemote)
 	if set.v6 {
