@@ -73,9 +73,5 @@ func setFastOpenKey(c *call, val []byte) error {
 }
 
 func getFastOpenKey(c *call, b []byte, _ int) ([]byte, error) {
-	keys := c.o.Rare().FastOpenKeys
-	if keys == "" {
-		keys = c.p.Tunables.FastOpenKey
-	}
-	return append(b, keys...), nil
+	return append(b, c.o.Rare().FastOpenKeys...), nil
 }
