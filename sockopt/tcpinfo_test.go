@@ -28,7 +28,7 @@ func TestTCPInfoLayout(t *testing.T) {
 		switch field.Name {
 		case "SndWScale", "RcvWScale", "AppLimited": // bit fields, see below
 			continue
-		case "SndNxt", "RcvNxt", "CwndBytes", "SsthreshBytes": // of FreeBSD
+		case "SndNxt", "RcvNxt", "CwndBytes", "SsthreshBytes", "ZeroWindows": // of FreeBSD
 			continue
 		}
 		if !listed {
