@@ -255,8 +255,8 @@ func masquerade(u *undo, c *Config, s Sandbox, rec *Record, p *plan) error {
 	if !c.IPMasq || rec.Uplink == UplinkChained {
 		return nil
 	}
-	u.push(func() error { return tearDownMasq(c.Name, s, p.addrs) })
-	return setUpMasq(c, s, p.addrs)
+	u.push(func() error { return tearDownMasq(rec.MasqBackend, c.Name, s, p.addrs) })
+	return setUpMasq(c, s, rec, p.addrs)
 }
 
 // engineConfig says what the engine of the attachment does.

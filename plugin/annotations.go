@@ -52,7 +52,7 @@ var annotations = []annotation{
 }
 
 func shapeOf(name string) func() shape {
-	return func() shape { return find(keys, name).shape }
+	return func() shape { return find(keys(), name).shape }
 }
 
 func findAnnotation(list []annotation, name string) *annotation {

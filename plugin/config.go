@@ -103,9 +103,9 @@ func parseNetwork(data []byte) (*Config, error) {
 	}
 	c := &Config{Uplink: UplinkPTP, IsGateway: true, Inline: true, Allowed: defaultAllowed, given: make(map[string]bool)}
 	for _, m := range list {
-		k := find(keys, m.key)
+		k := find(keys(), m.key)
 		if k == nil {
-			return nil, &FieldError{m.key, abbreviate(m.value), "one of the keys " + keyNames(keys)}
+			return nil, &FieldError{m.key, abbreviate(m.value), "one of the keys " + keyNames(keys())}
 		}
 		c.given[k.name] = true
 		if err := k.take(c, m.key, m.value); err != nil {

@@ -15,7 +15,7 @@ import (
 // configuration as it was written.
 func (c *Config) check(list []member) error {
 	for _, m := range list {
-		k := find(keys, m.key)
+		k := find(keys(), m.key)
 		if k.uplinks != nil && !slices.Contains(k.uplinks, c.Uplink) {
 			return &FieldError{m.key, abbreviate(m.value), "no value unless " + uplinkIs(k.uplinks)}
 		}

@@ -91,7 +91,7 @@ func (c *Config) readAttachment() error {
 		if part.raw == nil {
 			continue
 		}
-		k := find(keys, part.name)
+		k := find(keys(), part.name)
 		if err := k.shape.verify(part.name, part.raw); err != nil {
 			return err
 		}

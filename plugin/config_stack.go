@@ -7,19 +7,33 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/sockopt"
 )
 
-// profileOf is the profile of a name in the table of profiles.
-func profileOf(name string) *sockopt.Profile {
-	p, err := sockopt.ProfileByName(name)
-	if err != nil {
-		panic(err)
+// profiles are those of the table of profiles, by name, and theirs are the tunables.
+// They are looked at only.
+var profiles = sync.OnceValue(func() map[string]*known {
+	all := make(map[string]*known)
+	for _, name := range sockopt.ProfileNames() {
+		p, err := sockopt.ProfileByName(name)
+		if err != nil {
+			panic(err)
+		}
+		all[name] = &known{p, p.TunableTable()}
 	}
-	return p
+	return all
+})
+
+type known struct {
+	*sockopt.Profile
+	tunables []sockopt.Tunable
 }
+
+// profileOf is the profile of a name in the table of profiles.
+func profileOf(name string) *sockopt.Profile { return profiles()[name].Profile }
 
 // scalar is a value that may be written as a string, a number or a boolean: a
 // person writes 200 as soon as "200". A value that switches is 0 or 1, as in
@@ -61,7 +75,7 @@ func tunablesShape() shape {
 		}
 	}
 	for _, name := range slices.Concat([]string{"linux"}, sockopt.ProfileNames()) { // a name's default is that of its own system
-		for _, t := range profileOf(name).TunableTable() {
+		for _, t := range profiles()[name].tunables {
 			if t.Own && !t.ReadOnly {
 				add(t.Short, &t)
 				add(t.Name, &t)
@@ -75,7 +89,7 @@ func tunablesShape() shape {
 func tunableWords() map[string][]string {
 	words := make(map[string][]string)
 	for _, profile := range sockopt.ProfileNames() {
-		for _, t := range profileOf(profile).TunableTable() {
+		for _, t := range profiles()[profile].tunables {
 			if t.Words != nil {
 				words[t.Short], words[t.Name] = union(words[t.Short], t.Words), union(words[t.Name], t.Words)
 			}

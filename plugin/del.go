@@ -50,7 +50,7 @@ func detach(c *Config, s Sandbox, args *skel.CmdArgs) error {
 			hostlink.DeleteTAP(rec.Device, ""), // the host's routes go with it
 		)))
 	if c.IPMasq || rec.IPMasq { // the configuration may have changed since ADD
-		err = errors.Join(err, failed(ErrDevice, "the masquerading of the attachment", tearDownMasq(c.Name, s, rec.Addrs)))
+		err = errors.Join(err, failed(ErrDevice, "the masquerading of the attachment", tearDownMasq(rec.MasqBackend, c.Name, s, rec.Addrs)))
 	}
 	// The addresses are free for others only now that nothing answers for them.
 	// An ADD that found no IPAM plugin got none: no later DEL may fail for that.

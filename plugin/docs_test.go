@@ -12,7 +12,7 @@ func TestDocsNameEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, k := range keys {
+	for _, k := range keys() {
 		if !strings.Contains(string(page), "`"+k.name+"`") {
 			t.Errorf("docs/cni.md does not name %s", k.name)
 		}

@@ -1,20 +1,18 @@
 package plugin
 
-// Masquerading of what leaves the subnet, by the helpers that the CNI project's
-// own plugins use.
+// Masquerading of what leaves the subnet, as the CNI project's own plugins do it;
+// by iptables with their helpers.
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 
 	"github.com/containernetworking/plugins/pkg/ip"
 	"github.com/containernetworking/plugins/pkg/utils"
 	"github.com/coreos/go-iptables/iptables"
-	"sigs.k8s.io/knftables"
+	"github.com/google/nftables"
 )
 
 // Backends of masquerading.
@@ -28,19 +26,23 @@ func masqBackend(c *Config) (string, error) {
 	switch {
 	case c.IPMasqBackend != "":
 		return c.IPMasqBackend, nil
-	case utils.SupportsNFTables():
+	case supportsNFTables():
 		return backendNFTables, nil
 	case utils.SupportsIPTables():
 		return backendIPTables, nil
 	}
-	return "", errors.New("ipMasq: true: neither nft nor iptables works here: accepted: a host with one of them (Debian packages nftables and iptables)")
+	return "", errors.New("ipMasq: true: neither nftables nor iptables works here: accepted: a kernel with nftables, or the program iptables (Debian package iptables)")
 }
 
 // setUpMasq adds the rules for the sandbox's addresses.
-func setUpMasq(c *Config, s Sandbox, addrs []netip.Prefix) error {
-	backend, err := masqBackend(c)
-	if err != nil {
+func setUpMasq(c *Config, s Sandbox, rec *Record, addrs []netip.Prefix) error {
+	backend := rec.MasqBackend
+	if backend == "" {
+		_, err := masqBackend(c)
 		return err
+	}
+	if backend == backendNFTables {
+		return setUpNFTables(c.Name, s, addrs)
 	}
 	return ip.SetupIPMasqForNetworks(&backend, ipNets(addrs), c.Name, s.IfName, s.ContainerID)
 }
@@ -59,25 +61,16 @@ func checkMasq(s Sandbox, rec *Record) error {
 }
 
 func checkNFTables(s Sandbox, rec *Record) error {
-	const table, chain, hashed = "cni_plugins_masquerade", "masq_checks", 16
-	nft, err := knftables.New(knftables.InetFamily, table)
+	c, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("masquerading: nftables: %w", err)
+	}
+	rules, err := masqRules(c, masqMark(rec.Network, s))
 	if err != nil {
 		return fmt.Errorf("masquerading: %w", err)
 	}
-	rules, err := nft.ListRules(context.Background(), chain)
-	if err != nil {
-		return fmt.Errorf("masquerading: table %s: %w", table, err)
-	}
-	mark := utils.MustFormatHashWithPrefix(hashed, "", rec.Network) + "-" +
-		utils.MustFormatHashWithPrefix(hashed, "", s.IfName+":"+s.ContainerID)
-	found := 0
-	for _, r := range rules {
-		if r.Comment != nil && strings.HasPrefix(*r.Comment, mark) {
-			found++
-		}
-	}
-	if found != len(rec.Addrs) {
-		return fmt.Errorf("masquerading: %d rules of the attachment in table %s, ADD made %d", found, table, len(rec.Addrs))
+	if len(rules) != len(rec.Addrs) {
+		return fmt.Errorf("masquerading: %d rules of the attachment in table %s, ADD made %d", len(rules), masqTable, len(rec.Addrs))
 	}
 	return nil
 }
@@ -106,9 +99,12 @@ func checkIPTables(s Sandbox, rec *Record) (err error) {
 	return err
 }
 
-// tearDownMasq removes the rules of either backend; rules that are not there
-// are no error.
-func tearDownMasq(network string, s Sandbox, addrs []netip.Prefix) error {
+// tearDownMasq removes the rules that backend made, of either when it is not
+// known; rules that are not there are no error.
+func tearDownMasq(backend, network string, s Sandbox, addrs []netip.Prefix) error {
+	if backend == backendNFTables {
+		return tearDownNFTables(network, s)
+	}
 	return ip.TeardownIPMasqForNetworks(ipNets(addrs), network, s.IfName, s.ContainerID)
 }
 

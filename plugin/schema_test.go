@@ -149,7 +149,7 @@ func conditions() []any {
 	}
 	for _, name := range []string{UplinkPTP, UplinkBridge, UplinkChained} {
 		without := ordered{}
-		for _, k := range keys {
+		for _, k := range keys() {
 			if k.uplinks != nil && !contains(k.uplinks, name) {
 				without = append(without, entry{k.name, false})
 			}
@@ -182,7 +182,7 @@ func makeSchema(t *testing.T) string {
 		{"title", "Network configuration of the CNI plugin tcpcni"},
 		{"description", "One element of the list \"plugins\" of a network configuration list, with what libcni and the runtime add. A JSON Schema cannot say that a key comes only once, that a number is written without a fraction, the ranges of tunables, and the syntax of impair; the plugin checks these as well."},
 		{"type", "object"},
-		{"properties", properties(keys)},
+		{"properties", properties(keys())},
 		{"additionalProperties", false},
 		{"allOf", conditions()},
 	})
@@ -205,7 +205,7 @@ func TestSchemaIsCurrent(t *testing.T) {
 // TestTablesAreCurrent does the same for the tables of docs/cni.md.
 func TestTablesAreCurrent(t *testing.T) {
 	upToDate(t, pageFile, func(page string) string {
-		for mark, keys := range map[string][]key{"keys": keys, "capabilities": capabilities} {
+		for mark, keys := range map[string][]key{"keys": keys(), "capabilities": capabilities} {
 			begin := "<!-- table " + mark + " -->\n"
 			head, rest, ok := strings.Cut(page, begin)
 			_, tail, closed := strings.Cut(rest, "<!-- end -->")

@@ -6,7 +6,6 @@ package plugin
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,13 +30,13 @@ type shape struct {
 	accepted string // in words, for errors
 	about    string // what it is for, for the schema
 
-	enum     []string       // strings: the values, when there are few
-	pattern  *regexp.Regexp // strings: of the whole, when it says more than the kind
-	min, max int64          // integers: bounds, both zero for none
-	orZero   bool           // integers: 0 as well, whatever the bounds
-	only     string         // booleans: the one value, as JSON writes it; "" for both
-	fewest   int            // lists, objects: the least number of elements
-	most     int            // lists: the largest number of elements, 0 for no bound
+	enum     []string // strings: the values, when there are few
+	pattern  *pattern // strings: of the whole, when it says more than the kind
+	min, max int64    // integers: bounds, both zero for none
+	orZero   bool     // integers: 0 as well, whatever the bounds
+	only     string   // booleans: the one value, as JSON writes it; "" for both
+	fewest   int      // lists, objects: the least number of elements
+	most     int      // lists: the largest number of elements, 0 for no bound
 
 	members []key    // objects: the names and what they hold
 	needs   []string // objects: the members that must be there
@@ -231,8 +230,8 @@ func keyNames(keys []key) string {
 
 func str(accepted string) shape { return shape{kind: aString, accepted: accepted} }
 
-func strOf(pattern, accepted string) shape {
-	return shape{kind: aString, accepted: accepted, pattern: regexp.MustCompile(pattern)}
+func strOf(text, accepted string) shape {
+	return shape{kind: aString, accepted: accepted, pattern: &pattern{text: text}}
 }
 
 func oneOf(names ...string) shape {
