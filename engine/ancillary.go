@@ -17,7 +17,7 @@ import (
 func (c *call) parcelOf(o origin, payload []byte) *parcel {
 	x := &parcel{name: o.from, payload: payload}
 	if d := c.s.dgram; o.to.IsValid() {
-		x.control = d.stampControl(nil, &o)
+		x.control = runControl(d.stampControl(nil, &o), &o)
 		at := netip.AddrPortFrom(o.to, d.udp.LocalAddr().Port())
 		x.control = d.addressControl(x.control, at, at.Addr(), o.marked, o.marks)
 	}

@@ -45,7 +45,7 @@ func (c *call) recvmmsgDgram(d *dgram) {
 		return
 	}
 	for i := range count {
-		o, payload, e := d.take(c.p, flags&abi.MSG_PEEK != 0)
+		o, payload, e := d.takeRun(c.p, flags&abi.MSG_PEEK != 0)
 		if e != 0 && i == 0 {
 			c.receive(d) // errors and waiting are the same as for one
 			return
@@ -84,7 +84,7 @@ func (c *call) receive(d *dgram) {
 		c.fail(e)
 		return
 	}
-	o, payload, e := d.take(c.p, flags&abi.MSG_PEEK != 0)
+	o, payload, e := d.takeRun(c.p, flags&abi.MSG_PEEK != 0)
 	switch {
 	case e == 0:
 		c.finishReceive(d, o, payload)

@@ -225,8 +225,8 @@ func (c *call) destination(d *dgram, m *message) (netip.AddrPort, error) {
 
 // sendHow is what ancillary data says about one datagram.
 type sendHow struct {
-	tos, ttl int // -1: as the socket has it
-	src      netip.Addr
+	tos, ttl, segment int // -1: as the socket has it
+	src               netip.Addr
 }
 
 // sendControls are the pieces of ancillary data that a program may send along,
@@ -238,6 +238,7 @@ var sendControls = map[[2]int]func(*sendHow, []byte) error{
 	{abi.IPPROTO_IPV6, abi.IPV6_TCLASS}:   func(h *sendHow, b []byte) error { return intControl(&h.tos, b, -1, 255) },
 	{abi.IPPROTO_IPV6, abi.IPV6_HOPLIMIT}: func(h *sendHow, b []byte) error { return intControl(&h.ttl, b, -1, 255) },
 	{abi.IPPROTO_IPV6, abi.IPV6_PKTINFO}:  pktInfo6,
+	{abi.IPPROTO_UDP, abi.UDP_SEGMENT}:    segmentControl,
 }
 
 func intControl(to *int, b []byte, lo, hi int) error {
@@ -254,6 +255,15 @@ func intControl(to *int, b []byte, lo, hi int) error {
 		return errno.EINVAL
 	}
 	*to = v
+	return nil
+}
+
+// segmentControl is the size of the datagrams that the message is cut into.
+func segmentControl(h *sendHow, b []byte) error {
+	if len(b) != 2 {
+		return errno.EINVAL
+	}
+	h.segment = int(binary.NativeEndian.Uint16(b))
 	return nil
 }
 
@@ -285,10 +295,14 @@ func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
 	if h.src.IsValid() && !d.eng.stack.IsLocal(h.src.Unmap()) {
 		return errno.EINVAL
 	}
-	if h.tos < 0 && h.ttl < 0 {
-		return d.udp.SendTo(p, to)
-	}
 	o := d.udp.Options()
+	size := h.segment
+	if size < 0 {
+		size = int(o.Rare().UDPSegment)
+	}
+	if h.tos < 0 && h.ttl < 0 {
+		return d.udp.SendSegments(p, to, size)
+	}
 	saved := *o
 	if h.tos >= 0 {
 		o.TOS, o.TClass = uint8(h.tos), uint8(h.tos)
@@ -296,13 +310,13 @@ func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
 	if h.ttl >= 0 {
 		o.TTL, o.HopLimit = int16(h.ttl), int16(h.ttl)
 	}
-	err := d.udp.SendTo(p, to)
+	err := d.udp.SendSegments(p, to, size)
 	*o = saved
 	return err
 }
 
 func (c *call) sendControl(m *message) (sendHow, error) {
-	how := sendHow{tos: -1, ttl: -1}
+	how := sendHow{tos: -1, ttl: -1, segment: -1}
 	raw, err := c.readControl(m)
 	if err != nil || raw == nil {
 		return how, err

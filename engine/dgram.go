@@ -19,6 +19,7 @@ type dgram struct {
 	udp     *udp.Socket
 	origins origins // of the datagrams in P's receive queue
 	stash   *stashed
+	peeked  bool // the oldest datagram was looked at
 	hup     bool // E reported a hang-up
 	wrShut  bool // the program has shut down writing
 	rdShut  bool // the program has shut down reading

@@ -56,6 +56,7 @@ type engine struct {
 	spare       *buf.Chunk // for the next read from a pair
 	scratch     [maxOptVal]byte
 	datagram    [maxIO]byte
+	follower    [maxIO]byte // of one that is put behind another, see takeRun
 	vectors     [hostlink.RemoteVectors]hostlink.RemoteVec
 	vectorBytes [hostlink.RemoteVectors * iovecLen]byte
 	frame       [hostlink.FrameRoom]byte

@@ -11,6 +11,7 @@ type origin struct {
 	from netip.AddrPort
 	to   netip.Addr
 	size int32 // bytes
+	run  int32 // bytes of each of several datagrams that are given as one; 0: it is one
 	wake bool  // no datagram, only a means to end a poll
 
 	marked bool // marks are known
@@ -52,6 +53,15 @@ func (q *origins) pop() origin {
 		q.clear()
 	}
 	return o
+}
+
+// first is the oldest entry, nil when there is none. It is valid until the next
+// change.
+func (q *origins) first() *origin {
+	if q.len() == 0 {
+		return nil
+	}
+	return &q.list[q.head]
 }
 
 func (q *origins) clear() { q.list, q.head, q.bytes = q.list[:0], 0, 0 }

@@ -74,6 +74,8 @@ const (
 	TxDelay
 	ThinLinear
 	ThinDupAck
+	UDPSegment
+	UDPGRO
 
 	TOS
 	TTL

@@ -87,7 +87,7 @@ var steps = map[string][]step{
 		{"IP_MULTICAST_TTL", 1, errno.EINVAL, 0}, {"IP_MULTICAST_LOOP", 0, okay, 0}, {"IP_MULTICAST_ALL", 0, okay, 0}, {"IP_MULTICAST_ALL", 2, errno.EINVAL, 0},
 		{"IP_LOCAL_PORT_RANGE", 2000<<16 | 1000, okay, 2000<<16 | 1000}, {"IP_LOCAL_PORT_RANGE", 1000<<16 | 2000, errno.EINVAL, 0}, {"IP_LOCAL_PORT_RANGE", "\x01\x00\x00\x00\x00", errno.EINVAL, 0},
 		{"IP_ADD_MEMBERSHIP", "\xe0\x00\x00\x01\x00\x00\x00\x00", errno.ENOPROTOOPT, 0}, {"IP_HDRINCL", 1, errno.ENOPROTOOPT, 0}, {"IP_TRANSPARENT", 1, errno.ENOPROTOOPT, 0},
-		{"IPV6_V6ONLY", 1, errno.ENOPROTOOPT, 0}, {"UDP_SEGMENT", 1200, errno.ENOPROTOOPT, 0},
+		{"IPV6_V6ONLY", 1, errno.ENOPROTOOPT, 0},
 	},
 	"tcp6": {
 		{"IPV6_V6ONLY", 1, okay, 1}, {"IPV6_V6ONLY", 0, okay, 0}, {"IPV6_V6ONLY", short, errno.EINVAL, 0},
@@ -104,7 +104,7 @@ var steps = map[string][]step{
 		{"IP_MULTICAST_TTL", -1, okay, 1}, {"IP_MULTICAST_TTL", 0, okay, 0}, {"IP_MULTICAST_TTL", 256, errno.EINVAL, 0}, {"IP_MULTICAST_TTL", "", errno.EINVAL, 0},
 		{"IP_RECVERR", 1, okay, 1}, {"IP_PKTINFO", 1, okay, 1}, {"IP_RECVTTL", 1, okay, 1}, {"IP_RECVTTL", "", okay, 0}, {"IP_RECVTOS", 1, okay, 1}, {"IP_RECVORIGDSTADDR", 1, okay, 1},
 		{"SO_TIMESTAMP", 1, okay, 1}, {"SO_TIMESTAMPNS", 1, okay, 1}, {"SO_TIMESTAMP_NEW", 1, okay, 1}, {"SO_TIMESTAMPNS_NEW", 1, okay, 1}, {"SO_TIMESTAMPNS", 0, okay, 0}, {"SO_RXQ_OVFL", 1, okay, 1},
-		{"TCP_NODELAY", 1, errno.ENOPROTOOPT, 0}, {"UDP_GRO", 1, errno.ENOPROTOOPT, 0},
+		{"TCP_NODELAY", 1, errno.ENOPROTOOPT, 0}, {"UDP_GRO", 2, okay, 1}, {"UDP_SEGMENT", 1200, okay, 1200}, {"UDP_SEGMENT", 65536, errno.EINVAL, 0}, {"UDP_SEGMENT", -1, errno.EINVAL, 0}, {"UDP_SEGMENT", short, errno.EINVAL, 0},
 	},
 	"udp6": {
 		{"IPV6_RECVERR", 1, okay, 1}, {"IPV6_RECVPKTINFO", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", short, errno.EINVAL, 0}, {"IPV6_RECVTCLASS", 1, okay, 1}, {"IPV6_2292HOPLIMIT", 1, okay, 1}, {"IPV6_RECVORIGDSTADDR", 1, okay, 1}, {"IPV6_TCLASS", 0xff, okay, 0xff},

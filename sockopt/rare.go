@@ -52,6 +52,9 @@ type Rare struct {
 	BusyPollBudget uint16
 	PreferBusyPoll bool
 
+	UDPSegment uint16 // UDP_SEGMENT, bytes; 0: none
+	UDPGRO     bool   // UDP_GRO
+
 	IPOptions string // IP_OPTIONS, as CompileIPOptions made them; empty: none
 
 	InitCwnd int32 // TCP_INIT_CWND, segments; 0: as the tunables have it

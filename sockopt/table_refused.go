@@ -36,7 +36,7 @@ var refusedRows = slices.Concat(
 		19: "TCP_REPAIR", 20: "TCP_REPAIR_QUEUE", 21: "TCP_QUEUE_SEQ", 22: "TCP_REPAIR_OPTIONS", 24: "TCP_TIMESTAMP", 29: "TCP_REPAIR_WINDOW"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "a matter of the kernel's memory and queues", names{35: "TCP_ZEROCOPY_RECEIVE", 36: "TCP_INQ"}),
 
-	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "one call is one datagram", names{1: "UDP_CORK", 103: "UDP_SEGMENT", 104: "UDP_GRO"}),
+	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "one call is one datagram", names{1: "UDP_CORK"}),
 	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "no UDP-Lite (RFC 3828)", names{10: "UDPLITE_SEND_CSCOV", 11: "UDPLITE_RECV_CSCOV"}),
 	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "no encapsulation by the stack", names{100: "UDP_ENCAP", 101: "UDP_NO_CHECK6_TX", 102: "UDP_NO_CHECK6_RX"}),
 

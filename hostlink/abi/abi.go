@@ -79,6 +79,9 @@ const (
 	IP_PKTINFO        = unix.IP_PKTINFO
 	IP_RECVERR        = unix.IP_RECVERR
 	IP_ORIGDSTADDR    = unix.IP_ORIGDSTADDR
+	IPPROTO_UDP       = unix.IPPROTO_UDP
+	UDP_SEGMENT       = unix.UDP_SEGMENT
+	UDP_GRO           = unix.UDP_GRO
 	IPPROTO_IPV6      = unix.IPPROTO_IPV6
 	IPV6_TCLASS       = unix.IPV6_TCLASS
 	IPV6_HOPLIMIT     = unix.IPV6_HOPLIMIT

@@ -33,18 +33,14 @@ var discoveries = [...]discovery{
 	sockopt.PMTUDiscOmit:      {link: true},
 }
 
-// SendTo sends p to a, or with an invalid a to the peer. Errors: a pending ICMP
-// error, EDESTADDRREQ, EINVAL (port 0), EMSGSIZE, EAFNOSUPPORT, EACCES
-// (broadcast without SO_BROADCAST), ENETUNREACH, …
+// SendTo sends p to a, or with an invalid a to the peer, in datagrams as large as
+// UDP_SEGMENT says. Errors: a pending ICMP error, EDESTADDRREQ, EINVAL (port 0),
+// EMSGSIZE, EAFNOSUPPORT, EACCES (broadcast without SO_BROADCAST), ENETUNREACH, …
 func (s *Socket) SendTo(p []byte, a netip.AddrPort) error {
-	err := s.sendTo(p, a)
-	if err != nil {
-		s.l.counters.SndErrors++
-	}
-	return err
+	return s.SendSegments(p, a, int(s.opts.Rare().UDPSegment))
 }
 
-func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
+func (s *Socket) send(p []byte, a netip.AddrPort, size int) error {
 	if s.closed {
 		return errno.EPIPE
 	}
@@ -78,6 +74,25 @@ func (s *Socket) sendTo(p []byte, a netip.AddrPort) error {
 	if err := s.autobind(); err != nil {
 		return err
 	}
+	if size == 0 {
+		return s.transmit(p, to)
+	}
+	if err := s.mayCut(len(p), size); err != nil {
+		return err
+	}
+	for {
+		n := min(len(p), size)
+		if err := s.transmit(p[:n], to); err != nil {
+			return err
+		}
+		if p = p[n:]; len(p) == 0 {
+			return nil
+		}
+	}
+}
+
+// transmit sends one datagram on s.path.
+func (s *Socket) transmit(p []byte, to netip.AddrPort) error {
 	l := s.l
 	l.header = wire.UDP{SrcPort: s.claim.Port, DstPort: to.Port(), Length: uint16(wire.UDPLen + len(p))}
 	l.sending = s.sending(len(p))
