@@ -154,3 +154,32 @@ for n in 1000, 3000:
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// tcp_migrate_req: a connection that waits at a listener that closes is accepted
+// by another one that shares its port.
+func TestMigrateReqInASandbox(t *testing.T) {
+	s := newSandbox(t, func(c *Config) { c.Tunables = map[string]string{"tcp_migrate_req": "1"} })
+	got := s.run("/usr/bin/python3", "-c", `
+import select, socket
+def listener():
+    s = socket.socket()
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    s.bind(("127.0.0.1", 8080))
+    s.listen(5)
+    return s
+old = listener()
+c = socket.create_connection(("127.0.0.1", 8080))
+c.sendall(b"early")
+select.select([old], [], [])
+new = listener()
+old.close()
+print(len(select.select([new], [], [], 10)[0]))
+a, peer = new.accept()
+print(a.recv(5), peer == c.getsockname())
+a.sendall(b"late")
+print(c.recv(4))
+`)
+	if want := "1\nb'early' True\nb'late'\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

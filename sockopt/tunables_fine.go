@@ -78,7 +78,7 @@ var linuxFine = []tunableRow{
 
 	// Linux's default is 2, which costs 12 bytes of every acknowledgement.
 	count("net.ipv4.tcp_ecn_option", "the option of RFC 9768: 0 never, 1 when counts have changed, 2 wherever there is room", 0, 2, "1", func(t *Tunables) *int32 { return &t.ECNOption }),
-	count("net.ipv4.tcp_ecn_option_beacon", "times in a round trip that it is sent also without a change", 0, 255, "3", func(t *Tunables) *int32 { return &t.ECNOptionBeacon }),
+	count("net.ipv4.tcp_ecn_option_beacon", "times in a round trip that it is sent also without a change", 0, 3, "3", func(t *Tunables) *int32 { return &t.ECNOptionBeacon }),
 
 	{name: "net.ipv4.tcp_fastopen_key", unit: "key of Fast Open's cookies, and another that is still good; zeros: the stack's own", def: noKey, text: &fastOpenKeyText},
 	{name: "net.ipv4.ip_local_reserved_ports", unit: "ports that nobody gets without naming them", text: &reservedPortsText},

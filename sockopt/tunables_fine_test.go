@@ -17,6 +17,7 @@ func TestTunablesThatAreText(t *testing.T) {
 		{"tcp_fastopen_key", noKey, noKey},
 		{"ip_local_reserved_ports", "", ""},
 		{"ip_local_reserved_ports", "8080", "8080"},
+		{"ip_local_reserved_ports", "0", "0"},
 		{"ip_local_reserved_ports", "9000-9100,80,443,81,9050-9200,65535", "80-81,443,9000-9200,65535"},
 		{"ip_local_reserved_ports", "1-65535", "1-65535"},
 	} {
@@ -29,7 +30,7 @@ func TestTunablesThatAreText(t *testing.T) {
 	}
 	for name, values := range map[string][]string{
 		"tcp_fastopen_key":        {"", "1-2-3", "1-2-3-4-5", "1-2-3-g", "1-2-3-123456789", "1-2-3--4", key + ",", key + "," + key + "," + key, noKey + "," + noKey + "," + noKey},
-		"ip_local_reserved_ports": {"0", "70000", "5-4", "5-", "-5", "5,,6", ",", "a", "5 6", "1-2-3", "+5"},
+		"ip_local_reserved_ports": {"-1", "70000", "5-4", "5-", "-5", "5,,6", ",", "a", "5 6", "1-2-3", "+5"},
 	} {
 		for _, v := range values {
 			p := linux(t)

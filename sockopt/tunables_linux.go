@@ -79,7 +79,7 @@ var linuxMain = []tunableRow{
 	count("net.ipv4.tcp_base_mss", "bytes", 48, 65535, "1024", func(t *Tunables) *int32 { return &t.BaseMSS }),
 	count("net.ipv4.tcp_mtu_probe_floor", "bytes", 48, 65535, "48", func(t *Tunables) *int32 { return &t.MTUProbeFloor }),
 	count("net.ipv4.tcp_probe_threshold", "bytes", 1, 65535, "8", func(t *Tunables) *int32 { return &t.ProbeThreshold }),
-	period("net.ipv4.tcp_probe_interval", "seconds", time.Second, 1, math.MaxInt32, "600", func(t *Tunables) *time.Duration { return &t.ProbeInterval }),
+	period("net.ipv4.tcp_probe_interval", "seconds", time.Second, 1, math.MaxUint32/1000, "600", func(t *Tunables) *time.Duration { return &t.ProbeInterval }),
 	count("net.ipv4.tcp_challenge_ack_limit", "a second", 1, math.MaxInt32, "1000", func(t *Tunables) *int32 { return &t.ChallengeAckLimit }),
 	period("net.ipv4.tcp_invalid_ratelimit", "milliseconds", time.Millisecond, 0, math.MaxInt32, "500", func(t *Tunables) *time.Duration { return &t.InvalidRatelimit }),
 

@@ -68,7 +68,7 @@ var fastOpenKeyText = tunableText{
 // commas between. What is kept are the first and last port of each range, two
 // bytes each, ascending and apart.
 var reservedPortsText = tunableText{
-	accepted: "ports of 1..65535 and ranges FIRST-LAST with commas between, or nothing",
+	accepted: "ports of 0..65535 and ranges FIRST-LAST with commas between, or nothing",
 	field:    func(t *Tunables) *string { return &t.ReservedPorts },
 	parse: func(value string) (string, bool) {
 		if value == "" {
@@ -82,7 +82,7 @@ var reservedPortsText = tunableText{
 			}
 			lo, err := strconv.ParseUint(first, 10, 16)
 			hi, err2 := strconv.ParseUint(last, 10, 16)
-			if err != nil || err2 != nil || lo == 0 || lo > hi {
+			if err != nil || err2 != nil || lo > hi {
 				return "", false
 			}
 			list = append(list, [2]uint16{uint16(lo), uint16(hi)})
