@@ -5,9 +5,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/tcpcni/tcpcni/test/needroot"
 )
@@ -27,7 +26,7 @@ func TestKernelTunableRanges(t *testing.T) {
 	runtime.LockOSThread() // and never unlocked: the thread ends with the test
 	const own = "/proc/thread-self/ns/net"
 	machine, _ := os.Readlink(own)
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
 		t.Skipf("no namespace: %v", err)
 	}
 	if now, err := os.Readlink(own); err != nil || now == machine {

@@ -234,3 +234,23 @@ func TestMinAnonPrivPort(t *testing.T) {
 		t.Errorf("ports %v", seen)
 	}
 }
+
+// tcp_tso_win_divisor: a piece that is a small part of the window waits for more
+// acknowledgements.
+func TestWindowPartWaits(t *testing.T) {
+	for value, want := range map[string]uint32{"2": 0, "255": 10 * 1460} {
+		s := story(t, "with tcp_tso_win_divisor="+value+"\nfrom sack\ngso 65000")
+		c := s.s.conn
+		c.path.GSOMax = 65000
+		c.cwnd, c.sndWnd = 40*1460, 1<<20
+		s.s.Write(patterned(0, 60*1460))
+		s.steps("skip")
+		if c.sndNxt-c.sndUna != 40*1460 {
+			t.Fatalf("%d bytes are out", c.sndNxt-c.sndUna)
+		}
+		c.cwnd += 10 * 1460
+		if n, _ := c.sendable(); n != want {
+			t.Errorf("%s: %d bytes, want %d", value, n, want)
+		}
+	}
+}

@@ -125,3 +125,32 @@ func TestReusePortLBSpreadsFlows(t *testing.T) {
 		}
 	}
 }
+
+// ip_local_reserved_ports and ip_nonlocal_bind are for datagrams as well.
+func TestBindTunables(t *testing.T) {
+	l := profileLayer(t, "linux")
+	change := func(name, value string) {
+		t.Helper()
+		if err := l.profile.ChangeTunables(map[string]string{name: value}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change("ip_local_port_range", "2000 2003")
+	change("ip_local_reserved_ports", "2000-2001,2003")
+	s := l.NewSocket(v4, &app{})
+	if err := s.SendTo([]byte("x"), ap("10.87.0.1:9")); err != nil || s.LocalAddr().Port() != 2002 {
+		t.Errorf("from %v: %v", s.LocalAddr(), err)
+	}
+	if err := l.NewSocket(v4, &app{}).Bind(ap("0.0.0.0:0"), 0, sockopt.Privilege{}); err != errno.EADDRINUSE {
+		t.Errorf("the others are reserved: %v", err)
+	}
+	if err := l.NewSocket(v4, &app{}).Bind(ap("0.0.0.0:2001"), 0, sockopt.Privilege{}); err != nil {
+		t.Errorf("one by its name: %v", err)
+	}
+	for _, want := range []error{errno.EADDRNOTAVAIL, nil} {
+		if err := l.NewSocket(v4, &app{}).Bind(ap("192.0.2.7:2100"), 0, sockopt.Privilege{}); err != want {
+			t.Errorf("an address of nobody: %v, want %v", err, want)
+		}
+		change("ip_nonlocal_bind", "1")
+	}
+}
