@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"cmp"
 	"net/netip"
 	"runtime"
 	"testing"
@@ -250,5 +251,56 @@ func BenchmarkExchange(b *testing.B) {
 		l.Flush()
 		rx.Header.Ack = s.conn.sndNxt
 		n.now += time.Microsecond
+	}
+}
+
+// TestNoAllocationForStrangers: segments to a listener that belong to no
+// connection, without keys and with keys, of both kinds and of the database. Who
+// floods one that wants signatures must not cost it more than one that does not.
+func TestNoAllocationForStrangers(t *testing.T) {
+	peers := netip.PrefixFrom(testRemote, 24)
+	for name, arm := range map[string]func(l *Layer, s *Socket) error{
+		"no keys": func(*Layer, *Socket) error { return nil },
+		"MD5":     func(_ *Layer, s *Socket) error { return s.SetMD5Key(peers, []byte("key")) },
+		"AO": func(_ *Layer, s *Socket) error {
+			for id := range uint8(20) {
+				if err := s.AddAOKey(AOKey{Peers: peers, SendID: id, RecvID: id, Key: []byte("key")}); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"the database": func(l *Layer, s *Socket) error {
+			s.opts.SetRare(func(r *sockopt.Rare) { r.MD5Sig = true })
+			return l.sadb.Add(Association{Selector{Src: testRemote, Dst: testLocal}, []byte("key")})
+		},
+		"nobody in the database": func(_ *Layer, s *Socket) error {
+			s.opts.SetRare(func(r *sockopt.Rare) { r.MD5Sig = true })
+			return nil
+		},
+	} {
+		n := &quietNet{fakeNet: fakeNet{now: time.Hour, mtu: 1500, gso: 65000}}
+		p, tun := testTunables(t, nil)
+		l := NewLayer(n, &n.pool, p, tun)
+		s := l.NewSocket(afInet, &sink{})
+		if err := s.Bind(netip.AddrPortFrom(testLocal, 80), 0, sockopt.Privilege{NetBindService: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmp.Or(arm(l, s), s.Listen(5)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		rx := &Rx{Src: testRemote, Dst: testLocal, Link: 1}
+		rx.Header = wire.TCP{SrcPort: 5000, DstPort: 80, Seq: peerISS, Ack: 77, Flags: wire.TCPAck, WScale: -1, Window: 1000}
+		input := func() { l.Input(rx); l.Flush() }
+		input()
+		if a := testing.AllocsPerRun(1000, input); a != 0 {
+			t.Errorf("%s: %v allocations for a stranger's segment", name, a)
+		}
+		if refused := name == "no keys" || name == "nobody in the database"; refused != (n.n > 0) {
+			t.Errorf("%s: %d answers", name, n.n)
+		}
+		if c := l.counters; (n.n > 0) == (c.AuthMissing > 1000) {
+			t.Errorf("%s: %d segments without a signature are counted", name, c.AuthMissing)
+		}
 	}
 }

@@ -90,7 +90,7 @@ func (c *conn) audit() error {
 		return fmt.Errorf("timers %v are not in the heap", c.timers)
 	case seqLT(c.sndNxt, c.sndUna), seqLT(c.sq.end+1, c.sndNxt):
 		return fmt.Errorf("SND.UNA %d, SND.NXT %d, end %d", c.sndUna-c.iss, c.sndNxt-c.iss, c.sq.end-c.iss)
-	case synced && c.rcvAdv-c.rcvNxt > c.l.largestWindow():
+	case synced && uint64(c.rcvAdv-c.rcvNxt) > c.l.largestWindow():
 		return fmt.Errorf("a window of %d bytes, limit %d", int32(c.rcvAdv-c.rcvNxt), c.rcvLimit())
 	case finOwed && c.sndUna == c.sndNxt && c.flags&flagDirty == 0:
 		return fmt.Errorf("the FIN was never sent")
@@ -104,6 +104,6 @@ func (c *conn) audit() error {
 
 // largestWindow is more than any window: a program may make its buffer smaller
 // than the window that it has offered already.
-func (l *Layer) largestWindow() uint32 {
-	return 2*uint32(max(l.tun.TCPRmem.Max, l.tun.CoreRmemMax)) + 1<<14
+func (l *Layer) largestWindow() uint64 {
+	return 2*uint64(max(l.tun.TCPRmem.Max, l.tun.CoreRmemMax)) + 1<<14
 }

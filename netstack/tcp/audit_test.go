@@ -1,6 +1,7 @@
 package tcp
 
 import (
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -31,23 +32,26 @@ const (
 func firstHalf(l *Layer) *halfOpen { return l.syns.lists[0].oldest }
 
 var damages = map[string]damage{
-	"an ended connection in the table":       {auditIdle, func(_ *Layer, c *conn) { c.state = StateClosed }, "stands under"},
-	"a connection under another's key":       {auditIdle, func(_ *Layer, c *conn) { c.rport++ }, "stands under"},
-	"text in flight without a timer":         {auditInUse, func(_ *Layer, c *conn) { c.timers[timerRexmt] = 0 }, "10 bytes in flight"},
-	"unsent text without a timer":            {auditShut, func(_ *Layer, c *conn) { c.timers[timerRexmt] = 0 }, "10 unsent, no timer"},
-	"unsent text that the next Flush sends":  {auditShut, func(_ *Layer, c *conn) { c.timers[timerRexmt] = 0; c.flags |= flagDirty }, ""},
-	"an acknowledgement that nothing sends":  {auditOwesAck, func(_ *Layer, c *conn) { c.timers[timerDelack] = 0 }, "10 bytes are never acknowledged"},
-	"an orphan that waits for ever":          {auditOrphan, func(_ *Layer, c *conn) { c.timers[timerLinger] = 0 }, "orphan without a timer"},
-	"a program that waits for ever":          {"from established\nclosew\n> F. seq 1\n< . seq 1 ack 2", func(*Layer, *conn) {}, ""},
-	"a timer that never runs":                {auditInUse, func(l *Layer, c *conn) { l.timers.remove(c) }, "not in the heap"},
-	"SND.NXT below SND.UNA":                  {auditIdle, func(_ *Layer, c *conn) { c.sndNxt--; c.flags |= flagDirty }, "SND.UNA 1, SND.NXT 0"},
-	"SND.NXT beyond the queue":               {auditInUse, func(_ *Layer, c *conn) { c.sndNxt += 2 }, "SND.NXT 13"},
-	"SND.NXT behind the FIN":                 {auditFinSent, func(*Layer, *conn) {}, ""},
-	"SND.NXT beyond the FIN":                 {auditFinSent, func(_ *Layer, c *conn) { c.sndNxt++ }, "SND.NXT 3"},
-	"a shut window":                          {auditIdle, func(_ *Layer, c *conn) { c.rcvAdv = c.rcvNxt }, ""},
-	"a window that ends below RCV.NXT":       {auditIdle, func(_ *Layer, c *conn) { c.rcvAdv = c.rcvNxt - 1 }, "a window of -1 bytes"},
-	"as large a window as there is":          {auditIdle, func(l *Layer, c *conn) { c.rcvAdv = c.rcvNxt + l.largestWindow() }, ""},
-	"a larger window than there is":          {auditIdle, func(l *Layer, c *conn) { c.rcvAdv = c.rcvNxt + l.largestWindow() + 1 }, "a window of"},
+	"an ended connection in the table":      {auditIdle, func(_ *Layer, c *conn) { c.state = StateClosed }, "stands under"},
+	"a connection under another's key":      {auditIdle, func(_ *Layer, c *conn) { c.rport++ }, "stands under"},
+	"text in flight without a timer":        {auditInUse, func(_ *Layer, c *conn) { c.timers[timerRexmt] = 0 }, "10 bytes in flight"},
+	"unsent text without a timer":           {auditShut, func(_ *Layer, c *conn) { c.timers[timerRexmt] = 0 }, "10 unsent, no timer"},
+	"unsent text that the next Flush sends": {auditShut, func(_ *Layer, c *conn) { c.timers[timerRexmt] = 0; c.flags |= flagDirty }, ""},
+	"an acknowledgement that nothing sends": {auditOwesAck, func(_ *Layer, c *conn) { c.timers[timerDelack] = 0 }, "10 bytes are never acknowledged"},
+	"an orphan that waits for ever":         {auditOrphan, func(_ *Layer, c *conn) { c.timers[timerLinger] = 0 }, "orphan without a timer"},
+	"a program that waits for ever":         {"from established\nclosew\n> F. seq 1\n< . seq 1 ack 2", func(*Layer, *conn) {}, ""},
+	"a timer that never runs":               {auditInUse, func(l *Layer, c *conn) { l.timers.remove(c) }, "not in the heap"},
+	"SND.NXT below SND.UNA":                 {auditIdle, func(_ *Layer, c *conn) { c.sndNxt--; c.flags |= flagDirty }, "SND.UNA 1, SND.NXT 0"},
+	"SND.NXT beyond the queue":              {auditInUse, func(_ *Layer, c *conn) { c.sndNxt += 2 }, "SND.NXT 13"},
+	"SND.NXT behind the FIN":                {auditFinSent, func(*Layer, *conn) {}, ""},
+	"SND.NXT beyond the FIN":                {auditFinSent, func(_ *Layer, c *conn) { c.sndNxt++ }, "SND.NXT 3"},
+	"a shut window":                         {auditIdle, func(_ *Layer, c *conn) { c.rcvAdv = c.rcvNxt }, ""},
+	"a window that ends below RCV.NXT":      {auditIdle, func(_ *Layer, c *conn) { c.rcvAdv = c.rcvNxt - 1 }, "a window of -1 bytes"},
+	"as large a window as there is":         {auditIdle, func(l *Layer, c *conn) { c.rcvAdv = c.rcvNxt + uint32(l.largestWindow()) }, ""},
+	"a window where memory may be as large as can be": {auditIdle, func(l *Layer, c *conn) {
+		l.tun.TCPRmem.Max, c.rcvAdv = math.MaxInt32, c.rcvNxt+1<<30
+	}, ""},
+	"a larger window than there is":          {auditIdle, func(l *Layer, c *conn) { c.rcvAdv = c.rcvNxt + uint32(l.largestWindow()) + 1 }, "a window of"},
 	"a FIN that is forgotten":                {auditIdle, func(_ *Layer, c *conn) { c.flags |= flagFinQueued }, "the FIN was never sent"},
 	"a FIN that is forgotten, window shut":   {auditIdle, func(_ *Layer, c *conn) { c.flags |= flagFinQueued; c.sndWnd = 0 }, "the FIN was never sent"},
 	"a FIN that the next Flush sends":        {auditIdle, func(_ *Layer, c *conn) { c.flags |= flagFinQueued | flagDirty }, ""},

@@ -209,6 +209,44 @@ func (lst *listener) auth(rx *Rx) *auth {
 	return a
 }
 
+// signed reports whether a segment has a signature, right or wrong.
+func signed(h *wire.TCP) bool {
+	if h.Raw == nil {
+		return false
+	}
+	_, md5 := h.Option(wire.OptMD5)
+	_, ao := h.Option(wire.OptAO)
+	return md5 || ao
+}
+
+// takesUnsigned reports whether a segment without any signature, which is in no
+// table, may be for a listener that has keys. It says what authentic would, but
+// makes nothing for strangers to fill memory with.
+func (lst *listener) takesUnsigned(rx *Rx) bool {
+	s, n := lst.s, &lst.s.l.counters
+	switch {
+	case s.keys.has(rx.Src):
+	case !s.opts.Rare().MD5Sig:
+		return true
+	case s.l.sadb.find(netip.AddrPortFrom(rx.Src, rx.Header.SrcPort), netip.AddrPortFrom(rx.Dst, rx.Header.DstPort)) == nil:
+		if s.l.profile.MD5SigAlways {
+			n.AuthNoKey++
+		}
+		return !s.l.profile.MD5SigAlways
+	}
+	n.AuthMissing++
+	return false
+}
+
+// has reports whether there is a key for peer.
+func (r *keyring) has(peer netip.Addr) bool {
+	if r == nil {
+		return false
+	}
+	peer = peer.WithZone("")
+	return r.md5For(peer) != nil || slices.ContainsFunc(r.ao, func(k *aoKey) bool { return k.Peers.Contains(peer) })
+}
+
 // removed deletes the entries of list for which gone holds; ENOENT: there is none.
 func removed[T any](list []T, gone func(T) bool) ([]T, error) {
 	n := len(list)
@@ -246,8 +284,9 @@ func (h *halfOpen) authentic(rx *Rx) bool {
 // refuseStranger answers a segment to a listener that belongs to no connection.
 // TCP-AO has no traffic keys for that, so its peers are left without an answer.
 func (l *Layer) refuseStranger(lst *listener, rx *Rx) {
-	a := lst.auth(rx)
-	if a == nil || a.ao == nil {
+	if !signed(&rx.Header) { // and taken, so there is no key
+		l.refuse(rx, nil)
+	} else if a := lst.auth(rx); a == nil || a.ao == nil {
 		l.refuse(rx, a)
 	}
 }

@@ -83,6 +83,7 @@ type Layer struct {
 	rxTOS uint8 // of the segment being looked at
 
 	tx      wire.TCP                                    // the segment being sent
+	txPath  Path                                        // and its way, when no connection has one
 	extra   [wire.TCPMaxHeader - wire.TCPMinHeader]byte // memory for its rare options
 	header  [wire.TCPMaxHeader]byte                     // memory for what is signed
 	message []byte                                      // and for what TCP-AO signs besides the text

@@ -200,7 +200,7 @@ func (l *Layer) listenInput(k tuple, rx *Rx, floor uint32) {
 		return
 	case lst.s.tooFar(rx):
 		return
-	case (lst.s.signs() || h.Raw != nil) && !l.authentic(lst.auth(rx), rx):
+	case signed(h) && !l.authentic(lst.auth(rx), rx), !signed(h) && lst.s.signs() && !lst.takesUnsigned(rx):
 		return
 	case h.Flags&wire.TCPRst != 0:
 		return

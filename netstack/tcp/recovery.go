@@ -182,7 +182,7 @@ func (c *conn) leaveRecovery(now time.Duration) {
 }
 
 func (c *conn) onDuplicate() {
-	if c.dupAcks < 255 {
+	if c.dupAcks < math.MaxUint16 {
 		c.dupAcks++
 	}
 	if c.flags&flagSACK == 0 {

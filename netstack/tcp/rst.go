@@ -33,6 +33,7 @@ func (l *Layer) refuse(rx *Rx, a *auth) {
 	if err != nil {
 		return
 	}
+	l.txPath = path // of its own it would be allocated, for each stranger
 	h := &l.tx
 	*h = wire.TCP{SrcPort: in.DstPort, DstPort: in.SrcPort, Flags: wire.TCPRst, WScale: -1}
 	if in.Flags&wire.TCPAck != 0 {
@@ -42,7 +43,7 @@ func (l *Layer) refuse(rx *Rx, a *auth) {
 		h.Ack = in.Seq + segLen(rx)
 	}
 	l.counters.OutRsts++
-	l.send(a, &path, h, nil, 0)
+	l.send(a, &l.txPath, h, nil, 0)
 }
 
 // sendReset tells the peer that the connection is gone.

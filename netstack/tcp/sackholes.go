@@ -49,7 +49,7 @@ func (c *conn) countHoles() {
 // holes counts the runs of what is not acknowledged below something that
 // arrived.
 func (c *conn) holes() int {
-	if c.log == nil {
+	if c.log == nil || c.log.sacked == 0 {
 		return 0
 	}
 	n, open := 0, false

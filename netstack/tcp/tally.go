@@ -4,6 +4,7 @@ package tcp
 // RFC 4898, by whose names tcp(7) has them.
 
 import (
+	"math"
 	"time"
 
 	"github.com/tcpcni/tcpcni/sockopt"
@@ -82,14 +83,25 @@ func (c *conn) clocked(now time.Duration) {
 		state = chronoBusy
 	}
 	t := &c.tally
-	if state == t.state {
+	at := clockMillis(now)
+	if state == t.state && at-t.since < tallyTurn {
 		return
 	}
-	at := clockMillis(now)
 	if t.state != chronoIdle {
-		t.spent[t.state-1] += at - t.since
+		addMillis(&t.spent[t.state-1], at-t.since)
 	}
 	t.state, t.since = state, at
+}
+
+// tallyTurn is how long a state is left to itself: less than the clock takes to
+// come round, in milliseconds.
+const tallyTurn = 1 << 30
+
+// addMillis adds up times to the most that is kept, 49 days.
+func addMillis(sum *uint32, d uint32) {
+	if *sum += d; *sum < d {
+		*sum = math.MaxUint32
+	}
 }
 
 // rated keeps the rate of a sample as Linux does: one that the program limited
@@ -115,7 +127,7 @@ func (c *conn) timedOut(now time.Duration) {
 // answered ends a run of timeouts.
 func (c *conn) answered(now time.Duration) {
 	if t := &c.rare.rareTally; t.rtoAt != 0 {
-		t.rtoMillis += clockMillis(now) - t.rtoAt
+		addMillis(&t.rtoMillis, clockMillis(now)-t.rtoAt)
 		t.rtoAt = 0
 	}
 }
@@ -130,7 +142,7 @@ func (c *conn) infoTally(i *sockopt.TCPInfo, now time.Duration) {
 	}
 	spent := t.spent
 	if t.state != chronoIdle {
-		spent[t.state-1] += clockMillis(now) - t.since
+		addMillis(&spent[t.state-1], clockMillis(now)-t.since)
 	}
 	const micro = 1000 // in a millisecond
 	i.RwndLimited, i.SndBufLimited = uint64(spent[chronoRwnd-1])*micro, uint64(spent[chronoSndBuf-1])*micro

@@ -114,14 +114,14 @@ type conn struct {
 	unacked  uint32 // bytes received since the last acknowledgement
 	quickAck uint8  // acknowledgements still to be sent at once
 	pingPong uint8  // text that answered text, up to tcp_pingpong_thresh
+	dupAcks  uint16 // received in a row
 
 	// RFC 6298.
 	srtt, rttvar, rto time.Duration
 	rttSeq            uint32 // the next sample is of what was sent beyond
 	backoff           uint8  // consecutive timeouts
-	dupAcks           uint8
-	reoMult           uint8 // RACK.reo_wnd_mult beyond 1
-	reoPersist        uint8 // RACK.reo_wnd_persist
+	reoMult           uint8  // RACK.reo_wnd_mult beyond 1
+	reoPersist        uint8  // RACK.reo_wnd_persist
 
 	// Congestion control and loss recovery, in bytes.
 	ccWindow

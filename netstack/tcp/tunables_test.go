@@ -1,11 +1,14 @@
 package tcp
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // log_in_vain tells of SYNs, or of all segments, that nobody waits for.
@@ -56,6 +59,32 @@ func TestLimitOutput(t *testing.T) {
 		if !slices.Equal(order, want) {
 			t.Errorf("%s bytes: turns %v, want %v", value, order, want)
 		}
+	}
+}
+
+// TestTimesDoNotStartAgain: what TCP_INFO says of months stands still at the most
+// that is kept.
+func TestTimesDoNotStartAgain(t *testing.T) {
+	s := story(t, "from established\n< . seq 1 ack 1 win 0\nwrite 10\n> none")
+	c := s.s.conn
+	if c.tally.state != chronoRwnd {
+		t.Fatal(c.tally.state)
+	}
+	at := c.now()
+	most := uint64(math.MaxUint32) * 1000
+	for range 60 { // days in which the window stays shut
+		at += 24 * time.Hour
+		c.clocked(at)
+		var i sockopt.TCPInfo
+		c.infoTally(&i, at)
+		if want := min(uint64(at-s.n.now)/1000, most); i.RwndLimited < want-1000 || i.RwndLimited > want+1000 {
+			t.Fatalf("%v: %d µs, want %d", at-s.n.now, i.RwndLimited, want)
+		}
+	}
+	c.cold().rareTally = rareTally{rtoMillis: math.MaxUint32 - 5, rtoAt: clockMillis(at) - 10}
+	c.answered(at)
+	if n := c.rare.rtoMillis; n != math.MaxUint32 {
+		t.Errorf("%d ms between timeouts", n)
 	}
 }
 
