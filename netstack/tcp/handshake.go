@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // peerSYN takes the peer's SYN into the TCB: numbers and options.
@@ -111,7 +112,9 @@ func (c *conn) synOptions(h *wire.TCP) {
 func (c *conn) chooseOffers() {
 	t, o := c.l.tun, &c.s.opts
 	c.answerOffers()
-	wide := o.RcvBufLocked && o.RcvBuf/2 > 65535 || o.SndBufLocked && o.SndBuf/2 > 65535
+	// "If the user has requested" a large buffer (tcp(7P)): a default does not count.
+	asked := func(id sockopt.ID) bool { return o.Chosen.Has(id) || o.Given.Has(id) }
+	wide := asked(sockopt.RcvBuf) && o.RcvBuf/2 > 65535 || asked(sockopt.SndBuf) && o.SndBuf/2 > 65535
 	if !t.WScaleAlways && !wide {
 		c.flags |= flagNoWScale
 	}

@@ -204,6 +204,7 @@ var verbs = map[string]func(s *script, args []string){
 	"linger0":     func(s *script, _ []string) { s.s.opts.Linger = sockopt.LingerSetting{On: true} },
 	"rcvbuf": func(s *script, args []string) {
 		s.s.opts.RcvBuf, s.s.opts.RcvBufLocked = 2*int32(s.number(args[0])), true
+		s.s.opts.Chosen.Add(sockopt.RcvBuf)
 	},
 	"defer":    func(s *script, args []string) { s.s.opts.DeferAccept = s.seconds(args[0]) },
 	"quickack": func(s *script, args []string) { s.s.opts.QuickAck = args[0] == "on"; s.s.Changed(sockopt.QuickAck) },
