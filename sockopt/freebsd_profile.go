@@ -23,7 +23,7 @@ func newFreeBSD() *Profile {
 		},
 		tunables: freebsdTunables,
 		values:   freebsdValues,
-		patience: Patience{Cork: -1},
+		patience: Patience{Cork: -1, Counts: true},
 
 		holeDefaultMSS: true,
 
@@ -44,7 +44,7 @@ var freebsdValues = map[string]string{
 	"rmem_default": "84160", "wmem_default": "18432", // net.inet.udp.recvspace and maxdgram, twice
 
 	"tcp_rto_min_us": "1", "tcp_rto_max_ms": "64000", // TCPTV_REXMTMAX
-	"tcp_syn_retries": "12", "tcp_synack_retries": "3", // TCP_MAXRXTSHIFT, SYNCACHE_MAXREXMTS
+	"tcp_syn_retries": "12", "tcp_retries2": "12", "tcp_synack_retries": "3", // TCP_MAXRXTSHIFT twice, SYNCACHE_MAXREXMTS
 	"tcp_congestion_control": freebsdCongestion[0],
 	"tcp_dsack":              "0",
 

@@ -13,4 +13,8 @@ type Patience struct {
 	ConnNotify  time.Duration // the same in the handshake
 	Cork        time.Duration // how long TCP_CORK holds a partial segment; negative: until it is taken off
 	RTOMin      time.Duration // least retransmission timeout that a socket starts with
+
+	// Counts: tcp_retries2 is a number of retransmissions. Else it is the time
+	// that so many take from the least timeout on.
+	Counts bool
 }

@@ -165,7 +165,7 @@ func (c *conn) givesUp(now time.Duration) bool {
 	if c.s.orphan {
 		limit = c.orphanRetries()
 	}
-	if c.l.tun.RTOStep > 0 {
+	if c.l.tun.RTOStep > 0 || c.l.tun.Patience.Counts {
 		return c.expired(now, int32(c.backoff) >= limit)
 	}
 	return c.expired(now, now-c.failingSince >= c.retryTime(limit))

@@ -32,6 +32,61 @@ func TestSocketsAsOnTheKernel(t *testing.T) {
 	}
 }
 
+// pageScripts are the scripts whose subject the manual page of a profile states,
+// with the lines in which its system is not Linux, as the kernel and as the
+// sandbox prints them, and the options that it lacks.
+var pageScripts = map[string]struct {
+	scripts []string
+	lacks   []string
+	other   map[string]string
+}{
+	"illumos": {scripts: []string{"urgent", "ends", "connect"}, other: map[string]string{"acceptconn: 1": "acceptconn: 2"}},
+	"omnios":  {scripts: []string{"urgent", "ends", "connect"}, other: map[string]string{"acceptconn: 1": "acceptconn: 2"}},
+	"freebsd": {scripts: []string{"urgent", "ends", "connect"}, other: map[string]string{
+		"acceptconn: 1": "acceptconn: 2", "connect multicast: ENETUNREACH": "connect multicast: EAFNOSUPPORT", "connect broadcast: ENETUNREACH": "connect broadcast: EACCES",
+	}},
+	"cxux": {scripts: []string{"urgent", "ends", "connect", "data"}, other: map[string]string{"connect broadcast: ENETUNREACH": "connect broadcast: EACCES"}},
+	"sortix": {scripts: []string{"data", "ends", "connect", "readiness"}, lacks: []string{"SO_LINGER", "SO_RCVTIMEO", "TCP_NODELAY"}, other: map[string]string{
+		"acceptconn: 1": "acceptconn: ENOPROTOOPT", "connect port 0: ECONNREFUSED": "connect port 0: EADDRNOTAVAIL",
+		"SO_ERROR again: 0":      "SO_ERROR again: 111", // errors are permanent
+		"poll: IN+OUT+HUP+RDHUP": "poll: IN+HUP+RDHUP",  // what is shut for writing is not writable
+	}},
+}
+
+// TestSocketsOfPages: what the pages of other systems say of reading, writing,
+// signals, urgent data and the ends of connections is what the kernel does, and a
+// sandbox of that system's profile.
+func TestSocketsOfPages(t *testing.T) {
+	onlyTCPCNI(t)
+	for profile, page := range pageScripts {
+		met := make(map[string]bool)
+		for _, name := range page.scripts {
+			t.Run(profile+"/"+name, func(t *testing.T) {
+				program := append([]string{"/usr/bin/python3", "-B", testdata(t, "sockets/"+name+".py")}, page.lacks...)
+				want := strings.Split(kernelProgram(t, program...).ok(), "\n")
+				h := newHost(t)
+				pod := h.pod("--profile", profile)
+				p := pod.start(program...)
+				p.wait()
+				got := strings.Split(p.stdout.String(), "\n")
+				for i, line := range want {
+					if other, ok := page.other[line]; ok && i < len(got) && got[i] == other {
+						want[i], met[line] = other, true
+					}
+				}
+				compareLines(t, strings.Join(want, "\n"), strings.Join(got, "\n"))
+				p.ok()
+				pod.stop()
+			})
+		}
+		for line, other := range page.other {
+			if !met[line] {
+				t.Errorf("%s: nothing prints %q where the kernel prints %q", profile, other, line)
+			}
+		}
+	}
+}
+
 // kernelProgram runs a program in an ordinary namespace that looks like a
 // sandbox.
 func kernelProgram(t *testing.T, args ...string) *proc {

@@ -53,19 +53,20 @@ show('writable', 'OUT' in until(c, 'OUT').split('+'))
 c.setblocking(True)
 
 # Timeouts of the socket, as the kernel keeps them.
-timeval = struct.pack('ll', 0, 50000)
-a.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval)
-attempt('recv times out', a.recv, 1)
-seconds, microseconds = struct.unpack('ll', a.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16))
-show('rounded up to a tick', (seconds, 50000 <= microseconds < 61000))
-c.setsockopt(SOL_SOCKET, SO_SNDTIMEO, timeval)
-def fill():
-    while True:
-        c.send(block)
-attempt('send times out', fill)
-l = listener()
-l.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval)
-show('accept times out', call('accept', l.fileno(), None, None))
+if 'SO_RCVTIMEO' not in LACKS:
+    timeval = struct.pack('ll', 0, 50000)
+    a.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval)
+    attempt('recv times out', a.recv, 1)
+    seconds, microseconds = struct.unpack('ll', a.getsockopt(SOL_SOCKET, SO_RCVTIMEO, 16))
+    show('rounded up to a tick', (seconds, 50000 <= microseconds < 61000))
+    c.setsockopt(SOL_SOCKET, SO_SNDTIMEO, timeval)
+    def fill():
+        while True:
+            c.send(block)
+    attempt('send times out', fill)
+    l = listener()
+    l.setsockopt(SOL_SOCKET, SO_RCVTIMEO, timeval)
+    show('accept times out', call('accept', l.fileno(), None, None))
 
 # Two megabytes each way at once, in odd sizes.
 c, a = pair()

@@ -6,6 +6,10 @@ from socket import *
 
 libc = ctypes.CDLL(None, use_errno=True)
 
+# The options that the system lacks whose sockets are tried, from the arguments:
+# what needs them is left out, on the kernel as well.
+LACKS = set(sys.argv[1:])
+
 def title(text):
     print('--', text, flush=True)
 
