@@ -19,7 +19,7 @@ func (c *call) parcelOf(o origin, payload []byte) *parcel {
 	if d := c.s.dgram; o.to.IsValid() {
 		x.control = runControl(d.stampControl(nil, &o), &o)
 		at := netip.AddrPortFrom(o.to, d.udp.LocalAddr().Port())
-		x.control = d.addressControl(x.control, at, at.Addr(), o.marked, o.marks)
+		x.control = d.addressControl(x.control, d.udp.Options(), at, at.Addr(), o.marked, o.marks)
 	}
 	return x
 }
@@ -27,16 +27,33 @@ func (c *call) parcelOf(o origin, payload []byte) *parcel {
 // stampControl is what level SOL_SOCKET adds.
 func (d *dgram) stampControl(b []byte, o *origin) []byte {
 	r := d.udp.Options().Rare()
-	if r.Stamp != 0 && o.at != 0 {
-		part := o.at % int64(time.Second)
-		if r.Stamp == sockopt.StampMicro || r.Stamp == sockopt.StampMicroNew {
-			part /= int64(time.Microsecond)
-		}
-		v := binary.NativeEndian.AppendUint64(nil, uint64(o.at/int64(time.Second)))
-		b = appendControl(b, abi.SOL_SOCKET, int(r.Stamp), binary.NativeEndian.AppendUint64(v, uint64(part)))
+	if o.at != 0 {
+		b = appendStamps(b, r, o.at)
 	}
 	if r.Receive&sockopt.AncOverflow != 0 && o.drops != 0 {
 		b = appendControl(b, abi.SOL_SOCKET, abi.SO_RXQ_OVFL, binary.NativeEndian.AppendUint32(nil, o.drops))
+	}
+	return b
+}
+
+// appendStamps adds the time at which something came, in nanoseconds of the wall
+// clock, in the forms that were asked for. Of the three times of SO_TIMESTAMPING
+// the first is that of software.
+func appendStamps(b []byte, r *sockopt.Rare, at int64) []byte {
+	sec, part := uint64(at/int64(time.Second)), uint64(at%int64(time.Second))
+	if n := r.StampingOption(); r.Stamp != 0 || n != 0 {
+		v := binary.NativeEndian.AppendUint64(nil, sec)
+		if r.Stamp != 0 {
+			unit := uint64(1)
+			if r.Stamp == sockopt.StampMicro || r.Stamp == sockopt.StampMicroNew {
+				unit = uint64(time.Microsecond)
+			}
+			b = appendControl(b, abi.SOL_SOCKET, int(r.Stamp), binary.NativeEndian.AppendUint64(v, part/unit))
+		}
+		if n != 0 {
+			v = append(binary.NativeEndian.AppendUint64(v, part), make([]byte, 32)...)
+			b = appendControl(b, abi.SOL_SOCKET, n, v)
+		}
 	}
 	return b
 }
@@ -45,8 +62,7 @@ func (d *dgram) stampControl(b []byte, o *origin) []byte {
 // spec is the source that an answer would have, by IP_PKTINFO.
 // As on Linux a packet of IPv4 on an AF_INET6 socket has the data of level
 // IPPROTO_IP, and IPV6_PKTINFO.
-func (d *dgram) addressControl(b []byte, at netip.AddrPort, spec netip.Addr, marked bool, m udp.Marks) []byte {
-	o := d.udp.Options()
+func (s *sock) addressControl(b []byte, o *sockopt.Options, at netip.AddrPort, spec netip.Addr, marked bool, m udp.Marks) []byte {
 	asks := o.Rare().Receive
 	if !marked {
 		asks &^= sockopt.AncTTL | sockopt.AncTOS | sockopt.AncHopLimit | sockopt.AncTClass | sockopt.AncHopLimit2292
@@ -55,8 +71,8 @@ func (d *dgram) addressControl(b []byte, at netip.AddrPort, spec netip.Addr, mar
 		return b
 	}
 	to := at.Addr().Unmap()
-	index := uint32(d.eng.ifindexOf(at.Addr()))
-	if o.PktInfo6 && d.domain == sockopt.AFInet6 {
+	index := uint32(s.eng.ifindexOf(at.Addr()))
+	if o.PktInfo6 && s.domain == sockopt.AFInet6 {
 		a := at.Addr().As16()
 		b = appendControl(b, abi.IPPROTO_IPV6, abi.IPV6_PKTINFO, binary.NativeEndian.AppendUint32(a[:], index))
 	}

@@ -19,7 +19,8 @@ type call struct {
 	s   *sock // the socket that it is
 	th  *thread
 
-	note int // where the journal has it, or noNote
+	note int  // where the journal has it, or noNote
+	late bool // it has waited for as long as it may
 }
 
 // arg returns argument i as the C int that most are.

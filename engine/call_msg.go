@@ -45,6 +45,8 @@ func (c *call) sendRefusal(s *stream, flags int) errno.Errno {
 		return errno.EOPNOTSUPP
 	case s.phase == phaseIdle, s.phase == phaseFailed, s.phase == phaseListening:
 		return errno.EPIPE
+	case s.phase == phaseConnected && s.tcp.Options().GivesAlong():
+		return s.tcp.TakePending() // an ICMP error that was asked for
 	}
 	return 0
 }
@@ -90,21 +92,4 @@ func (c *call) sendBytes(s *stream, m *message, flags int) (answered bool) {
 	}
 	c.unhear(n, sumOf(0, b, netip.AddrPort{}))
 	return false
-}
-
-func (c *call) recvfromStream(s *stream) { c.recvStream(s, c.arg(3)) }
-
-func (c *call) recvmsgStream(s *stream) { c.recvStream(s, c.arg(2)) }
-
-func (c *call) recvmmsgStream(s *stream) { c.recvStream(s, c.arg(3)) }
-
-func (c *call) recvStream(s *stream, flags int) {
-	switch {
-	case flags&abi.MSG_ERRQUEUE != 0:
-		c.fail(errno.EAGAIN)
-	case s.phase == phaseIdle, s.phase == phaseFailed, s.phase == phaseListening:
-		c.fail(errno.ENOTCONN)
-	default:
-		c.resume()
-	}
 }

@@ -75,6 +75,18 @@ func (c *call) getOpt(t sockopt.Target) {
 		c.result(err)
 		return
 	}
+	switch row := c.eng.profile.RowOf(t, c.arg(1), c.arg(2)); {
+	case row == nil:
+	case row.InPair && c.p >= 0 && len(val) > 0:
+		_, _ = hostlink.GetSockOpt(c.p, row.Level, row.Number, val)
+	case row.Element != 0:
+		// The length that comes back is that of one.
+		if err = c.write(c.ptr(3), val); err == nil {
+			err = c.writeInt(c.ptr(4), row.Element)
+		}
+		c.result(err)
+		return
+	}
 	c.giveOptRoom(val, room)
 }
 
@@ -141,6 +153,23 @@ func (c *call) setOpt(t sockopt.Target) {
 		}
 	}
 	c.result(err)
+}
+
+// showInherited lets the pair of an accepted socket, or the new pair of an old one,
+// follow the options that it has from before.
+func (s *sock) showInherited(p int, t sockopt.Target) {
+	o := t.Options()
+	if !o.OOBInline && o.RcvLowat == 1 && o.RcvTimeo == 0 && o.SndTimeo == 0 && o.Rare().PeekOff == 0 {
+		return
+	}
+	rows := s.eng.profile.Rows()
+	for i := range rows {
+		if r := &rows[i]; r.Mirror {
+			if val, err := s.eng.profile.Get(t, r.Level, r.Number, maxOptVal); err == nil {
+				hostlink.SetSockOpt(p, r.Level, r.Number, val)
+			}
+		}
+	}
 }
 
 func (c *call) target() sockopt.Target {

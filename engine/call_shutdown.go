@@ -57,6 +57,7 @@ func (s *stream) shutdown(p, how int) {
 		s.wrShut = true
 	}
 	hostlink.ShutdownFD(p, how)
+	s.recall()
 }
 
 // shutdownDgram executes shutdown(2) on UDP, which needs a peer.

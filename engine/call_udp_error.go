@@ -1,7 +1,8 @@
 package engine
 
-// The error queue of a UDP socket (IP_RECVERR, IPV6_RECVERR): recvmsg(2) and its
-// like with MSG_ERRQUEUE, which never wait.
+// The error queue (IP_RECVERR, IPV6_RECVERR): recvmsg(2) and its like with
+// MSG_ERRQUEUE, which never wait. That of TCP holds what ended an attempt to
+// connect.
 
 import (
 	"encoding/binary"
@@ -30,7 +31,7 @@ func (c *call) receiveError(d *dgram) {
 		c.fail(errno.EAGAIN)
 		return
 	}
-	n, err := givers[c.req.Nr](c, d.errorParcel(&e))
+	n, err := givers[c.req.Nr](c, d.errorParcel(d.udp.Options(), d.udp.LocalAddr().Port(), &e))
 	switch {
 	case err != nil:
 		c.result(err)
@@ -43,33 +44,53 @@ func (c *call) receiveError(d *dgram) {
 		d.origins.keepLast(hostlink.QueuedIn(c.p))
 		_ = d.skipWakes(c.p) // it has done its work
 	}
+	d.showErrors()
+}
+
+// receiveRefusal is receiveError of TCP.
+func (c *call) receiveRefusal(s *stream) {
+	e := s.tcp.FirstError()
+	if e == nil {
+		c.fail(errno.EAGAIN)
+		return
+	}
+	x := s.errorParcel(s.tcp.Options(), s.tcp.LocalAddr().Port(), &udp.QueuedError{
+		Errno: e.Errno, ICMP: true, Type: e.Type, Code: e.Code, Info: e.Info, To: e.To, At: e.At, Offender: e.Offender,
+		Marks: udp.Marks{TTL: e.TTL, TOS: e.TOS}, Text: e.Text,
+	})
+	n, err := givers[c.req.Nr](c, x)
+	if err != nil {
+		c.result(err)
+	} else if c.reply(n) {
+		s.tcp.DropError()
+	}
 }
 
 // errorParcel is ip_recv_error and ipv6_recv_error of Linux: the name is where the
 // datagram went, the payload what is known of it, and the ancillary data has the
 // error and who sent it.
-func (d *dgram) errorParcel(e *udp.QueuedError) *parcel {
+func (s *sock) errorParcel(o *sockopt.Options, port uint16, e *udp.QueuedError) *parcel {
 	x := &parcel{name: e.To, payload: e.Text, flags: abi.MSG_ERRQUEUE}
-	if d.domain == sockopt.AFInet6 {
+	if s.domain == sockopt.AFInet6 {
 		x.name = netip.AddrPortFrom(mapped(e.To.Addr()), e.To.Port())
 	}
 	if e.ICMP {
 		at := e.At
-		if d.domain == sockopt.AFInet6 {
+		if s.domain == sockopt.AFInet6 {
 			at = mapped(at)
 		}
-		x.control = d.addressControl(nil, netip.AddrPortFrom(at, d.udp.LocalAddr().Port()), netip.IPv4Unspecified(), true, e.Marks)
+		x.control = s.addressControl(nil, o, netip.AddrPortFrom(at, port), netip.IPv4Unspecified(), true, e.Marks)
 	}
 	level, typ := abi.IPPROTO_IP, abi.IP_RECVERR
-	if d.domain == sockopt.AFInet6 {
+	if s.domain == sockopt.AFInet6 {
 		level, typ = abi.IPPROTO_IPV6, abi.IPV6_RECVERR
 	}
-	x.control = appendControl(x.control, level, typ, d.extendedError(e))
+	x.control = appendControl(x.control, level, typ, s.extendedError(e))
 	return x
 }
 
 // extendedError is struct sock_extended_err with the offender's address behind.
-func (d *dgram) extendedError(e *udp.QueuedError) []byte {
+func (s *sock) extendedError(e *udp.QueuedError) []byte {
 	from := byte(originLocal)
 	switch {
 	case e.ICMP && e.To.Addr().Is4():
@@ -82,15 +103,15 @@ func (d *dgram) extendedError(e *udp.QueuedError) []byte {
 	b = binary.NativeEndian.AppendUint32(b, e.Info)
 	b = binary.NativeEndian.AppendUint32(b, 0)
 	size := sockaddrInLen
-	if d.domain == sockopt.AFInet6 {
+	if s.domain == sockopt.AFInet6 {
 		size = sockaddrIn6Len
 	}
 	if !e.ICMP || !e.Offender.IsValid() {
 		return append(b, make([]byte, size)...)
 	}
 	offender := e.Offender.WithZone("")
-	if d.domain == sockopt.AFInet6 {
+	if s.domain == sockopt.AFInet6 {
 		offender = mapped(offender)
 	}
-	return appendSockaddr(b, d.domain, netip.AddrPortFrom(offender, 0))
+	return appendSockaddr(b, s.domain, netip.AddrPortFrom(offender, 0))
 }

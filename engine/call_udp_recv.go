@@ -82,12 +82,16 @@ func (c *call) receive(d *dgram) {
 		d.origins.keepLast(hostlink.QueuedIn(c.p))
 		_ = d.skipWakes(c.p) // it has done its work
 		c.fail(e)
+		d.showErrors()
 		return
 	}
 	o, payload, e := d.takeRun(c.p, flags&abi.MSG_PEEK != 0)
 	switch {
+	case e == 0 && flags&abi.MSG_PEEK != 0 && d.peeksFromOffset():
+		c.finishPeek(d, o, payload)
 	case e == 0:
 		c.finishReceive(d, o, payload)
+		d.showErrors()
 	case d.rdShut || e != abi.EAGAIN:
 		c.reply(0)
 	case c.nonBlocking(flags):
@@ -127,6 +131,11 @@ func (d *dgram) take(p int, peek bool) (origin, []byte, abi.Errno) {
 		return origin{}, nil, e
 	}
 	b := d.eng.datagram[:]
+	if peek && d.peeksFromOffset() {
+		at := peekOffset(p)
+		n, e := hostlink.Recv(p, b, abi.MSG_PEEK)
+		return d.attribute(d.origins.peekAt(at, n)), b[:n], e
+	}
 	if peek {
 		n, e := hostlink.Recv(p, b, abi.MSG_PEEK)
 		return d.attribute(d.origins.peek(n)), b[:n], e
@@ -143,7 +152,7 @@ func (d *dgram) take(p int, peek bool) (origin, []byte, abi.Errno) {
 func (d *dgram) skipWakes(p int) abi.Errno {
 	for d.origins.len() > 0 && d.origins.list[d.origins.head].size == 0 {
 		var b [1]byte
-		n, e := hostlink.Recv(p, b[:], abi.MSG_PEEK)
+		n, e := d.look(p, b[:])
 		switch {
 		case e != 0:
 			d.origins.clear()
@@ -158,6 +167,55 @@ func (d *dgram) skipWakes(p int) abi.Errno {
 		}
 	}
 	return 0
+}
+
+// finishPeek is finishReceive for MSG_PEEK with SO_PEEK_OFF: take has looked at the
+// whole datagram, and the offset moves by what the program had room for.
+func (c *call) finishPeek(d *dgram, o origin, payload []byte) {
+	at := peekOffset(c.p)
+	m, err := c.receiveMessage()
+	room := m.room
+	if err != nil || !c.finishReceive(d, o, payload) {
+		room = 0
+	}
+	if err != nil {
+		c.result(err)
+	}
+	if at >= 0 {
+		setPeekOffset(c.p, at-int32(len(payload)-min(len(payload), room)))
+	}
+}
+
+// look peeks at the first datagram, whatever SO_PEEK_OFF says, and leaves that as
+// it is.
+func (d *dgram) look(p int, b []byte) (int, abi.Errno) {
+	if !d.peeksFromOffset() {
+		return hostlink.Recv(p, b, abi.MSG_PEEK)
+	}
+	at := peekOffset(p)
+	setPeekOffset(p, -1)
+	n, e := hostlink.Recv(p, b, abi.MSG_PEEK)
+	setPeekOffset(p, at)
+	return n, e
+}
+
+// peeksFromOffset reports whether SO_PEEK_OFF was ever set: P keeps what has become
+// of it.
+func (d *dgram) peeksFromOffset() bool { return d.udp.Options().Rare().PeekOff != 0 }
+
+// peekOffset is SO_PEEK_OFF of P', negative: off.
+func peekOffset(p int) int32 {
+	var b [4]byte
+	if n, e := hostlink.GetSockOpt(p, abi.SOL_SOCKET, abi.SO_PEEK_OFF, b[:]); e != 0 || n != len(b) {
+		return -1
+	}
+	return int32(binary.NativeEndian.Uint32(b[:]))
+}
+
+func setPeekOffset(p int, at int32) {
+	var b [4]byte
+	binary.NativeEndian.PutUint32(b[:], uint32(at))
+	hostlink.SetSockOpt(p, abi.SOL_SOCKET, abi.SO_PEEK_OFF, b[:])
 }
 
 func (c *call) giveFrom(x *parcel) (int, error) {
@@ -205,16 +263,24 @@ func (c *call) giveMessage(at uint64, x *parcel) (int, error) {
 	if err := c.scatter(&m, x.payload); err != nil {
 		return 0, err
 	}
+	var room [sockaddrIn6Len]byte
+	if err := c.endMessage(&m, appendSockaddr(room[:0], c.s.domain, x.name), x); err != nil {
+		return 0, err
+	}
+	return c.received(&m, x.payload), nil
+}
+
+// endMessage fills the struct msghdr but for the bytes: where they came from, the
+// ancillary data and the flags.
+func (c *call) endMessage(m *message, sa []byte, x *parcel) error {
 	if m.name != 0 {
-		var room [sockaddrIn6Len]byte
-		sa := appendSockaddr(room[:0], c.s.domain, x.name)
 		if n := min(m.nameLen, len(sa)); n > 0 {
 			if err := c.write(m.name, sa[:n]); err != nil {
-				return 0, err
+				return err
 			}
 		}
 		if err := c.writeInt(m.lenAddr, len(sa)); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	flags := x.flags
@@ -231,14 +297,11 @@ func (c *call) giveMessage(at uint64, x *parcel) (int, error) {
 	}
 	if len(control) > 0 {
 		if err := c.write(m.control, control); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	var tail [12]byte // msg_controllen and msg_flags
 	binary.NativeEndian.PutUint64(tail[:], uint64(len(control)))
 	binary.NativeEndian.PutUint32(tail[8:], uint32(flags))
-	if err := c.write(at+offControlLn, tail[:]); err != nil {
-		return 0, err
-	}
-	return c.received(&m, x.payload), nil
+	return c.write(m.addr+offControlLn, tail[:])
 }

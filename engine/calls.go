@@ -28,9 +28,9 @@ var handlers = map[int32]handler{
 	abi.SYS_SENDTO:      {(*call).sendtoStream, (*call).sendtoDgram},
 	abi.SYS_SENDMSG:     {(*call).sendmsgStream, (*call).sendmsgDgram},
 	abi.SYS_SENDMMSG:    {(*call).sendmmsgStream, (*call).sendmmsgDgram},
-	abi.SYS_RECVFROM:    {(*call).recvfromStream, (*call).recvfromDgram},
-	abi.SYS_RECVMSG:     {(*call).recvmsgStream, (*call).recvmsgDgram},
-	abi.SYS_RECVMMSG:    {(*call).recvmmsgStream, (*call).recvmmsgDgram},
+	abi.SYS_RECVFROM:    {(*call).recvStream, (*call).recvfromDgram},
+	abi.SYS_RECVMSG:     {(*call).recvStream, (*call).recvmsgDgram},
+	abi.SYS_RECVMMSG:    {(*call).recvStream, (*call).recvmmsgDgram},
 	abi.SYS_IOCTL:       {(*call).ioctlStream, (*call).ioctlDgram},
 }
 

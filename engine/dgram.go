@@ -69,7 +69,7 @@ func (d *dgram) Deliver(from netip.AddrPort, to netip.Addr, m udp.Marks, p []byt
 		return false
 	}
 	o := origin{from: from, to: to, size: int32(len(p)), marked: true, marks: m, drops: d.udp.Drops()}
-	if d.udp.Options().Rare().Stamp != 0 {
+	if d.udp.Options().Rare().WantsStamps() {
 		o.at = hostlink.WallClock()
 	}
 	if d.handOver(o, p) {
@@ -139,16 +139,33 @@ func (d *dgram) Error(e errno.Errno) {
 		d.wait.compact()
 		if heard {
 			d.udp.TakeError()
+			d.showErrors()
 			return
 		}
 	}
 	d.wake()
+	d.showErrors()
+}
+
+// showErrors keeps P readable while errors are queued: that poll shows POLLERR for
+// them cannot be had from an AF_UNIX socket. A native read that takes the wake makes
+// room in E, and ready gives P another.
+func (d *dgram) showErrors() {
+	if _, any := d.udp.FirstError(); !any || d.fd < 0 || d.rdShut {
+		d.watch(baseMask)
+		return
+	}
+	d.wake()
+	d.watch(baseMask | hostlink.Out)
 }
 
 // wake makes P readable by an empty datagram that notified calls pass over.
 func (d *dgram) wake() {
 	if d.origins.lastIsWake() {
-		return
+		if hostlink.QueuedOut(d.fd) != 0 {
+			return
+		}
+		d.origins.clear() // it was read natively
 	}
 	if _, e := hostlink.Send(d.fd, nil, 0); e == 0 {
 		d.origins.push(origin{wake: true})
@@ -159,6 +176,9 @@ func (d *dgram) wake() {
 func (d *dgram) ready(mask uint32) {
 	d.hup = d.hup || mask&hostlink.Hup != 0
 	d.pump()
+	if d.mask&hostlink.Out != 0 {
+		d.showErrors()
+	}
 }
 
 // pumpBatch bounds the datagrams that one socket sends in one turn of the loop.

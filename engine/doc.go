@@ -60,8 +60,10 @@
 //     takes the token that shows a waiting connection; it comes back with the
 //     next call on the socket.
 //   - A connection that failed with another error than ECONNRESET shows
-//     ECONNRESET to read; SO_ERROR has the true one. The first write after a
-//     reset gives EPIPE where Linux gives ECONNRESET once.
+//     ECONNRESET to read and to recv, which are native: an AF_UNIX socket has no
+//     other error to give. SO_ERROR, recvmsg, and recvfrom with an address have the
+//     true one. The first write after a reset gives EPIPE where Linux gives
+//     ECONNRESET once.
 //   - After both directions of a connection were shut down, the engine cannot
 //     tell the program's close any more: data that still comes is answered by a
 //     reset, as after close. A listening socket that was shut down cannot listen
@@ -74,9 +76,12 @@
 //     goes on in the next engine (adopt.go). Datagrams that waited for a socket
 //     without a peer are lost. A socket whose failed connect was not asked about
 //     yet is an AF_UNIX socket to the next engine.
+//   - An ICMP error that IP_RECVERR asks for on a connection shows to notified
+//     calls only (recvmsg, sendmsg, those with an address, SO_ERROR), not to poll.
 //   - UDP: an ICMP error shows to recv and read as an empty datagram, to the
 //     calls that take an address as the error; poll shows POLLIN for an error
-//     in the queue of IP_RECVERR, not POLLERR. send and write without a peer
+//     in the queue of IP_RECVERR, not POLLERR, and again after each datagram that
+//     was taken until the queue is empty. send and write without a peer
 //     succeed and leave EDESTADDRREQ for SO_ERROR and the next sendto. FIONREAD
 //     counts all datagrams. recvmmsg returns what is there instead of waiting
 //     for more. MSG_MORE is refused.

@@ -81,6 +81,7 @@ func (s *stream) hand(c *call) {
 		return
 	}
 	child.record()
+	child.showInherited(p, conn)
 	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
 	hostlink.CloseFD(p)
 	if e != 0 {

@@ -57,6 +57,7 @@ type engine struct {
 	scratch     [maxOptVal]byte
 	datagram    [maxIO]byte
 	follower    [maxIO]byte // of one that is put behind another, see takeRun
+	received    []byte      // the same for a call that takes more from a stream
 	vectors     [hostlink.RemoteVectors]hostlink.RemoteVec
 	vectorBytes [hostlink.RemoteVectors * iovecLen]byte
 	frame       [hostlink.FrameRoom]byte

@@ -34,7 +34,7 @@ type message struct {
 	iov     []hostlink.RemoteVec
 	control uint64
 	ctrlLen uint64
-	room    int // bytes in iov, at most maxIO
+	room    int // bytes in iov, bounded
 }
 
 // maxIO bounds the bytes of one message that are looked at: more than UDP has.
@@ -42,7 +42,10 @@ const maxIO = 64 << 10
 
 // readMessage reads a msghdr and its iovecs. The iovecs are valid until the next
 // call.
-func (c *call) readMessage(addr uint64) (message, error) {
+func (c *call) readMessage(addr uint64) (message, error) { return c.readMessageOf(addr, maxIO) }
+
+// readMessageOf is readMessage for up to most bytes.
+func (c *call) readMessageOf(addr uint64, most int) (message, error) {
 	var h [msghdrLen]byte
 	if err := c.read(addr, h[:]); err != nil {
 		return message{}, err
@@ -66,10 +69,10 @@ func (c *call) readMessage(addr uint64) (message, error) {
 	case count > hostlink.RemoteVectors:
 		return m, errno.EMSGSIZE
 	}
-	return m, c.readVectors(&m, u64(h[16:]), int(count))
+	return m, c.readVectors(&m, u64(h[16:]), int(count), most)
 }
 
-func (c *call) readVectors(m *message, addr uint64, count int) error {
+func (c *call) readVectors(m *message, addr uint64, count, most int) error {
 	if count == 0 {
 		return nil
 	}
@@ -89,8 +92,8 @@ func (c *call) readVectors(m *message, addr uint64, count int) error {
 		if v.Len == 0 {
 			continue
 		}
-		// Beyond maxIO nothing is copied, so nothing is looked at.
-		v.Len = min(v.Len, uint64(maxIO-m.room))
+		// Beyond that nothing is copied, so nothing is looked at.
+		v.Len = min(v.Len, uint64(most-m.room))
 		if v.Len > 0 {
 			m.iov = append(m.iov, v)
 			m.room += int(v.Len)

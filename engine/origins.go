@@ -107,6 +107,21 @@ func (q *origins) peek(size int) origin {
 	return origin{size: int32(size)}
 }
 
+// peekAt is peek from an offset in bytes, as SO_PEEK_OFF counts: over datagrams that
+// end before it. size is what came of the datagram.
+func (q *origins) peekAt(offset int32, size int) origin {
+	for _, o := range q.list[q.head:] {
+		if offset > 0 && o.size <= offset {
+			offset -= o.size
+			continue
+		}
+		if int(o.size-max(offset, 0)) == size {
+			return o
+		}
+	}
+	return origin{size: int32(size)}
+}
+
 func (q *origins) onlyWake() bool { return q.len() == 1 && q.lastIsWake() }
 
 func (q *origins) lastIsWake() bool { return q.len() > 0 && q.list[len(q.list)-1].wake }

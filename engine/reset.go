@@ -35,6 +35,7 @@ func (s *stream) reset() {
 	}
 	s.entomb()
 	s.phase = phaseEnded
+	s.recall()
 }
 
 // takeError is the error of a connection that has ended, once. The program may

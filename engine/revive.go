@@ -38,6 +38,8 @@ func (c *call) revive(s *stream) (*stream, error) {
 		fresh.at = at
 	}
 	fresh.settings = s.settings
+	fresh.showInherited(p, fresh.tcp)
+	fresh.tcp.SetCookie(s.tcp.Cookie()) // it is the same socket
 	fresh.tcp.CopyKeys(s.tcp)
 	fresh.endCookie, _ = hostlink.SocketCookie(fresh.fd)
 	fresh.keepKeys(fresh.tcp) // first: a successor must not find the socket without them

@@ -136,6 +136,9 @@ func (s *sock) grab() (int, bool) {
 	return s.eng.helper.find(s.inode)
 }
 
+// Cookie is what SO_COOKIE shows: that of P, which the next engine finds, too.
+func (s *sock) Cookie() uint64 { return s.cookie }
+
 // ready handles events of E.
 func (s *sock) ready(mask uint32) {
 	if s.stream != nil {

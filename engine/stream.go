@@ -51,6 +51,9 @@ type stream struct {
 	planted    bool // E was closed with bytes unread: P has, or had, ECONNRESET
 	resetDue   bool // the connection has failed, bytes before that are not delivered yet
 	abortDue   bool // the program closed with bytes unread
+	recvDue    bool // receiving calls that wait are to be tried
+
+	returned *returned // bytes of calls that were interrupted; nil: none
 
 	// Listening.
 	shown   []*mirror   // where the kernel listens for it as well
@@ -109,6 +112,7 @@ var reactions = []struct {
 	{tcp.EventWritable, (*stream).pump},
 	{tcp.EventEOF, (*stream).endOfInput},
 	{tcp.EventError, (*stream).failed},
+	// tcp.EventNotice: the calls that wait are tried after every event
 }
 
 // settle acts on what has happened since the last time.
@@ -120,6 +124,9 @@ func (s *stream) settle() {
 		if ev&reactions[i].on != 0 {
 			reactions[i].do(s)
 		}
+	}
+	if (s.recvDue || ev != 0) && len(s.wait.list) > 0 {
+		s.wakeReceivers()
 	}
 	if s.abortDue && s.fd >= 0 {
 		s.tcp.Abort()

@@ -124,12 +124,16 @@ func (s *stream) Deliver(p []byte) int {
 		s.outBlocked = true
 		s.watch(baseMask | hostlink.Out)
 	}
+	s.recall()
 	return n
 }
 
 // unblock goes on delivering after E was full.
 func (s *stream) unblock() {
 	s.outBlocked = false
+	if !s.sendBack() {
+		return
+	}
 	s.tcp.Resume()
 	if s.outBlocked || s.fd < 0 {
 		return

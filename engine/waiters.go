@@ -111,9 +111,14 @@ func (q *waiters) compact() {
 func (w *waiter) expire() {
 	w.end()
 	if w.timeout != 0 {
-		if w.isFast() {
+		switch {
+		case w.isFast():
 			w.endFast(w.s.stream, w.timeout)
-		} else {
+		case w.s.stream != nil && slices.Contains(receiveCalls, w.req.Nr):
+			w.late = true // it gets what is there
+			w.retry()
+			return
+		default:
 			w.fail(w.timeout)
 		}
 		w.s.wait.compact()

@@ -106,6 +106,7 @@ var SandboxRules = []Rule{
 	{Call: unix.SYS_RECVFROM, Cases: []Case{
 		{When: []Cond{hasPtr(4)}, Do: ActionNotify},
 		{When: []Cond{hasFlag(3, unix.MSG_ERRQUEUE)}, Do: ActionNotify},
+		{When: []Cond{hasFlag(3, unix.MSG_TRUNC)}, Do: ActionNotify}, // of TCP: bytes are discarded
 	}, Do: ActionAllow},
 	{Call: unix.SYS_SENDMSG, Do: ActionNotify},
 	{Call: unix.SYS_RECVMSG, Do: ActionNotify},

@@ -86,7 +86,7 @@ var engineRequests = []uint32{
 // Options of level SOL_SOCKET. SO_PEERPIDFD, SO_PASSPIDFD and SO_PASSCRED are
 // not among them: they would give descriptors of processes.
 var (
-	engineGetOptions = []uint32{unix.SO_COOKIE, unix.SO_ERROR, unix.SO_TYPE, unix.SO_DOMAIN, unix.SO_PEERCRED, unix.SO_SNDBUF, unix.SO_RCVBUF,
+	engineGetOptions = []uint32{unix.SO_COOKIE, unix.SO_ERROR, unix.SO_TYPE, unix.SO_DOMAIN, unix.SO_PEERCRED, unix.SO_SNDBUF, unix.SO_RCVBUF, unix.SO_PEEK_OFF,
 		unix.SO_PROTOCOL} // package unix asks for it where a call returns an Internet address
 	engineSetOptions = []uint32{
 		unix.SO_SNDBUF, unix.SO_RCVBUF, unix.SO_RCVLOWAT,

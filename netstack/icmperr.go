@@ -125,6 +125,9 @@ func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounte
 		e := tcp.ICMPError{Errno: m.errno, Hard: m.hard, MTU: mtu}
 		if mtu != 0 {
 			e.Errno, e.MTU = 0, max(mtu, leastPMTU(q.Dst))
+		} else {
+			u := s.udpError(q, m, 0)
+			e.Type, e.Code, e.Info, e.From, e.TTL, e.TOS = u.Type, u.Code, u.Info, u.From, u.Marks.TTL, u.Marks.TOS
 		}
 		if s.tcp.ICMP(q.Src, q.Dst, q.Transport, e) && mtu != 0 {
 			s.learnPMTU(q.Dst, mtu)
@@ -142,7 +145,8 @@ func (s *Stack) transportError(q *wire.Quoted, m meaning, mtu int, c *ICMPCounte
 	return true
 }
 
-// udpError is the message that is being looked at as a UDP socket takes it.
+// udpError is the message that is being looked at as a UDP socket takes it, and
+// what TCP keeps of it.
 func (s *Stack) udpError(q *wire.Quoted, m meaning, mtu int) udp.ICMPError {
 	in := &s.in
 	e := udp.ICMPError{

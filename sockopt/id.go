@@ -34,7 +34,6 @@ const (
 	BindToDevice
 	BindToIfindex
 	Mark
-	PeerCred
 	MaxPacingRate
 	IncomingCPU
 	BusyPoll
@@ -42,6 +41,9 @@ const (
 	PreferBusyPoll
 	Timestamp
 	RxqOvfl
+	Timestamping
+	PeekOff
+	Cookie
 
 	NoDelay
 	MaxSeg
@@ -63,6 +65,7 @@ const (
 	AOAddKey
 	AODelKey
 	AOInfoID
+	AOGetKeys
 	FastOpen
 	FastOpenConnect
 	FastOpenKey
@@ -70,6 +73,7 @@ const (
 	CCInfo
 	SaveSYN
 	SavedSYN
+	Inq
 	ULP
 	TxDelay
 	ThinLinear

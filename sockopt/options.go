@@ -29,7 +29,7 @@ type Options struct {
 	V6Only         bool
 	FreeBind       bool // bind to an address that is not ours
 	BindNoPort     bool // IP_BIND_ADDRESS_NO_PORT: bind to port 0 chooses at connect
-	RecvErr        bool // ICMP errors of every kind reach a UDP socket
+	RecvErr        bool // ICMP errors of every kind reach the socket, a connection's without ending it
 	RecvErr6       bool
 	PktInfo4       bool // received datagrams come with the address that they were for
 	PktInfo6       bool

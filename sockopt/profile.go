@@ -143,8 +143,7 @@ func (p *Profile) Get(t Target, level, name, maxLen int) ([]byte, error) {
 
 // Asks is how many bytes of the program's buffer GetAsked wants to see.
 func (p *Profile) Asks(t Target, level, name int) int {
-	domain, typ, _ := t.Kind()
-	if row := p.find(typ, level, name); row != nil && hasLevel(domain, typ, level) {
+	if row := p.RowOf(t, level, name); row != nil {
 		return row.Asks
 	}
 	return 0
@@ -155,6 +154,15 @@ func (p *Profile) Asks(t Target, level, name int) int {
 func (p *Profile) Weighs(level, name int) bool {
 	row := p.index[optionKey{level, name}]
 	return row != nil && row.Weighs
+}
+
+// RowOf is the row of an option of t's kind of socket; nil: there is none.
+func (p *Profile) RowOf(t Target, level, name int) *Row {
+	domain, typ, _ := t.Kind()
+	if !hasLevel(domain, typ, level) {
+		return nil
+	}
+	return p.find(typ, level, name)
 }
 
 // GetAsked is Get with what the program has written into its buffer.
@@ -215,6 +223,9 @@ func (p *Profile) Inherit(child, listener *Options) {
 	*child = *listener
 	if child.Rare().IPOptions != "" {
 		child.SetRare(func(r *Rare) { r.IPOptions = "" }) // what the first segment came with counts
+	}
+	if child.Rare().Cookie != 0 {
+		child.SetRare(func(r *Rare) { r.Cookie = 0 })
 	}
 	for _, reset := range p.fresh {
 		reset(child, p.Tunables)

@@ -30,7 +30,7 @@ func newLinux() *Profile {
 		defaults:          linuxDefaults,
 		fresh:             linuxNotInherited,
 		calls:             linuxCalls,
-		rows:              slices.Concat(socketRows, pacingRows, driverRows, ancillarySocketRows, overflowRows, tcpRows, fastOpenRows, synRows, timerRows, keyRows, udpRows, ipRows, ancillaryIPRows, ipv6Rows, ancillaryIPv6Rows, refusedRows),
+		rows:              slices.Concat(socketRows, pacingRows, driverRows, ancillarySocketRows, overflowRows, receiveRows, tcpRows, fastOpenRows, synRows, inqRows, timerRows, keyRows, udpRows, ipRows, ancillaryIPRows, ipv6Rows, ancillaryIPv6Rows, refusedRows),
 	}
 	return p.seal()
 }

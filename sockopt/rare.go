@@ -46,6 +46,15 @@ type Rare struct {
 	Receive Ancillary
 	Stamp   uint8
 
+	// Of SO_TIMESTAMPING: its flags, and which of its two numbers was set last.
+	Stamping uint32
+	StampNew bool
+
+	Cookie uint64 // of the socket, where its owner knows none; 0: not asked for yet
+
+	Inq     bool  // TCP_INQ: recvmsg tells how much is left
+	PeekOff int32 // SO_PEEK_OFF as it was set, plus 1
+
 	// Of queues and processors that a sandbox does not have, see their rows.
 	IncomingCPU    int32 // plus 1; 0: none
 	BusyPoll       int32 // microseconds

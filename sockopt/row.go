@@ -37,8 +37,14 @@ type Row struct {
 	// are not EPERM alone: it is set with what the caller really has.
 	Weighs bool
 
+	// Element is the size in bytes of the structures of an option that gives
+	// several: getsockopt's length is that of one, and the buffer has room for as
+	// many as the program says in the first.
+	Element int
+
 	NotInherited bool // an accepted socket starts with the default
 	Mirror       bool // the engine sets it on the program's AF_UNIX end as well
+	InPair       bool // what getsockopt shows is the value that the AF_UNIX end has by now
 
 	// Lasting is how many bytes of a longer value the engine that follows one
 	// that died sets again; 0: all of it or none.
@@ -151,6 +157,9 @@ func (r *Row) take(c *call, val []byte) error {
 func (r *Row) give(c *call, maxLen int) ([]byte, error) {
 	if r.getBytes != nil {
 		b, err := r.getBytes(c, nil, maxLen)
+		if r.Element != 0 {
+			return b, err
+		}
 		return cut(b, maxLen), err
 	}
 	v, err := r.load(c)

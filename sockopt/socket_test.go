@@ -55,6 +55,7 @@ func (s *fakeSocket) SetCongestionParam(name string, value int64) error {
 }
 
 func (s *fakeSocket) Options() *Options         { return &s.opts }
+func (s *fakeSocket) Cookie() uint64            { return 1<<40 | 7 }
 func (s *fakeSocket) Changed(id ID)             { s.changed = append(s.changed, id) }
 func (s *fakeSocket) Kind() (int, int, int)     { return s.domain, s.typ, s.proto }
 func (s *fakeSocket) LocalAddr() netip.AddrPort { return s.local }

@@ -28,8 +28,8 @@ const onTCP = "; on TCP it is kept, as a stream has no such data"
 
 // The options that ask for ancillary data (socket(7), ip(7), ipv6(7), RFC 3542).
 var (
-	ancillarySocketRows = at(SolSocket, UDPOnly, []Row{
-		stamp("SO_TIMESTAMP", StampMicro, "struct timeval, SO_TIMESTAMP; of the options that ask for a time the last one counts"),
+	ancillarySocketRows = at(SolSocket, AnySocket, []Row{
+		stamp("SO_TIMESTAMP", StampMicro, "struct timeval, SO_TIMESTAMP; of the options that ask for a time the last one counts. On TCP the time of the last byte that the call returned"),
 		stamp("SO_TIMESTAMPNS", StampNano, "struct timespec"),
 		stamp("SO_TIMESTAMP_NEW", StampMicroNew, "the same on a 64-bit ABI; reads 1 with SO_TIMESTAMPNS_NEW, too"),
 		stamp("SO_TIMESTAMPNS_NEW", StampNanoNew, "the same on a 64-bit ABI"),
@@ -72,7 +72,7 @@ func stamp(name string, number int, note string) Row {
 		}),
 		set: rarely(func(r *Rare, v int) {
 			if r.Stamp = 0; v != 0 {
-				r.Stamp = uint8(number)
+				r.Stamp, r.StampNew = uint8(number), number >= StampMicroNew
 			}
 		}),
 	}

@@ -18,7 +18,7 @@ var ipv6Rows = at(protoIPv6, AnySocket, []Row{
 	{ID: MTUDiscover6, Name: "IPV6_MTU_DISCOVER", Number: 23, Default: "1", Max: PMTUDiscOmit,
 		set: func(c *call, v int) error { c.o.MTUDiscover6 = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MTUDiscover6), nil }},
 	{ID: MTU6, Name: "IPV6_MTU", Number: 24, Access: ReadOnly, Unit: "bytes", get: getPathMTU, Note: "ENOTCONN before connect"},
-	{ID: RecvErr6, Name: "IPV6_RECVERR", Number: 25, On: UDPOnly, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvErr6 }, Note: "as IP_RECVERR"},
+	{ID: RecvErr6, Name: "IPV6_RECVERR", Number: 25, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvErr6 }, Note: "as IP_RECVERR"},
 	{ID: V6Only, Name: "IPV6_V6ONLY", Number: 26, Codec: Bool, Default: "0", set: setV6Only, get: getV6Only,
 		Note: "EINVAL once the socket has a port; 1 after bind to an IPv6 address"},
 	{ID: MulticastAll6, Name: "IPV6_MULTICAST_ALL", Number: 29, Codec: Bool, Default: "1",

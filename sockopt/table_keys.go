@@ -26,6 +26,9 @@ type Signer interface {
 	SetAONext(id uint8) error
 	// TCPAO is the state of the connection; false: it is not signed by TCP-AO.
 	TCPAO() (AOInfo, bool)
+	// AOKeyStates are the keys that TCP-AO has for the socket, or for its
+	// connection alone.
+	AOKeyStates() []AOKeyState
 	// SigningKeys are all keys of the socket.
 	SigningKeys() ([]MD5Key, []AOKey)
 }
@@ -58,6 +61,13 @@ type AOKey struct {
 	// ExcludeOptions leaves the other options out of the signature, for paths
 	// with middleboxes that change them.
 	ExcludeOptions bool
+}
+
+// An AOKeyState is a key and what a connection has made of it.
+type AOKeyState struct {
+	AOKey
+	Current, Next bool   // we sign with it; the peer is asked to
+	Good, Bad     uint64 // segments that arrived under it, by their signature
 }
 
 // AOInfo is the state of a connection that is signed by TCP-AO.
@@ -118,6 +128,8 @@ var keyRows = at(protoTCP, TCPOnly, []Row{
 	{ID: AODelKey, Name: "TCP_AO_DEL_KEY", Number: 39, Codec: Struct, Access: WriteOnly, setBytes: deleteAOKey, Note: "struct tcp_ao_del; EBUSY for a key in use"},
 	{ID: AOInfoID, Name: "TCP_AO_INFO", Number: 40, Codec: Struct, setBytes: setAOInfo, getBytes: getAOInfo,
 		Note: "struct tcp_ao_info_opt; which keys a connection signs with and asks for can be set, `ao_required`, `accept_icmps` and `set_counters` are EINVAL; read on a socket without a signed connection it is ENOENT"},
+	{ID: AOGetKeys, Name: "TCP_AO_GET_KEYS", Number: 41, Codec: Struct, Access: ReadOnly, Asks: aoGetMost, Element: aoGetLen, getBytes: getAOKeys,
+		Note: "an array of struct tcp_ao_getsockopt, the first of which says which keys and how many; the keys themselves are in it, as on Linux. A structure of less than 304 bytes is EINVAL; ENOENT without keys"},
 })
 
 // signer is the target, if it signs.

@@ -78,6 +78,13 @@ func (s *signerFake) SetAONext(id uint8) error {
 func (s *signerFake) TCPAO() (AOInfo, bool)            { return s.info, s.signed }
 func (s *signerFake) SigningKeys() ([]MD5Key, []AOKey) { return s.md5, s.ao }
 
+func (s *signerFake) AOKeyStates() (list []AOKeyState) {
+	for _, k := range s.ao {
+		list = append(list, AOKeyState{AOKey: k, Current: s.signed && k.SendID == s.info.Current, Next: s.signed && k.RecvID == s.info.Next, Good: uint64(k.SendID) << 32, Bad: 3})
+	}
+	return list
+}
+
 func newSigner(p *Profile, domain int) *signerFake {
 	return &signerFake{fakeSocket: newFake(p, domain, SockStream)}
 }

@@ -14,27 +14,24 @@ var refusedRows = slices.Concat(
 	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "credentials belong to local sockets", names{
 		16: "SO_PASSCRED", 34: "SO_PASSSEC", 76: "SO_PASSPIDFD", 83: "SO_PASSRIGHTS"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no security labels and no process on the other side", names{
-		31: "SO_PEERSEC", 59: "SO_PEERGROUPS", 77: "SO_PEERPIDFD"}),
+		17: "SO_PEERCRED", 31: "SO_PEERSEC", 59: "SO_PEERGROUPS", 77: "SO_PEERPIDFD"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "getpeername(2) is the call for it", names{28: "SO_PEERNAME"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no BPF programs in the engine", names{
 		26: "SO_ATTACH_FILTER", 27: "SO_DETACH_FILTER", 44: "SO_LOCK_FILTER", 48: "SO_BPF_EXTENSIONS", 50: "SO_ATTACH_BPF",
 		51: "SO_ATTACH_REUSEPORT_CBPF", 52: "SO_ATTACH_REUSEPORT_EBPF", 68: "SO_DETACH_REUSEPORT_BPF"}),
-	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no time stamps of the link, and none to send by", names{
-		37: "SO_TIMESTAMPING", 61: "SO_TXTIME", 65: "SO_TIMESTAMPING_NEW"}),
+	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "nothing is sent at a chosen time", names{61: "SO_TXTIME"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
 		41: "SO_WIFI_STATUS", 75: "SO_RCVMARK", 82: "SO_RCVPRIORITY", 84: "SO_INQ"}),
-	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "the program reads through a local socket, where the offset would count otherwise", names{42: "SO_PEEK_OFF"}),
 	refused(SolSocket, AnySocket, errno.ENOPROTOOPT, "a matter of the kernel's drivers and queues", names{
 		43: "SO_NOFCS", 45: "SO_SELECT_ERR_QUEUE", 53: "SO_CNX_ADVICE", 55: "SO_MEMINFO", 56: "SO_INCOMING_NAPI_ID",
-		57: "SO_COOKIE", 71: "SO_NETNS_COOKIE", 73: "SO_RESERVE_MEM", 74: "SO_TXREHASH",
+		71: "SO_NETNS_COOKIE", 73: "SO_RESERVE_MEM", 74: "SO_TXREHASH",
 		78: "SO_DEVMEM_LINEAR", 79: "SO_DEVMEM_DMABUF", 80: "SO_DEVMEM_DONTNEED"}),
 	refused(SolSocket, AnySocket, errno.EOPNOTSUPP, "payload is copied once between program and engine", names{60: "SO_ZEROCOPY"}),
 
-	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "keys are not given out, and connections cannot be moved between processes", names{
-		41: "TCP_AO_GET_KEYS", 42: "TCP_AO_REPAIR"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "connections cannot be moved between processes", names{42: "TCP_AO_REPAIR"}),
 	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "connections cannot be moved between processes", names{
 		19: "TCP_REPAIR", 20: "TCP_REPAIR_QUEUE", 21: "TCP_QUEUE_SEQ", 22: "TCP_REPAIR_OPTIONS", 24: "TCP_TIMESTAMP", 29: "TCP_REPAIR_WINDOW"}),
-	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "a matter of the kernel's memory and queues", names{35: "TCP_ZEROCOPY_RECEIVE", 36: "TCP_INQ"}),
+	refused(protoTCP, TCPOnly, errno.ENOPROTOOPT, "a matter of the kernel's memory and queues", names{35: "TCP_ZEROCOPY_RECEIVE"}),
 
 	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "one call is one datagram", names{1: "UDP_CORK"}),
 	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "no UDP-Lite (RFC 3828)", names{10: "UDPLITE_SEND_CSCOV", 11: "UDPLITE_RECV_CSCOV"}),

@@ -1,7 +1,6 @@
 package sockopt
 
 import (
-	"encoding/binary"
 	"math"
 
 	"github.com/tcpcni/tcpcni/sockopt/errno"
@@ -43,8 +42,6 @@ var socketRows = at(SolSocket, AnySocket, []Row{
 	{ID: BSDCompat, Name: "SO_BSDCOMPAT", Number: 14, Codec: Bool, Default: "0", set: func(*call, int) error { return nil }, get: func(*call) (int, error) { return 0, nil },
 		Note: "without effect on Linux since 2.2, and here"},
 	{ID: ReusePort, Name: "SO_REUSEPORT", Number: 15, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.ReusePort }},
-	{ID: PeerCred, Name: "SO_PEERCRED", Number: 17, Codec: Struct, Access: ReadOnly, Default: "0, -1, -1", getBytes: getPeerCred,
-		Note: "Linux answers for an Internet socket too: no process, user -1, group -1"},
 	{ID: RcvLowat, Name: "SO_RCVLOWAT", Number: 18, Unit: "bytes", Default: "1", Mirror: true, num: func(o *Options) *int32 { return &o.RcvLowat }, set: setRcvLowat,
 		Note: "0 means 1; a negative value the largest"},
 	{ID: SndLowat, Name: "SO_SNDLOWAT", Number: 19, Access: ReadOnly, Unit: "bytes", Default: "1", get: func(*call) (int, error) { return 1, nil }},
@@ -191,13 +188,6 @@ func getRcvTimeo(c *call, b []byte, _ int) ([]byte, error) {
 
 func getSndTimeo(c *call, b []byte, _ int) ([]byte, error) {
 	return appendTimeout(b, c.o.SndTimeo), nil
-}
-
-// getPeerCred answers with the struct ucred of a peer that is not a process of
-// this machine.
-func getPeerCred(_ *call, b []byte, _ int) ([]byte, error) {
-	b = binary.NativeEndian.AppendUint32(b, 0)
-	return append32(b, math.MaxUint32, math.MaxUint32), nil
 }
 
 // mayRebind is the rule since Linux 5.7: the first binding to a link is free.

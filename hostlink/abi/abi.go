@@ -61,6 +61,7 @@ const (
 	MSG_OOB      = unix.MSG_OOB
 	MSG_PEEK     = unix.MSG_PEEK
 	MSG_TRUNC    = unix.MSG_TRUNC
+	MSG_WAITALL  = unix.MSG_WAITALL
 	MSG_CTRUNC   = unix.MSG_CTRUNC
 	MSG_DONTWAIT = unix.MSG_DONTWAIT
 	MSG_ERRQUEUE = unix.MSG_ERRQUEUE
@@ -73,6 +74,7 @@ const (
 	SOL_SOCKET        = unix.SOL_SOCKET
 	SO_ERROR          = unix.SO_ERROR
 	SO_RXQ_OVFL       = unix.SO_RXQ_OVFL
+	SO_PEEK_OFF       = unix.SO_PEEK_OFF
 	IPPROTO_IP        = unix.IPPROTO_IP
 	IP_TOS            = unix.IP_TOS
 	IP_TTL            = unix.IP_TTL
@@ -82,6 +84,8 @@ const (
 	IPPROTO_UDP       = unix.IPPROTO_UDP
 	UDP_SEGMENT       = unix.UDP_SEGMENT
 	UDP_GRO           = unix.UDP_GRO
+	IPPROTO_TCP       = unix.IPPROTO_TCP
+	TCP_CM_INQ        = 36 // linux/tcp.h
 	IPPROTO_IPV6      = unix.IPPROTO_IPV6
 	IPV6_TCLASS       = unix.IPV6_TCLASS
 	IPV6_HOPLIMIT     = unix.IPV6_HOPLIMIT

@@ -26,6 +26,7 @@ type aoState struct {
 type aoTraffic struct {
 	key        *aoKey
 	send, recv []byte // nil: not derived yet; those of segments after the SYN
+	good, bad  uint64 // segments that arrived under it
 }
 
 // An extended is the highest sequence number so far, in 64 bits: section 6.2.
@@ -162,9 +163,11 @@ func (a *aoState) check(rx *Rx, body []byte) bool {
 	mac := t.key.mac(traffic, message, rx.Payload)
 	if subtle.ConstantTimeCompare(mac[:], body[2:]) != 1 {
 		a.bad++
+		t.bad++
 		return false
 	}
 	a.good++
+	t.good++
 	if h.Flags&wire.TCPSyn == 0 {
 		a.rcv.advance(h.Seq + uint32(len(rx.Payload)))
 	}

@@ -172,6 +172,9 @@ func TestReplayFromAnotherTurnIsSeen(t *testing.T) {
 	if b.check(rx, body) {
 		t.Error("good in another turn")
 	}
+	if k := b.keys[0]; k.good != 1 || k.bad != 1 {
+		t.Errorf("the key has %d good segments and %d others", k.good, k.bad)
+	}
 }
 
 // TestSignaturesAcrossTheWrap: section 6.2, both ends extend sequence numbers as
@@ -270,6 +273,14 @@ func TestKeysOfAConnection(t *testing.T) {
 	}
 	if current, next, _ := s.s.AOKeys(); current != 3 || next != 4 {
 		t.Errorf("keys %d and %d", current, next)
+	}
+	states := s.s.AOKeyStates()
+	if len(states) != 2 || states[0].SendID != 1 || states[0].Current || states[0].Next || states[0].Good != 1 ||
+		states[1].SendID != 3 || !states[1].Current || !states[1].Next || states[1].Good != 0 || states[1].Bad != 0 {
+		t.Errorf("%+v", states)
+	}
+	if states := plain.s.AOKeyStates(); len(states) != 0 {
+		t.Errorf("without keys: %+v", states)
 	}
 }
 

@@ -14,6 +14,7 @@ func (c *conn) direct() bool {
 func (c *conn) take(p []byte) {
 	c.rcvNxt += uint32(len(p))
 	c.bytesRcvd += uint64(len(p))
+	c.noteArrival(len(p))
 	if c.direct() {
 		n := c.s.owner.Deliver(p)
 		if c.state == StateClosed {
@@ -44,6 +45,7 @@ func (c *conn) takeChunk(t *buf.Chunk, skip uint32) {
 	if skip == 0 && c.rq.len() > 0 && c.rq.tailRoom() < len(t.B) {
 		c.rcvNxt += uint32(len(t.B))
 		c.bytesRcvd += uint64(len(t.B))
+		c.noteArrival(len(t.B))
 		c.rq.push(t)
 		return
 	}

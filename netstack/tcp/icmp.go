@@ -15,6 +15,12 @@ type ICMPError struct {
 	Errno errno.Errno // what a connect that it ends fails with; 0 for a packet-too-big
 	Hard  bool        // the destination refuses, not merely the path (RFC 1122 section 4.2.3.9)
 	MTU   int         // packet too big: the next hop's MTU in bytes, 0 when it is not one
+
+	// For a socket that keeps errors (see QueuedError).
+	Type, Code uint8
+	Info       uint32     // of the message: a pointer
+	From       netip.Addr // who sent it
+	TTL, TOS   uint8      // it came with
 }
 
 // ICMP delivers an error about a packet that this stack sent from local to
@@ -41,12 +47,12 @@ func (l *Layer) ICMP(local, remote netip.Addr, quoted []byte, e ICMPError) bool 
 	if c == nil {
 		return false
 	}
-	believed := c.icmp(seq, e)
+	believed := c.icmp(seq, e, local, quoted)
 	l.dispatch()
 	return believed
 }
 
-func (c *conn) icmp(seq uint32, e ICMPError) bool {
+func (c *conn) icmp(seq uint32, e ICMPError, local netip.Addr, quoted []byte) bool {
 	// RFC 5927 section 4.1: the quoted sequence number must be in flight.
 	if !seqIn(seq, c.sndUna, c.sndNxt-c.sndUna) {
 		return false
@@ -65,13 +71,24 @@ func (c *conn) icmp(seq uint32, e ICMPError) bool {
 		// RFC 5461 section 4.1: while the connection is not yet established, even
 		// a soft error ends the attempt, as Linux does for a connect in progress.
 		if e.Errno != 0 {
+			c.keepError(e, local, quoted)
 			c.fail(e.Errno)
 		}
 		return true
 	}
 	// RFC 9293 section 3.9.2.2, MUST-56: a soft error must not abort. RFC 5927
 	// section 5.2: neither does a hard one once synchronized. Either is what a
-	// timeout is reported as (section 3.8.3).
+	// timeout is reported as (section 3.8.3). A program may ask to hear of it at
+	// once (ip(7), IP_RECVERR).
+	every := c.s.opts.RecvErr
+	if c.path.Dst.Is6() {
+		every = c.s.opts.RecvErr6
+	}
+	if every && e.Errno != 0 && c.state != StateSynReceived {
+		c.s.err = e.Errno
+		c.s.raise(EventNotice)
+		return true
+	}
 	c.cold().softErr = e.Errno
 	return true
 }

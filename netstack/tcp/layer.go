@@ -90,6 +90,7 @@ type Layer struct {
 	iov     [][]byte                                    // and its payload
 
 	counters Counters
+	cookies  uint64 // given out so far
 	ledger   Ledger // nil: nobody asks
 }
 

@@ -19,8 +19,19 @@ func (s *Socket) Kind() (domain, typ, protocol int) {
 
 const protoTCP = 6
 
-// TakeError is SO_ERROR.
+// TakeError is SO_ERROR: the error that waits, or else the one that a connection
+// has met on its way without ending (sk_err_soft of Linux).
 func (s *Socket) TakeError() errno.Errno {
+	e := s.TakePending()
+	if c := s.live(); e == 0 && c != nil && c.rare != nil {
+		e, c.rare.softErr = c.rare.softErr, 0
+	}
+	return e
+}
+
+// TakePending is the error that the next call which moves bytes fails with; it
+// is told once.
+func (s *Socket) TakePending() errno.Errno {
 	e := s.err
 	s.err = 0
 	return e

@@ -11,6 +11,7 @@ const (
 	EventError                         // the connection failed; Err says why (ECONNREFUSED, ECONNRESET, ETIMEDOUT, EHOSTUNREACH, …). Unread bytes stay for Resume
 	EventUrgent                        // an urgent mark is known; see Socket.UrgentOffset
 	EventClosed                        // the TCB is gone and everything was delivered: the socket is silent from now on
+	EventNotice                        // an error that ends nothing waits in TakePending
 )
 
 // An Owner is told what happens to a socket. Its methods run inside the stack:

@@ -26,6 +26,25 @@ func (s *Socket) TCPAO() (info sockopt.AOInfo, ok bool) {
 	return info, true
 }
 
+// AOKeyStates are the keys of the connection, or of a socket without one those that
+// it was given. The bytes are not to be changed.
+func (s *Socket) AOKeyStates() (list []sockopt.AOKeyState) {
+	if a := s.ao(); a != nil {
+		for _, t := range a.keys {
+			list = append(list, sockopt.AOKeyState{
+				AOKey: sockopt.AOKey(t.key.AOKey), Current: t == a.current, Next: t == a.next, Good: t.good, Bad: t.bad,
+			})
+		}
+		return list
+	}
+	if s.keys != nil {
+		for _, k := range s.keys.ao {
+			list = append(list, sockopt.AOKeyState{AOKey: sockopt.AOKey(k.AOKey)})
+		}
+	}
+	return list
+}
+
 // SigningKeys are the keys that the socket was given, in their order. The bytes
 // are not to be changed.
 func (s *Socket) SigningKeys() (md5 []sockopt.MD5Key, ao []sockopt.AOKey) {

@@ -169,11 +169,13 @@ type rare struct {
 	lastOow      time.Duration // last answer to an unacceptable segment
 	oowOnce      bool
 	fast         *fastConn
-	line         *txLine  // nil: nothing is delayed, see txdelay.go
-	dsack        seqRange // received twice: RFC 2883
-	retrans      uint32   // segments retransmitted, for struct tcp_info
-	reordering   uint32   // segments by which the path was seen to reorder; see dupThresh
-	syn          []byte   // headers of the peer's SYN, see keepSYN
+	line         *txLine      // nil: nothing is delayed, see txdelay.go
+	dsack        seqRange     // received twice: RFC 2883
+	retrans      uint32       // segments retransmitted, for struct tcp_info
+	reordering   uint32       // segments by which the path was seen to reorder; see dupThresh
+	syn          []byte       // headers of the peer's SYN, see keepSYN
+	arrivals     []arrival    // when text came, see noteArrival; nil: nobody asks
+	queued       *QueuedError // nil: none
 
 	// Timing of a whole window that arrives; see timeWindow.
 	wndEnd         uint32

@@ -23,6 +23,7 @@ type Layer struct {
 	k0, k1   uint64               // key of flowHash
 	offer    func(*Rx) bool       // see SetOffer; nil: nobody
 	counters Counters
+	cookies  uint64 // given out so far
 
 	header  wire.UDP // of the datagram being sent
 	sending Sending
