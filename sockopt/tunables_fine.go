@@ -25,11 +25,13 @@ type Fine struct {
 	AppWin        int32 // net.ipv4.tcp_app_win: the first window leaves 1/2^n of the buffer; 0 and 31: nothing
 	PingPong      int32 // net.ipv4.tcp_pingpong_thresh: answers that make an exchange interactive
 
-	SynLinear    int32         // net.ipv4.tcp_syn_linear_timeouts: SYNs before timeouts double
-	MinRTTWindow time.Duration // net.ipv4.tcp_min_rtt_wlen: how long the least round trip counts
-	TwReuseDelay time.Duration // net.ipv4.tcp_tw_reuse_delay
-	ReflectTOS   bool          // net.ipv4.tcp_reflect_tos: what a peer opens has the TOS of its SYN
-	MigrateReq   bool          // net.ipv4.tcp_migrate_req: who waits at a listener that closes goes to one that shares its port
+	SynLinear                     int32         // net.ipv4.tcp_syn_linear_timeouts: SYNs before timeouts double
+	MinRTTWindow                  time.Duration // net.ipv4.tcp_min_rtt_wlen: how long the least round trip counts
+	TwReuseDelay                  time.Duration // net.ipv4.tcp_tw_reuse_delay
+	ReflectTOS                    bool          // net.ipv4.tcp_reflect_tos: what a peer opens has the TOS of its SYN
+	NoMetricsSave, NoSsthreshSave bool          // net.ipv4.tcp_no_metrics_save, tcp_no_ssthresh_metrics_save: nothing, or no threshold, is kept for the next connection
+
+	MigrateReq bool // net.ipv4.tcp_migrate_req: who waits at a listener that closes goes to one that shares its port
 
 	ECNOption       int32 // net.ipv4.tcp_ecn_option: the option of RFC 9768: 0 never, 1 with news, 2 where there is room
 	ECNOptionBeacon int32 // net.ipv4.tcp_ecn_option_beacon: and so often in a round trip
@@ -74,6 +76,9 @@ var linuxFine = []tunableRow{
 	period("net.ipv4.tcp_min_rtt_wlen", "seconds that the least round trip counts", time.Second, 0, 86400, "300", func(t *Tunables) *time.Duration { return &t.MinRTTWindow }),
 	period("net.ipv4.tcp_tw_reuse_delay", "milliseconds in TIME-WAIT before tcp_tw_reuse", time.Millisecond, 1, 60_000, "1000", func(t *Tunables) *time.Duration { return &t.TwReuseDelay }),
 	toggle("net.ipv4.tcp_reflect_tos", "0", func(t *Tunables) *bool { return &t.ReflectTOS }),
+	// Linux's default is 0. Then an hour of congestion is remembered for as long.
+	toggle("net.ipv4.tcp_no_metrics_save", "1", func(t *Tunables) *bool { return &t.NoMetricsSave }),
+	toggle("net.ipv4.tcp_no_ssthresh_metrics_save", "1", func(t *Tunables) *bool { return &t.NoSsthreshSave }),
 	toggle("net.ipv4.tcp_migrate_req", "0", func(t *Tunables) *bool { return &t.MigrateReq }),
 
 	// Linux's default is 2, which costs 12 bytes of every acknowledgement.
@@ -100,8 +105,6 @@ var linuxFine = []tunableRow{
 	fixed("net.ipv4.tcp_autocorking", 1, "1: what is written while earlier text waits for its turn is joined to it. Nothing waits behind the stack, so there is nothing else to wait for"),
 	fixed("net.ipv4.tcp_backlog_ack_defer", 1, "1: segments that arrive together have one acknowledgement"),
 	fixed("net.ipv4.tcp_retrans_collapse", 1, "1: what is sent again is cut anew"),
-	fixed("net.ipv4.tcp_no_metrics_save", 1, "1: nothing is kept of a connection that has ended"),
-	fixed("net.ipv4.tcp_no_ssthresh_metrics_save", 1, "1: nor of its threshold"),
 	gauge("net.ipv4.tcp_available_ulp", "names: there are none", func(Gauges, *Profile) string { return "" }),
 	gauge("net.ipv4.tcp_ehash_entries", "buckets: the table grows with what is in it", hashSize),
 }

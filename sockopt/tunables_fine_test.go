@@ -81,7 +81,7 @@ func TestTunablesThatAreNotHad(t *testing.T) {
 		"net.ipv4.tcp_plb_enabled": "a sandbox does not have it: a connection cannot be moved",
 		"udp_mem":                  "a sandbox does not have it: a datagram socket",
 		"tcp_autocorking":          `value "0"; accepted: 1`,
-		"tcp_no_metrics_save":      `value "0"; accepted: 1`,
+		"tcp_retrans_collapse":     `value "0"; accepted: 1`,
 		"tcp_available_ulp":        "as it can only be read",
 	} {
 		if _, err := linux(t).LongName(name); (err != nil) != strings.HasPrefix(want, "a sandbox") || err != nil && !strings.Contains(err.Error(), want) {

@@ -22,7 +22,7 @@ func (r Reach) String() string {
 // handshakeTunables are the names of what a handshake settles.
 var handshakeTunables = []string{
 	"net.ipv4.tcp_window_scaling", "net.ipv4.tcp_timestamps", "net.ipv4.tcp_sack", "net.ipv4.tcp_ecn", "net.ipv4.tcp_ecn_fallback", "net.tcpcni.ecn_maxretries",
-	"net.ipv4.tcp_reflect_tos", "net.ipv4.tcp_app_win", "net.tcpcni.functions_default", "net.tcpcni.functions_inherit_listen_socket_stack", "net.tcpcni.isn_reseed_interval",
+	"net.ipv4.tcp_reflect_tos", "net.ipv4.tcp_app_win", "net.ipv4.tcp_no_metrics_save", "net.ipv4.tcp_no_ssthresh_metrics_save", "net.tcpcni.functions_default", "net.tcpcni.functions_inherit_listen_socket_stack", "net.tcpcni.isn_reseed_interval",
 	"tcp_wscale_always", "tcp_tstamp_always", "tcp_tstamp_if_wscale", "tcp_sack_permitted", "tcp_ecn_permitted", "tcp_strong_iss", "tcp_mss_def_ipv4", "tcp_mss_def_ipv6",
 	"tcp_slow_start_initial",
 	"net.inet.tcp.rfc1323", "net.inet.tcp.sack.enable", "net.inet.tcp.ecn.enable", "net.inet.tcp.ecn.maxretries", "net.inet.tcp.mssdflt", "net.inet.tcp.v6mssdflt",

@@ -47,6 +47,7 @@ func (c *conn) startCongestion() {
 		c.cwnd = uint32(c.mss)
 	}
 	c.ssthresh = maxCwnd
+	c.recall()
 	c.handOver()
 }
 

@@ -181,6 +181,7 @@ func (c *conn) destroy() {
 		return
 	}
 	l, s := c.l, c.s
+	c.remember()
 	k := c.key()
 	delete(l.conns, k)
 	l.blockUsers[c.block.index()]--

@@ -31,6 +31,9 @@ func (l *Layer) SACKHoles() int {
 func (l *Layer) Retune() {
 	l.memory = limitsOf(l.tun)
 	l.takeFastOpenKeys()
+	if l.tun.NoMetricsSave {
+		l.metrics = metricsTable{}
+	}
 	for _, c := range l.conns {
 		if c.timers[timerKeep] == 0 {
 			c.armKeepAlive()

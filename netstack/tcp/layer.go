@@ -79,6 +79,7 @@ type Layer struct {
 	fast fastState
 
 	weakSum uint32 // of weakISN
+	metrics metricsTable
 
 	rxTOS uint8 // of the segment being looked at
 
