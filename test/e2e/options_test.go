@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"os"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // nginx with what its listen directive makes of socket options: a listener of
@@ -135,66 +133,6 @@ func TestIperf3Congestion(t *testing.T) {
 	if string(after) != string(before) {
 		t.Errorf("the machine's algorithms were %q and are %q", before, after)
 	}
-}
-
-// TestSSHKeepalives: a peer that vanishes is noticed by ssh's own messages, and
-// by keep-alive probes, in the time that the options say and not before.
-func TestSSHKeepalives(t *testing.T) {
-	const (
-		idle, interval, count = 2, 1, 3
-		late                  = 30 * time.Second // a busy machine
-	)
-	measured := func(what string, least time.Duration, over func() bool) {
-		t.Helper()
-		began := time.Now()
-		eventually(t, "the end of "+what, over)
-		if d := time.Since(began); d < least || d > least+late {
-			t.Errorf("%s ended after %v, want %v", what, d, least)
-		}
-	}
-	t.Run("ssh's own", func(t *testing.T) {
-		h := newHost(t)
-		pod := h.pod()
-		options := sshd(t, h)
-		ssh := append(append([]string{"ssh", "-p", "2222", "-o", "LogLevel=INFO", "-o", "ServerAliveInterval=2", "-o", "ServerAliveCountMax=2"}, options...), "root@"+hostV4)
-		c := pod.start(append(ssh, "echo here; sleep 600")...)
-		c.line(`(?m)^here$`)
-		h.sh("ip", "route", "replace", "blackhole", pod.v4)
-		// The first message may have been due at once.
-		measured("ssh", 4*time.Second, func() bool {
-			select {
-			case <-c.ended:
-				return true
-			default:
-				return false
-			}
-		})
-		if text := c.fails(); !strings.Contains(text, "not responding") {
-			t.Errorf("ssh says %q", text)
-		}
-		pod.stop()
-	})
-	t.Run("keep-alive", func(t *testing.T) {
-		onlyTCPCNI(t)
-		h := newHost(t)
-		pod := h.pod("--set", "tcp_keepalive_time="+strconv.Itoa(idle), "--set", "tcp_keepalive_intvl="+strconv.Itoa(interval), "--set", "tcp_keepalive_probes="+strconv.Itoa(count))
-		options := sshd(t, pod)
-		ssh := append(append([]string{"ssh", "-p", "2222"}, options...), "root@"+pod.v4)
-		c := h.start(append(ssh, "echo here; sleep 600")...)
-		c.line(`(?m)^here$`)
-		connections := func() int { return strings.Count(h.tcpcni("ss", pod.name).ok(), "ESTAB") }
-		if connections() != 1 {
-			t.Fatalf("%d connections", connections())
-		}
-		// While text is not acknowledged there are retransmissions, and no probes.
-		eventually(t, "the acknowledgement of everything", func() bool {
-			return regexp.MustCompile(`ESTAB +\d+ +0 `).MatchString(h.tcpcni("ss", pod.name).ok())
-		})
-		h.sh("ip", "route", "replace", "blackhole", pod.v4)
-		// A probe may just have been answered, or be due.
-		measured("the connection", count*interval*time.Second, func() bool { return connections() == 0 })
-		pod.stop()
-	})
 }
 
 // TestUrgentData: MSG_OOB between a program inside and one on the kernel's

@@ -9,7 +9,7 @@ set -eu
 packages="
 gcc libc6-dev libc-bin ca-certificates
 iproute2 nftables iptables util-linux procps iputils-ping iputils-tracepath traceroute tcpdump
-curl nginx-light redis-server redis-tools dnsmasq-base
+curl iperf3 nginx-light redis-server redis-tools dnsmasq-base
 openssh-client openssh-server python3 bird2
 runc libseccomp-dev
 $*
