@@ -57,6 +57,10 @@ func (e *engine) adopt(l legacy) *adoption {
 	a.retune(r.tuned())
 	a.reassociate(r.associations())
 	a.kept = r.keys()
+	if e.journal != nil {
+		e.journal.keys.heirs = true
+		defer func() { e.journal.keys.heirs = false }()
+	}
 	a.note(r.calls())
 	for table := range a.ties {
 		a.ties[table] = r.ties(table)

@@ -163,6 +163,9 @@ func (c *Client) ask(q request, fd int) (response, error) {
 	if err != nil {
 		return r, err
 	}
+	if len(line) > hostlink.MaxControlLine {
+		return r, fmt.Errorf("engine: %s: the request has %d bytes, accepted: %d", q.Op, len(line), hostlink.MaxControlLine)
+	}
 	if err := c.conn.SendLine(line, fd); err != nil {
 		return r, fmt.Errorf("engine: %s: %w", q.Op, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/tcpcni/tcpcni/hostlink"
 )
 
 func timeAt(ms int) time.Duration { return time.Duration(ms) * time.Millisecond }
@@ -30,6 +32,46 @@ func TestControl(t *testing.T) {
 	}
 	if list, err := c.Sockets(); err != nil || len(list) != 0 {
 		t.Errorf("sockets %v, %v", list, err)
+	}
+}
+
+// TestLongRequests: all tunables may be asked for by name at once; what is longer than is read is
+// an error with the limit, from the client and from the engine.
+func TestLongRequests(t *testing.T) {
+	s := newSandbox(t)
+	c := s.client()
+	all, err := c.AllTunables(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	size := 0
+	for _, v := range all {
+		names = append(names, v.Name)
+		size += len(v.Name)
+	}
+	if size < 4096 {
+		t.Fatalf("only %d bytes", size)
+	}
+	if got, err := c.Tunables(nil, names); err != nil || len(got) != len(all) {
+		t.Errorf("%d of %d tunables, names of %d bytes: %v", len(got), len(all), size, err)
+	}
+	long := map[string]string{"net.ipv4.tcp_sack": strings.Repeat("1", hostlink.MaxControlLine)}
+	if _, err := c.Tunables(long, nil); err == nil || !strings.Contains(err.Error(), "accepted: 65536") {
+		t.Errorf("a request that is too long: %v", err)
+	}
+	if _, err := c.Status(); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+	if err := c.conn.SendLine([]byte(strings.Repeat("x", hostlink.MaxControlLine+20000)), -1); err != nil {
+		t.Fatal(err)
+	}
+	line, err := c.conn.ReadLine()
+	if err != nil || !strings.Contains(string(line), "65536 bytes") {
+		t.Errorf("the engine: %q, %v", line, err)
+	}
+	if line, err := c.conn.ReadLine(); err == nil {
+		t.Errorf("and then: %q", line)
 	}
 }
 

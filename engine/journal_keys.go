@@ -30,8 +30,8 @@ const (
 
 	tcpLevel = 6 // IPPROTO_TCP
 
-	// maxKeyNotes bounds the keys of all sockets that are not connected; a key
-	// beyond is ENOMEM to its program.
+	// maxKeyNotes bounds the keys of all sockets that are not connected, and
+	// mayTake those of one user; a key beyond is ENOMEM to its program.
 	maxKeyNotes = 4096
 )
 
@@ -40,16 +40,24 @@ type keyNotes struct {
 	used  int
 	free  []int32
 	order uint32
+	users []uint32       // whose each place is or was
+	held  map[uint32]int // places by user
+	heirs bool           // what the engine before had is entered, which was within its bounds
 }
 
 func keyAt(slots, n int) int { return assocAt(slots, maxAssocNotes) + n*keyLen }
 
-func (k *keyNotes) full() bool { return len(k.free) == 0 && k.used == maxKeyNotes }
+func (k *keyNotes) left() int { return maxKeyNotes - k.used + len(k.free) }
+
+// mayTake reports whether there is a place for a user: who has as many as are left
+// gets no more of them. So the first may have half, the next a quarter, and no
+// user can take the last from another.
+func (k *keyNotes) mayTake(user uint32) bool { return k.held[user] < k.left() }
 
 // keyRoom is the error of a call that would give the socket one key more than
 // can be kept.
 func (s *sock) keyRoom(level, name int, val []byte) error {
-	if j := s.eng.journal; j != nil && j.keys.full() && sockopt.AddsKey(level, name, val) {
+	if j := s.eng.journal; j != nil && !j.keys.mayTake(s.uid) && sockopt.AddsKey(level, name, val) {
 		return errno.ENOMEM
 	}
 	return nil
@@ -73,7 +81,7 @@ func (s *sock) keepKeys(t sockopt.Target) {
 		i := slices.IndexFunc(old, func(n int32) bool { return j.isKey(n, k) })
 		if i >= 0 {
 			s.keyNotes, old = append(s.keyNotes, old[i]), slices.Delete(old, i, i+1)
-		} else if n, ok := j.keepKey(s.endCookie, k); ok {
+		} else if n, ok := j.keepKey(s.endCookie, s.uid, k); ok {
 			s.keyNotes = append(s.keyNotes, n)
 		} else {
 			s.unkept = true // it ends with the engine rather than go on without a key
@@ -91,6 +99,26 @@ func (s *sock) dropKeys() {
 	}
 }
 
+// take finds a place for a user.
+func (k *keyNotes) take(user uint32) (n int32, ok bool) {
+	if k.left() == 0 || !k.heirs && !k.mayTake(user) {
+		return 0, false
+	}
+	if last := len(k.free) - 1; last >= 0 {
+		n, k.free = k.free[last], k.free[:last]
+		k.users[n] = user
+	} else {
+		n = int32(k.used)
+		k.used++
+		k.users = append(k.users, user)
+	}
+	if k.held == nil {
+		k.held = make(map[uint32]int)
+	}
+	k.held[user]++
+	return n, true
+}
+
 func (j *journal) keyNote(n int32) []byte { return j.b[keyAt(j.slots, int(n)):][:keyLen] }
 
 func (j *journal) isKey(n int32, k sockopt.KeyOption) bool {
@@ -98,15 +126,10 @@ func (j *journal) isKey(n int32, k sockopt.KeyOption) bool {
 	return binary.NativeEndian.Uint32(b[keyName:]) == uint32(k.Name) && bytes.Equal(b[keyValue:][:len(k.Value)], k.Value)
 }
 
-func (j *journal) keepKey(owner uint64, k sockopt.KeyOption) (int32, bool) {
-	if j.keys.full() {
+func (j *journal) keepKey(owner uint64, user uint32, k sockopt.KeyOption) (int32, bool) {
+	n, ok := j.keys.take(user)
+	if !ok {
 		return 0, false
-	}
-	n := int32(j.keys.used)
-	if last := len(j.keys.free) - 1; last >= 0 {
-		n, j.keys.free = j.keys.free[last], j.keys.free[:last]
-	} else {
-		j.keys.used++
 	}
 	b := j.keyNote(n)
 	j.keys.order++
@@ -121,6 +144,11 @@ func (j *journal) keepKey(owner uint64, k sockopt.KeyOption) (int32, bool) {
 
 func (j *journal) strikeKeys(list []int32) {
 	for _, n := range list {
+		if user := j.keys.users[n]; j.keys.held[user] > 1 {
+			j.keys.held[user]--
+		} else {
+			delete(j.keys.held, user)
+		}
 		j.mem.Publish(keyAt(j.slots, int(n))+keyValid, 0)
 		clear(j.keyNote(n))
 		j.keys.free = append(j.keys.free, n)

@@ -166,7 +166,11 @@ func TestSocketKeysOutliveTheEngine(t *testing.T) {
 func TestNoRoomForKeys(t *testing.T) {
 	e := bare(t)
 	s, _ := e.mustStream(t)
-	e.journal.keys.used = maxKeyNotes - 1
+	for e.journal.keys.left() > 1 {
+		if _, ok := e.journal.keys.take(uint32(1 + e.journal.keys.used)); !ok { // to as many users
+			t.Fatal("no room")
+		}
+	}
 	if err := s.setKey(md5Key("10.0.0.1/32", "one")); err != nil {
 		t.Fatal(err)
 	}
@@ -178,6 +182,50 @@ func TestNoRoomForKeys(t *testing.T) {
 	}
 	if err := s.setKey(md5Key("10.0.0.2/32", "two")); err != nil {
 		t.Errorf("room again: %v", err)
+	}
+}
+
+// TestKeysOfOneUser: one user of a sandbox cannot leave the others without room
+// for a key, what he has is his own to use again, and a successor takes all of it
+// in whatever order it finds it.
+func TestKeysOfOneUser(t *testing.T) {
+	e := bare(t)
+	fill := func(uid uint32) (n int) {
+		t.Helper()
+		for {
+			s, _ := e.mustStream(t)
+			s.uid = uid
+			s.record()
+			for i := range 100 {
+				switch err := s.setKey(md5Key(fmt.Sprintf("10.0.0.%d/32", i), "key")); err {
+				case nil:
+					n++
+				case errno.ENOMEM:
+					return n
+				default:
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	first, second := fill(1000), fill(1001)
+	if first != maxKeyNotes/2 || second != maxKeyNotes/4 {
+		t.Errorf("one user has %d places of %d, the next %d", first, maxKeyNotes, second)
+	}
+	e, _ = succeed(t, e)
+	if n := maxKeyNotes - e.journal.keys.left(); n != first+second || e.journal.keys.held[1000] != first || e.journal.keys.heirs {
+		t.Errorf("the successor has %d places, %d of the first user, %d and %d before", n, e.journal.keys.held[1000], first, second)
+	}
+	for _, s := range e.socks.byFD {
+		if s != nil && s.uid == 1000 {
+			s.closeE()
+		}
+	}
+	if n := e.journal.keys.held[1000]; n != 0 {
+		t.Errorf("%d places of who has closed all", n)
+	}
+	if n := fill(1001); n != (maxKeyNotes-second)/2-second/2 {
+		t.Errorf("%d more for the other user, who had %d", n, second)
 	}
 }
 

@@ -18,6 +18,9 @@ type control struct {
 	clients  []*hostlink.ControlConn // by number; nil: free
 }
 
+// tooLong is the answer to a request that is more than is read.
+var tooLong = fmt.Sprintf("the request is longer than %d bytes", hostlink.MaxControlLine)
+
 // maxClients bounds the clients at a time; the next ones wait in the backlog.
 const maxClients = 16
 
@@ -83,6 +86,13 @@ func (e *engine) serveClient(c *hostlink.ControlConn) error {
 		line, err := c.ReadLine()
 		if errors.Is(err, hostlink.ErrAgain) {
 			return nil
+		}
+		if errors.Is(err, hostlink.ErrLineTooLong) {
+			// It is not read to its end, so the conversation ends with this.
+			if text, err := json.Marshal(response{Error: tooLong}); err == nil {
+				_ = c.SendLine(text, -1)
+			}
+			return err
 		}
 		if err != nil {
 			return err

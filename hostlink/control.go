@@ -17,9 +17,9 @@ import (
 // taken.
 var ErrLineTooLong = errors.New("control line too long")
 
-// MaxControlLine bounds a request line, in bytes. A client says what it takes of
-// an answer, see Limit.
-const MaxControlLine = 4096
+// MaxControlLine bounds a request line, in bytes: all tunables of a system fit
+// several times. A client says what it takes of an answer, see Limit.
+const MaxControlLine = 64 << 10
 
 // ListenControl makes a listening AF_UNIX stream socket at path, which only its
 // owner may connect to. A socket that stayed there from a dead process is
