@@ -31,7 +31,7 @@ var AbsentTunables = []Absence{
 	{[]string{"net.core.default_qdisc"}, "a sandbox has no queueing of packets; its bandwidth is in the configuration"},
 	{[]string{"net.core.high_order_alloc_disable", "net.core.max_skb_frags", "net.core.mem_pcpu_rsv"}, "how the host's kernel allocates packets; the engine has buffers of its own"},
 	{[]string{"net.core.message_burst", "net.core.message_cost", "net.core.warnings"}, "the host kernel's messages; what the engine logs has a limit of its own"},
-	{[]string{"net.core.tstamp_allow_data"}, "SO_TIMESTAMPING is refused"},
+	{[]string{"net.core.tstamp_allow_data"}, "times of sending, which it is about, are not to be had"},
 	{[]string{"net.core.xfrm_acq_expires", "net.core.xfrm_aevent_etime", "net.core.xfrm_aevent_rseqth", "net.core.xfrm_larval_drop"}, "there is no IPsec in a sandbox"},
 	{[]string{"net.core.bpf_jit_enable", "net.core.bpf_jit_harden", "net.core.bpf_jit_kallsyms", "net.core.bpf_jit_limit", "net.core.devconf_inherit_init_net", "net.core.fb_tunnels_only_for_init_net", "net.core.netdev_unregister_timeout_secs"}, "of the host, not of a stack"},
 }
