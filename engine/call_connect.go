@@ -136,9 +136,7 @@ func (c *call) disconnectStream(s *stream) {
 	s.unmirror()
 	s.tcp.SetOwner(nil)
 	s.tcp.Abort()
-	if s.offered != nil {
-		s.offered.Abort()
-	}
+	s.withdraw()
 	s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) })
 	s.emptyPair(c.p)
 	*s = stream{sock: s.sock, dirty: s.dirty}

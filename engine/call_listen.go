@@ -43,6 +43,7 @@ func (c *call) acceptWith(s *stream, flags int) {
 	case flags&^(abi.SOCK_CLOEXEC|abi.SOCK_NONBLOCK) != 0, s.phase != phaseListening:
 		c.fail(errno.EINVAL)
 	case s.waiting() > 0:
+		s.ahead, s.nonBl = true, flags&abi.SOCK_NONBLOCK != 0
 		// What poll shows must be true when the call returns.
 		s.showWaiting(c.p, s.waiting()-1)
 		s.hand(c)

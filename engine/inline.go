@@ -52,6 +52,7 @@ func (e *engine) openInner(p *port) error {
 	cfg := netstack.Config{Profile: profile, Tunables: profile.Tunables, Pool: e.stack.Pool()}
 	hostlink.Entropy(cfg.Seed[:])
 	s := netstack.New(cfg)
+	s.TCP().SetFINDelay(finDelay)
 	e.keepTies(s, innerTies)
 	s.Advance(e.now)
 	link, err := e.innerLink(p)

@@ -7,20 +7,13 @@ package engine
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
-	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 const maxTokens = 64
 
 // waiting is the number of connections that accept could return.
-func (s *stream) waiting() int {
-	n := s.tcp.AcceptQueueLen()
-	if s.offered != nil {
-		n++
-	}
-	return n
-}
+func (s *stream) waiting() int { return s.tcp.AcceptQueueLen() }
 
 // admit gives new connections to the calls that wait for them and shows the rest
 // to poll.
@@ -40,25 +33,19 @@ func (s *stream) admit() {
 	}
 	s.wait.compact()
 	s.showWaiting(-1, s.waiting())
-}
-
-// next is the connection that accept returns next. It stays the next one until
-// a program has it.
-func (s *stream) next() (*tcp.Socket, error) {
-	if s.offered == nil {
-		conn, err := s.tcp.Accept()
-		if err != nil {
-			return nil, err
+	if s.ahead && s.waiting() > 0 {
+		// The program is on its way here: what accept needs is ready by then. It is
+		// no matter if it fails, since accept tries again.
+		if conn, err := s.tcp.Waiting(); err == nil {
+			_ = s.layOut(conn, s.nonBl)
 		}
-		s.offered = conn
 	}
-	return s.offered, nil
 }
 
 // hand ends an accept call with the next connection. The connection leaves the
 // queue only if the program got it: the caller may have been interrupted.
 func (s *stream) hand(c *call) {
-	conn, err := s.next()
+	conn, err := s.tcp.Waiting()
 	if err != nil {
 		c.fail(asErrno(err))
 		return
@@ -75,27 +62,22 @@ func (s *stream) hand(c *call) {
 	if c.req.Nr == abi.SYS_ACCEPT4 {
 		flags = c.arg(3)
 	}
-	child, p, e := s.eng.newStream(s.domain, flags&abi.SOCK_NONBLOCK != 0, conn)
-	if e != 0 {
+	if e := s.layOut(conn, flags&abi.SOCK_NONBLOCK != 0); e != 0 {
 		c.fail(errno.Errno(e))
 		return
 	}
-	child.record()
-	child.showInherited(p, conn)
-	fd, e := c.on.ReplyFD(c.req.ID, p, flags&abi.SOCK_CLOEXEC != 0)
-	hostlink.CloseFD(p)
+	u := s.unborn
+	fd, e := c.on.ReplyFD(c.req.ID, u.p, flags&abi.SOCK_CLOEXEC != 0)
 	if e != 0 {
-		child.discard()
 		if e != abi.ENOENT {
 			c.fail(errno.Errno(e))
 		}
 		return
 	}
-	s.offered = nil
-	child.home = place{c.req.TID, fd}
-	child.uid = s.uid
-	conn.SetOwner(child)
-	conn.Resume()
+	_, _ = s.tcp.Accept() // off the queue
+	hostlink.CloseFD(u.p)
+	u.child.home = place{c.req.TID, fd}
+	s.unborn, u.child.unborn = nil, nil
 }
 
 // showWaiting makes P show n waiting connections. p is P' or -1.
@@ -131,10 +113,7 @@ func (s *stream) takeTokens(p, n int) {
 // stopListening ends the listener by shutdown(2): whoever waits in accept gets
 // EINVAL, whoever polls a hang-up. The socket cannot listen again.
 func (s *stream) stopListening() {
-	if s.offered != nil {
-		s.offered.Abort()
-		s.offered = nil
-	}
+	s.withdraw()
 	s.entomb()
 	s.phase = phaseEnded
 	s.wait.answer(func(w *waiter) bool { return w.fail(errno.EINVAL) })

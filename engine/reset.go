@@ -61,6 +61,10 @@ func (s *stream) takeError(p int) errno.Errno {
 // shut down writing and E could not be sealed: then the program sees an end of
 // file, and the error in SO_ERROR only.
 func (s *stream) plant() {
+	if s.unborn != nil {
+		_, _ = hostlink.Send(s.unborn.p, filler[:1], 0)
+		return
+	}
 	p, ok := s.grab()
 	if !ok {
 		return

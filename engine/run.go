@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"time"
 
 	"github.com/tcpcni/tcpcni/engine/rpc"
 	"github.com/tcpcni/tcpcni/hostlink"
@@ -18,9 +19,22 @@ import (
 // Memory of the process. The stack's buffers come from pools, so the collector
 // has little to do and may work often to keep the heap small.
 const (
-	gcPercent   = 50
-	maxProcs    = 2 // the loop, and the collector beside it
+	gcPercent = 50
+	maxProcs  = 2 // the loop, and the collector beside it
+
+	// ballast has the collector wait until gcPercent of it is garbage, in an engine
+	// whose heap is small: it is never touched, so it is no memory. A collection
+	// takes the loop as long as tens of connections.
+	ballast     = 16 << 20
 	pollerBatch = 128
+
+	// finDelay is what a program has to close when its peer has, if one segment is
+	// to say both. Nobody notices that the acknowledgement comes so much later.
+	finDelay = time.Millisecond
+
+	// pollerSpin is how long the loop stays awake for the next event while events
+	// are dense: what it costs to go to sleep and to be woken, here and by whom.
+	pollerSpin = 50 * time.Microsecond
 )
 
 // maxLog bounds the log in bytes. It lies in memory (/run), and whoever has taken
@@ -115,6 +129,8 @@ func (e *engine) untilStopped() error {
 			e.stop()
 		}
 	}()
+	defer hostlink.HoldSignals()() // see Notifier.ReplyFD
+	defer runtime.KeepAlive(make([]byte, ballast))
 	return e.loop()
 }
 
@@ -167,6 +183,7 @@ func open(cfg Config, held *Inherited) (_ *engine, err error) {
 	if e.poll, err = hostlink.NewPoller(pollerBatch); err != nil {
 		return nil, err
 	}
+	e.poll.SetSpin(pollerSpin)
 	if err = e.openHelper(); err != nil {
 		return nil, err
 	}
@@ -225,6 +242,7 @@ func (e *engine) makeStack() error {
 	e.profile = profile
 	e.stack = netstack.New(cfg)
 	e.stack.TCP().SetVain(e.inVain)
+	e.stack.TCP().SetFINDelay(finDelay)
 	e.keepTies(e.stack, outerTies)
 	profile.Links = links{e.stack, e}
 	if e.defaults, err = NewDefaults(profile, e.cfg.SocketOptions); err != nil {

@@ -75,7 +75,10 @@ func tcpInfo(t *tcp.Socket, s *stream) SocketInfo {
 		RecvQ: t.Unread(), SendQ: inFlight(&in) + int(in.NotSentBytes),
 	}
 	if s != nil {
-		info.UID, info.Inode = s.uid, s.inode
+		info.UID = s.uid
+		if s.unborn == nil || s.unborn.child != s { // else no program has it
+			info.Inode = s.inode
+		}
 		if s.fd >= 0 {
 			info.SendQ += s.fromProgram()
 		}

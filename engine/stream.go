@@ -56,10 +56,15 @@ type stream struct {
 	returned *returned // bytes of calls that were interrupted; nil: none
 
 	// Listening.
-	shown   []*mirror   // where the kernel listens for it as well
-	backlog int         // as listen was told
-	tokens  int         // bytes in P's receive queue
-	offered *tcp.Socket // taken off the accept queue, not handed over yet
+	shown   []*mirror // where the kernel listens for it as well
+	backlog int       // as listen was told
+	tokens  int       // bytes in P's receive queue
+	ahead   bool      // accept is called after poll: sockets are made before it comes
+	nonBl   bool      // the last accept asked for a non-blocking socket
+
+	// Of a listener: the socket that accept returns next, if that was made; of that
+	// socket: the same.
+	unborn *unborn
 }
 
 // newStream makes the two halves of a TCP socket. conn is nil for socket(2) and
@@ -164,10 +169,7 @@ func (s *stream) programClosed() {
 // gone forgets a socket that no program holds.
 func (s *stream) gone() {
 	s.unmirror()
-	if s.offered != nil {
-		s.offered.Abort()
-		s.offered = nil
-	}
+	s.withdraw()
 	s.phase = phaseEnded
 	s.closeE()
 	s.eng.socks.remove(&s.sock)

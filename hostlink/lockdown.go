@@ -55,7 +55,10 @@ func EngineRules(pid int) []Rule {
 		only(unix.SYS_SOCKETPAIR, equals(0, unix.AF_UNIX),
 			Cond{Arg: 1, Mask: sockTypeMask, In: []uint32{unix.SOCK_STREAM, unix.SOCK_SEQPACKET}}),
 		{Call: unix.SYS_RT_SIGPROCMASK, Do: ActionAllow},
-		only(unix.SYS_FCNTL, equals(1, unix.F_GETFL, unix.F_GETFD)),
+		{Call: unix.SYS_FCNTL, Cases: []Case{
+			{When: []Cond{equals(1, unix.F_GETFL, unix.F_GETFD)}, Do: ActionAllow},
+			{When: []Cond{equals(1, unix.F_SETFL), equals(2, unix.O_RDWR, unix.O_RDWR|unix.O_NONBLOCK)}, Do: ActionAllow},
+		}, Do: ActionErrno(unix.EPERM)},
 		{Call: unix.SYS_SHUTDOWN, Do: ActionAllow},
 		{Call: unix.SYS_FSTAT, Do: ActionAllow},
 		{Call: unix.SYS_PPOLL, Do: ActionAllow},

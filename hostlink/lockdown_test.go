@@ -178,6 +178,9 @@ var attacks = map[string]struct {
 	"F_SETOWN": {func(l *loot) unix.Errno {
 		return call(unix.SYS_FCNTL, uintptr(l.pair), unix.F_SETOWN, uintptr(l.parent))
 	}, refused},
+	"F_SETFL to O_ASYNC": {func(l *loot) unix.Errno {
+		return call(unix.SYS_FCNTL, uintptr(l.pair), unix.F_SETFL, unix.O_RDWR|unix.O_ASYNC)
+	}, refused},
 	"memfd_create":    {func(*loot) unix.Errno { return call(unix.SYS_MEMFD_CREATE, cstring("x")) }, refused},
 	"capset":          {func(*loot) unix.Errno { return call(unix.SYS_CAPSET) }, refused},
 	"setuid":          {func(*loot) unix.Errno { return call(unix.SYS_SETUID, 1) }, refused},

@@ -3,7 +3,6 @@ package hostlink
 // Seccomp user notification: seccomp_unotify(2), linux/seccomp.h.
 
 import (
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -99,21 +98,33 @@ func (n *Notifier) Continue(id uint64) unix.Errno {
 // ReplyFD ends call id with a new descriptor of the caller for the file behind
 // fd, in one step: either the caller has it and the call has returned it, or
 // neither. It returns the number of the descriptor. EMFILE is the caller's limit.
+//
+// The kernel waits until the caller's thread has taken the descriptor. A signal that
+// interrupts the wait withdraws the descriptor but not the reply (kernel/seccomp.c,
+// seccomp_notify_addfd): the call would return 0. The Go runtime sends itself such
+// signals all the time, so the calling thread is one after HoldSignals. The wait is
+// as short as a switch of threads: a caller that is stopped or killed ends it. So
+// the scheduler is not told, see Poller.
 func (n *Notifier) ReplyFD(id uint64, fd int, cloexec bool) (int, unix.Errno) {
 	r := notifAddFD{id: id, flags: unix.SECCOMP_ADDFD_FLAG_SEND, srcfd: uint32(fd)}
 	if cloexec {
 		r.newfdFlags = unix.O_CLOEXEC
 	}
-	// The kernel waits until the caller's thread has taken the descriptor. A
-	// signal that interrupts the wait withdraws the descriptor but not the reply
-	// (kernel/seccomp.c, seccomp_notify_addfd): the call would return 0. The Go
-	// runtime sends itself such signals all the time.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	before := maskSignals(unix.SIG_BLOCK, ^uint64(0))
-	got, _, e := unix.Syscall(unix.SYS_IOCTL, uintptr(n.fd), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&r)))
-	maskSignals(unix.SIG_SETMASK, before)
+	got, _, e := unix.RawSyscall(unix.SYS_IOCTL, uintptr(n.fd), unix.SECCOMP_IOCTL_NOTIF_ADDFD, uintptr(unsafe.Pointer(&r)))
 	return int(got), e
+}
+
+// HoldSignals keeps signals from the calling thread, to which the goroutine is
+// locked, until release is called: all but those that are its own faults, which the
+// Go runtime has to see. Signals to the process find another thread. A goroutine on
+// such a thread is preempted at calls of functions only.
+func HoldSignals() (release func()) {
+	mask := ^uint64(0)
+	for _, own := range []unix.Signal{unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, unix.SIGSYS, unix.SIGABRT} {
+		mask &^= 1 << (own - 1)
+	}
+	before := maskSignals(unix.SIG_BLOCK, mask)
+	return func() { maskSignals(unix.SIG_SETMASK, before) }
 }
 
 // maskSignals changes the calling thread's signal mask and returns the old one.

@@ -241,6 +241,7 @@ func TestReplyFDSurvivesSignals(t *testing.T) {
 	f := newFiltered(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer HoldSignals()()
 	// The goroutine that sends signals never rests.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1))
 	pid, self := unix.Getpid(), unix.Gettid()

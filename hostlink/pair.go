@@ -84,6 +84,16 @@ func NonBlocking(fd int) bool {
 	return e == 0 && fl&unix.O_NONBLOCK != 0
 }
 
+// SetNonBlocking puts the open file behind fd, an end of a pair, into non-blocking
+// mode or takes it out.
+func SetNonBlocking(fd int, on bool) {
+	flags := uintptr(unix.O_RDWR)
+	if on {
+		flags |= unix.O_NONBLOCK
+	}
+	_, _, _ = unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_SETFL, flags)
+}
+
 // QueuedIn returns the bytes in fd's receive queue: of a SOCK_SEQPACKET socket,
 // the sum over all its datagrams.
 func QueuedIn(fd int) int { return queued(fd, unix.SIOCINQ) }

@@ -4,6 +4,7 @@ package hostlink
 
 import (
 	"encoding/binary"
+	"math"
 	"os"
 	"time"
 	"unsafe"
@@ -45,8 +46,28 @@ type Poller struct {
 	epfd, wakefd int
 	events       []Event
 	spin         time.Duration
+	dense        int           // how well it pays to spin, 0 to denseMax
 	timeout      unix.Timespec // of the sleep under way
 }
+
+// When it pays to spin. A processor that is woken from another costs both some
+// microseconds, in a virtual machine tens of them: who looks again for as long as
+// that instead of sleeping loses nothing by it, if something comes by then. So each
+// wait that ended within the spin time counts for spinning, a longer one counts
+// twice against it, and only from denseEnough on is there any: traffic that is
+// slower costs no processor time.
+const (
+	denseMax    = 16
+	denseEnough = 8
+)
+
+// quiet is how long a wait lasts, at least, that the Go scheduler is told about. It
+// takes the processor away from a goroutine in a system call after some
+// microseconds, starts another thread, and the goroutine has to ask for it again
+// when the call returns: with short waits that costs more than they do. Until quiet
+// is over a collection of garbage has to wait as well, which does no harm, as who
+// makes the garbage sleeps.
+const quiet = time.Millisecond
 
 // NewPoller makes a poller that reports up to batch events at once.
 func NewPoller(batch int) (*Poller, error) {
@@ -69,8 +90,9 @@ func NewPoller(batch int) (*Poller, error) {
 	return p, nil
 }
 
-// SetSpin makes Wait look again for up to d before it sleeps. It trades a busy
-// processor for the wake-up's latency; 0, the default, is off.
+// SetSpin makes Wait look again for up to d before it sleeps, while events come
+// that close together. It trades a busy processor for the wake-up's latency; 0, the
+// default, is off.
 func (p *Poller) SetSpin(d time.Duration) { p.spin = d }
 
 // Add registers fd with a mask of In, Out, Pri, RdHup, Edge, OneHit. Events
@@ -102,11 +124,8 @@ func (p *Poller) ctl(op, fd int, mask uint32, data uint64) error {
 // signal. The slice is valid until the next call.
 func (p *Poller) Wait(timeout time.Duration) ([]Event, error) {
 	ready, e := p.look()
-	if e == 0 && len(ready) == 0 && timeout != 0 && p.spin > 0 {
-		ready, timeout, e = p.spinFor(timeout)
-	}
 	if e == 0 && len(ready) == 0 && timeout != 0 {
-		ready, e = p.sleep(timeout)
+		ready, e = p.pause(timeout)
 	}
 	if e != 0 && e != unix.EINTR {
 		return nil, os.NewSyscallError("epoll_wait", e)
@@ -114,31 +133,68 @@ func (p *Poller) Wait(timeout time.Duration) ([]Event, error) {
 	return p.withoutWake(ready), nil
 }
 
-// spinFor looks until the spin time or timeout is over and returns what is left
-// of timeout.
-func (p *Poller) spinFor(timeout time.Duration) ([]Event, time.Duration, unix.Errno) {
-	limit := p.spin
-	if timeout > 0 {
-		limit = min(limit, timeout)
+// pause waits up to timeout: awake if that pays, asleep for a little, and then for
+// the rest.
+func (p *Poller) pause(timeout time.Duration) (ready []Event, e unix.Errno) {
+	start := Now()
+	until := start + timeout
+	if timeout < 0 {
+		until = math.MaxInt64
 	}
-	for start := Now(); ; {
+	if p.spin > 0 && p.dense >= denseEnough {
+		ready, e = p.spinUntil(min(start+p.spin, until))
+	}
+	now := Now()
+	if e == 0 && len(ready) == 0 && now < until {
+		if ready, e = p.doze(min(quiet, until-now)); e == unix.EINTR {
+			e = 0 // it sleeps on below
+		}
+		now = Now()
+	}
+	if p.spin > 0 && e == 0 {
+		p.judge(len(ready) > 0 && now-start <= p.spin)
+	}
+	switch {
+	case e != 0 || len(ready) > 0 || now >= until:
+		return ready, e
+	case timeout < 0:
+		return p.sleep(Forever)
+	}
+	return p.sleep(until - now)
+}
+
+// judge notes whether a wait was, or would have been, worth spinning.
+func (p *Poller) judge(soon bool) {
+	if soon {
+		p.dense = min(p.dense+1, denseMax)
+	} else {
+		p.dense = max(p.dense-2, 0)
+	}
+}
+
+// spinUntil looks until something is ready, at least once.
+func (p *Poller) spinUntil(end time.Duration) ([]Event, unix.Errno) {
+	for {
 		ready, e := p.look()
-		if e != 0 || len(ready) > 0 {
-			return ready, timeout, e
+		if e != 0 || len(ready) > 0 || Now() >= end {
+			return ready, e
 		}
-		if Now()-start < limit {
-			continue
-		}
-		if timeout > 0 {
-			timeout -= limit
-		}
-		return nil, timeout, 0
 	}
 }
 
 // look polls without waiting and without telling the Go scheduler.
 func (p *Poller) look() ([]Event, unix.Errno) {
 	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+	if e != 0 {
+		return nil, e
+	}
+	return p.events[:n], 0
+}
+
+// doze waits and does not tell the scheduler.
+func (p *Poller) doze(timeout time.Duration) ([]Event, unix.Errno) {
+	p.timeout = unix.NsecToTimespec(int64(timeout))
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), uintptr(unsafe.Pointer(&p.timeout)), 0, 0)
 	if e != 0 {
 		return nil, e
 	}

@@ -105,6 +105,46 @@ func TestPollerWake(t *testing.T) {
 	}
 }
 
+// It spins only while that has paid, and a wait for nothing counts against it. What
+// is ready before the wait says nothing.
+func TestPollerSpinsWhileEventsAreDense(t *testing.T) {
+	p := newTestPoller(t)
+	p.SetSpin(10 * time.Second)
+	r, w := testPipe(t)
+	if err := p.Add(r, In|Edge, 7); err != nil {
+		t.Fatal(err)
+	}
+	for range denseMax {
+		_, _ = unix.Write(w, []byte{1})
+		wait(t, p, Forever)
+	}
+	if p.dense != 0 {
+		t.Errorf("dense %d without a wait", p.dense)
+	}
+	waits := func(n int) {
+		for range n {
+			_, _ = unix.Write(w, []byte{1})
+			if ready, e := p.pause(Forever); e != 0 || len(ready) != 1 {
+				t.Fatalf("ready %v, %v", ready, e)
+			}
+		}
+	}
+	waits(denseEnough)
+	if p.dense != denseEnough {
+		t.Errorf("dense %d after %d short waits", p.dense, denseEnough)
+	}
+	waits(denseMax)
+	if p.dense != denseMax {
+		t.Errorf("dense %d at most, want %d", p.dense, denseMax)
+	}
+	for range denseMax {
+		wait(t, p, time.Microsecond)
+	}
+	if p.dense != 0 {
+		t.Errorf("dense %d when nothing came", p.dense)
+	}
+}
+
 func TestPollerWakeBesidesEvents(t *testing.T) {
 	p := newTestPoller(t)
 	r, w := testPipe(t)

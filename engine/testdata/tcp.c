@@ -666,6 +666,88 @@ static void early_data(void)
 	SAY(read(s, b, sizeof b));
 }
 
+/* polled accepts a connection after a poll, as servers with an event loop do. */
+static int polled(int l, int flags)
+{
+	int s;
+
+	ready("listener", l, POLLIN, POLLIN, 5000);
+	s = accept4(l, NULL, NULL, flags);
+	say("accept4", s < 0 ? s : 0);
+	return s;
+}
+
+static void got(const char *what, int fd)
+{
+	char b[16];
+	long n = read(fd, b, sizeof b);
+
+	say(what, n);
+	if (n > 0)
+		tell("%.*s", (int)n, b);
+}
+
+/* What has come to a connection before it was accepted, and while it could not. */
+static void accepted_late(void)
+{
+	int l = listener(), c[4], s, fl;
+	struct rlimit old, few;
+	struct linger hard = {1, 0};
+
+	SAY(dial(c[0] = tcp(), port_of(l)));
+	s = polled(l, SOCK_NONBLOCK);
+	say("read", read(s, &fl, 1));
+	close(s);
+	/* Now a connection with text, when there is no descriptor left. */
+	SAY(dial(c[1] = tcp(), port_of(l)));
+	SAY(write(c[1], "hello", 5));
+	getrlimit(RLIMIT_NOFILE, &old);
+	few = old;
+	few.rlim_cur = dup(0);
+	close(few.rlim_cur);
+	setrlimit(RLIMIT_NOFILE, &few);
+	polled(l, SOCK_NONBLOCK);
+	polled(l, 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	s = polled(l, 0);
+	tell("non-blocking: %d", !!(fcntl(s, F_GETFL) & O_NONBLOCK));
+	got("hello", s);
+	SAY(write(c[1], "again", 5));
+	got("again", s);
+	SAY(write(s, "back", 4));
+	got("back", c[1]);
+	close(s);
+	got("end", c[1]);
+	/* The peer has closed, with text and a FIN. */
+	SAY(dial(c[2] = tcp(), port_of(l)));
+	SAY(write(c[2], "last", 4));
+	close(c[2]);
+	nap(50);
+	s = polled(l, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	tell("non-blocking: %d", !!(fcntl(s, F_GETFL) & O_NONBLOCK));
+	tell("close-on-exec: %d", !!(fcntl(s, F_GETFD) & FD_CLOEXEC));
+	got("last", s);
+	got("end", s);
+	close(s);
+	/* The peer has reset. */
+	SAY(dial(c[2] = tcp(), port_of(l)));
+	SAY(setsockopt(c[2], SOL_SOCKET, SO_LINGER, &hard, sizeof hard));
+	nap(50);
+	close(c[2]);
+	nap(50);
+	s = polled(l, 0);
+	got("reset", s);
+	got("after", s);
+	close(s);
+	/* Nobody accepts any more. */
+	SAY(dial(c[2] = tcp(), port_of(l)));
+	SAY(dial(c[3] = tcp(), port_of(l)));
+	nap(50);
+	close(l);
+	got("closed", c[2]);
+	got("closed", c[3]);
+}
+
 static void six(void)
 {
 	int l = socket(AF_INET6, SOCK_STREAM, 0), one = 1;
@@ -796,7 +878,8 @@ static const struct scenario scenarios[] = {
 	{"threads_in_accept", threads_in_accept}, {"addresses", addresses}, {"options", options},
 	{"bulk", bulk}, {"backpressure", backpressure}, {"urgent_data", urgent_data},
 	{"urgent_inline", urgent_inline}, {"flags", flags}, {"listener_closed", listener_closed},
-	{"listener_shut", listener_shut}, {"early_data", early_data}, {"six", six},
+	{"listener_shut", listener_shut}, {"early_data", early_data},
+	{"accepted_late", accepted_late}, {"six", six},
 	{"disconnect", disconnect}, {"from_file", from_file}, {"selected", selected}, {"many", many},
 	{"limit", limit}, {0},
 };

@@ -60,6 +60,26 @@ func (c *conn) answers() {
 	}
 }
 
+// SetFINDelay has the acknowledgement of a peer's FIN wait up to d for an answer to
+// ride on: many programs close when the peer has. Linux waits likewise (tcp_fin
+// makes such a connection interactive). 0, as at first: at once; RFC 9293 section
+// 3.8.6.3 bounds d by half a second. It does not wait when there is no answer to
+// expect, or text that the FIN came with may have to be acknowledged.
+func (l *Layer) SetFINDelay(d time.Duration) { l.finDelay = d }
+
+// ackFIN decides how to acknowledge the peer's FIN.
+func (c *conn) ackFIN() {
+	now := c.now()
+	switch at := c.timers[timerDelack]; {
+	case c.l.finDelay == 0 || !c.l.tun.DelayedAck || c.s.opts.AckAll,
+		c.s.owner == nil, c.s.orphan, // nobody will close, or somebody has
+		c.flags&(flagAckNow|flagFinQueued) != 0, c.rq.len() > 0:
+		c.ackNow()
+	case at == 0 || at > now+c.l.finDelay:
+		c.setTimer(timerDelack, now+c.l.finDelay)
+	}
+}
+
 func (c *conn) delackTimeout(time.Duration) {
 	c.l.counters.DelayedACKs++
 	c.ackNow()

@@ -206,7 +206,7 @@ func (c *conn) finInput() {
 	c.rcvAdv = seqMax(c.rcvAdv, c.rcvNxt) // a FIN may lie behind the window
 	c.flags |= flagFinRcvd
 	c.dropReassembly()
-	c.ackNow()
+	c.ackFIN()
 	next := c.state.rule().onFIN
 	c.tellEOF()
 	if next == StateTimeWait {

@@ -64,6 +64,7 @@ type Layer struct {
 	challenges challengeLimit
 	blockUsers [maxBlocks]int // connections by function block
 	holes      int            // that peers have reported, see sackholes.go
+	finDelay   time.Duration  // see SetFINDelay
 	vain       func(local, remote netip.AddrPort, flags wire.TCPFlags)
 
 	spareLogs    []*sendLog

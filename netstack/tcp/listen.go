@@ -72,19 +72,28 @@ func (s *Socket) Listen(backlog int) error {
 // Accept takes the oldest connection off the queue. It has no owner until
 // SetOwner; what arrived meanwhile waits for Resume. Errors: EAGAIN, EINVAL.
 func (s *Socket) Accept() (*Socket, error) {
-	if s.lst == nil {
-		return nil, errno.EINVAL
+	child, err := s.Waiting()
+	if err != nil {
+		return nil, err
 	}
-	if len(s.lst.queue) == 0 {
-		return nil, errno.EAGAIN
-	}
-	child := s.lst.queue[0]
 	s.lst.queue[0] = nil
 	s.lst.queue = s.lst.queue[1:]
 	if len(s.lst.queue) == 0 {
 		s.lst.queue = nil
 	}
 	return child, nil
+}
+
+// Waiting returns the connection that Accept takes next, and leaves it in the queue.
+// It stays the next one. It may be given an owner already. Errors: EAGAIN, EINVAL.
+func (s *Socket) Waiting() (*Socket, error) {
+	switch {
+	case s.lst == nil:
+		return nil, errno.EINVAL
+	case len(s.lst.queue) == 0:
+		return nil, errno.EAGAIN
+	}
+	return s.lst.queue[0], nil
 }
 
 // AcceptQueueLen is how many connections wait for Accept.

@@ -162,5 +162,5 @@ func TestTextOfASynIsDroppedWithoutMemory(t *testing.T) {
 	release := s.exhaust()
 	s.steps("< S seq 0 len 100 fo", "> S. seq 0 ack 1")
 	release()
-	s.steps("< . seq 1 ack 1 len 100", "accept", "> . seq 1 ack 101", "got 100")
+	s.steps("< . seq 1 ack 1 len 100", "accept", "got 100", "+1ms > . seq 1 ack 101")
 }

@@ -210,6 +210,7 @@ var verbs = map[string]func(s *script, args []string){
 	"quickack": func(s *script, args []string) { s.s.opts.QuickAck = args[0] == "on"; s.s.Changed(sockopt.QuickAck) },
 
 	// The world.
+	"findelay":  func(s *script, args []string) { s.l.SetFINDelay(s.seconds(args[0])) },
 	"tolerance": func(s *script, args []string) { s.tolerance = s.seconds(args[0]) },
 	"mtu":       func(s *script, args []string) { s.n.mtu = s.number(args[0]) },
 	"gso": func(s *script, args []string) {

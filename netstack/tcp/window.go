@@ -132,6 +132,9 @@ func (c *conn) offerWindow() {
 		return
 	}
 	now := c.rcvAdv - c.rcvNxt
+	if c.timers[timerDelack] != 0 && now >= c.rcvLimit()/4 {
+		return // an acknowledgement is due, and the peer is not at the window's end
+	}
 	if space := c.worthOffering(); space >= 2*now && space-now >= c.leastStep() {
 		c.ackNow()
 	}
