@@ -91,6 +91,7 @@ func TestFilterDecides(t *testing.T) {
 		{"recv", unix.SYS_RECVFROM, [6]uint64{3, 1, 2, unix.MSG_PEEK}, ActionAllow},
 		{"recvfrom", unix.SYS_RECVFROM, [6]uint64{3, 1, 2, 0, high << 10}, ActionNotify},
 		{"error queue", unix.SYS_RECVFROM, [6]uint64{3, 1, 2, unix.MSG_ERRQUEUE}, ActionNotify},
+		{"bytes to discard", unix.SYS_RECVFROM, [6]uint64{3, 0, 2, unix.MSG_TRUNC | unix.MSG_PEEK}, ActionNotify},
 		{"recvmmsg", unix.SYS_RECVMMSG, [6]uint64{}, ActionNotify},
 		{"address of an interface", unix.SYS_IOCTL, [6]uint64{3, unix.SIOCGIFADDR}, ActionNotify},
 		{"list of interfaces", unix.SYS_IOCTL, [6]uint64{3, unix.SIOCGIFCONF}, ActionAllow},

@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -20,4 +23,97 @@ func TestTracepath(t *testing.T) {
 		}
 	}
 	pod.stop()
+}
+
+// TestErrorsOfConnections: with IP_RECVERR a connection's program hears at once
+// that its way is gone and the connection goes on when it is back, as on Linux; what
+// refuses a connection is in the error queue, with who said so.
+func TestErrorsOfConnections(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	a, b := h.pod(), h.pod()
+	server := b.start("/usr/bin/python3", "-c", `
+import socket
+l = socket.create_server(('', 7777))
+print('ready', flush=True)
+s, _ = l.accept()
+while True:
+    b = s.recv(100)
+    if not b:
+        break
+    s.sendall(b)
+`)
+	server.line("ready")
+	dir := t.TempDir()
+	client := a.start("/usr/bin/python3", "-c", `
+import errno, os, socket, struct, sys, time, select
+peer, dir = sys.argv[1:]
+IP_RECVERR, IPV6_RECVERR = 11, 25
+def until(name):
+    while not os.path.exists(dir + '/' + name):
+        time.sleep(0.01)
+s = socket.create_connection((peer, 7777))
+s.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+s.sendall(b'hello')
+print(s.recvmsg(100)[0], flush=True)
+until('gone')
+s.sendall(b'on the way')
+def receive(s, *args):
+    try:
+        return s.recvmsg(100, 200, *args)
+    except OSError as e:
+        return errno.errorcode[e.errno]
+print(receive(s), flush=True)
+print(receive(s), flush=True)
+print(receive(s, socket.MSG_ERRQUEUE), flush=True)
+until('back')
+while True:
+    got = receive(s)
+    if not isinstance(got, str):
+        print(got[0], flush=True)
+        break
+s.close()
+for family, to in ((socket.AF_INET, '10.99.9.9'), (socket.AF_INET6, 'fd99::9')):
+    s = socket.socket(family)
+    s.setblocking(False)
+    print(errno.errorcode[s.connect_ex((to, 80))], flush=True)
+    p = select.poll()
+    p.register(s, 0)
+    print(bool(p.poll(60000)[0][1] & select.POLLERR), flush=True)
+    text, pieces, flags, name = receive(s, socket.MSG_ERRQUEUE)
+    sport, dport = struct.unpack('>HH', text[:4])
+    level, kind, data = pieces[0]
+    no, origin, typ, code = struct.unpack('IBBB', data[:7])
+    who = socket.inet_ntop(family, data[20:24] if family == socket.AF_INET else data[24:40])
+    print(len(text) >= 20, dport, flags == socket.MSG_ERRQUEUE, name[:2], (level, kind), errno.errorcode[no], origin, typ, code, who, flush=True)
+    print(receive(s, socket.MSG_ERRQUEUE), receive(s), receive(s), flush=True)
+`, b.v4, dir)
+	client.line("b'hello'")
+	route := strings.Fields(strings.TrimSpace(h.sh("ip", "route", "show", b.v4)))
+	h.sh("ip", "route", "replace", "unreachable", b.v4)
+	h.sh("ip", "route", "add", "unreachable", "10.99.9.0/24")
+	h.sh("ip", "-6", "route", "add", "unreachable", "fd99::/64")
+	must(t, os.WriteFile(filepath.Join(dir, "gone"), nil, 0o644))
+	client.line("EHOSTUNREACH")
+	client.line("EHOSTUNREACH")
+	client.line("EAGAIN")
+	h.sh("ip", "route", "del", "unreachable", b.v4)
+	h.sh(append([]string{"ip", "route", "add"}, route...)...)
+	must(t, os.WriteFile(filepath.Join(dir, "back"), nil, 0o644))
+	want := `b'on the way'
+EINPROGRESS
+True
+True 80 True ('10.99.9.9', 80) (0, 11) EHOSTUNREACH 2 3 1 ` + hostV4 + `
+EAGAIN EHOSTUNREACH (b'', [], 0, None)
+EINPROGRESS
+True
+True 80 True ('fd99::9', 80) (41, 25) ENETUNREACH 3 1 0 ` + hostV6 + `
+EAGAIN ENETUNREACH (b'', [], 0, None)
+`
+	if got := client.ok(); !strings.HasSuffix(got, want) {
+		t.Errorf("the client said %q, want at the end %q", got, want)
+	}
+	server.ok()
+	a.stop()
+	b.stop()
 }

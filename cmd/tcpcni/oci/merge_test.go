@@ -187,7 +187,7 @@ func samples(n int) []call {
 	r := rand.New(rand.NewPCG(1, 2))
 	values := []uint64{0, 1, 2, 3, 7, 9, 10, 15, 16, 17, 37, 38, 39, 40, 41, 45, 46, 63, 64, 128, 129,
 		unix.SOCK_RAW | unix.SOCK_CLOEXEC, unix.SOCK_STREAM | unix.SOCK_NONBLOCK, unix.SOCK_RAW | 1<<20,
-		unix.MSG_FASTOPEN, unix.MSG_ERRQUEUE, unix.MSG_FASTOPEN | unix.MSG_NOSIGNAL,
+		unix.MSG_FASTOPEN, unix.MSG_ERRQUEUE, unix.MSG_TRUNC, unix.MSG_TRUNC | unix.MSG_ERRQUEUE, unix.MSG_FASTOPEN | unix.MSG_NOSIGNAL,
 		0x5410, 0x5411, 0x5412, 0x541b, unix.SIOCGIFADDR, unix.SIOCGIFBRDADDR, unix.SIOCGIFNETMASK, unix.SIOCGIFDSTADDR,
 		0x894b, 0x8914, 0x8b01, 0x7fff12345678, 0xffffffff, 0x80000000}
 	var list []call

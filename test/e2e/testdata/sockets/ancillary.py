@@ -131,6 +131,34 @@ for family, addr, level, option in [(AF_INET, '127.0.0.1', IPPROTO_IP, IP_RECVER
     s.setsockopt(level, option, 0)
     receive('switched off', s, MSG_ERRQUEUE)
 
+title('errors are shown until they are read')
+s = bound(AF_INET, '127.0.0.1')
+s.setsockopt(IPPROTO_IP, IP_RECVERR, 1)
+port = closed_port(SOCK_DGRAM)
+def shown():
+    time.sleep(0.05)
+    return any(e in poll(s).split('+') for e in ('ERR', 'IN')) # where it is IN, see docs/options.md
+for i in range(2):
+    s.sendto(b'to nobody', ('127.0.0.1', port))
+    show('one more', shown())
+    attempt('recvfrom', s.recvfrom, 10)
+    show('its errno was taken', shown())
+try:
+    s.recv(10, MSG_DONTWAIT)
+except OSError:
+    pass
+show('recv has nothing', shown())
+s.sendto(b'text', s.getsockname())
+receive('a datagram', s)
+show('it was taken', shown())
+receive('first', s, MSG_ERRQUEUE)
+show('one is left', shown())
+receive('second', s, MSG_ERRQUEUE)
+show('none is left', shown())
+s.sendto(b'to nobody', ('127.0.0.1', port))
+show('a third', shown())
+s.setsockopt(IPPROTO_IP, IP_RECVERR, 0)
+
 title('too large')
 s = bound(AF_INET, '127.0.0.1')
 s.setsockopt(IPPROTO_IP, IP_RECVERR, 1)

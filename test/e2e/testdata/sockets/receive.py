@@ -112,6 +112,26 @@ signal.setitimer(signal.ITIMER_REAL, 0.1)
 receive('interrupted', a, 50)
 show('handled', seen)
 
+title('many signals')
+c, a = pair()
+a.setsockopt(IPPROTO_TCP, TCP_INQ, 1)
+big = os.urandom(1 << 20)
+signal.signal(signal.SIGALRM, lambda *_: None)
+t = threading.Thread(target=lambda: (signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM]), c.sendall(big), c.close()))
+t.start()
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+got = b''
+while True:
+    data = a.recvmsg(3000, 100)[0]
+    if not data:
+        break
+    got += data
+    if len(got) % 7 == 0:
+        got += a.recv(100)
+signal.setitimer(signal.ITIMER_REAL, 0)
+t.join()
+show('whole', got == big)
+
 title('urgent')
 c, a = pair()
 a.setsockopt(IPPROTO_TCP, TCP_INQ, 1)
