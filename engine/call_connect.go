@@ -65,6 +65,10 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		c.result(err)
 		return
 	}
+	if e := c.eng.linkDown(to.Addr()); e != 0 {
+		c.fail(e)
+		return
+	}
 	c.eng.defaults.Outgoing(s.tcp.Options(), s.domain, to)
 	err = s.tcp.Connect(to)
 	if err != nil && err != errno.EINPROGRESS {
@@ -112,7 +116,7 @@ func (s *stream) connected() {
 func (s *stream) connectFailed() {
 	s.fast = nil
 	if s.wait.first(connectCalls...) != nil {
-		e := s.tcp.TakeError()
+		e := s.stackError()
 		if s.wait.answer(func(w *waiter) bool { return w.fail(e) }, connectCalls...) {
 			s.phase = phaseIdle
 			s.record()

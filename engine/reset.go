@@ -39,14 +39,15 @@ func (s *stream) reset() {
 }
 
 // takeError is the error of a connection that has ended, once. The program may
-// have met it already, by reading: then P has it no more.
+// have met it already, by reading: then P has it no more, which does not matter
+// to systems whose errors are permanent.
 func (s *stream) takeError(p int) errno.Errno {
 	e := s.failure
 	s.failure = 0
 	if e == 0 {
-		e = s.tcp.TakeError()
+		e = s.stackError()
 	}
-	if s.planted {
+	if s.planted && !s.eng.profile.PermanentErrors {
 		var native [4]byte
 		n, no := hostlink.GetSockOpt(p, abi.SOL_SOCKET, abi.SO_ERROR, native[:])
 		if no == 0 && n == 4 && native == [4]byte{} {

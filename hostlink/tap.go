@@ -222,3 +222,10 @@ func DeleteTAP(name, netNS string) error {
 	}
 	return nil
 }
+
+// TAPUp reports whether the device of a TAP descriptor is up (IFF_UP): poll(2)
+// shows POLLOUT for one that is, whose queue has no bound.
+func TAPUp(fd int) bool {
+	got, e := PollNow(fd, unix.POLLOUT)
+	return e == 0 && got&unix.POLLOUT != 0
+}

@@ -25,6 +25,11 @@ type Profile struct {
 	// port 0 is tried like another.
 	ConnectNoPort errno.Errno
 
+	// LinkDown is what connect(2) of a TCP socket fails with, and what the time-out
+	// of a connection is, while an interface on the way is not up; 0: packets are
+	// lost there like elsewhere.
+	LinkDown errno.Errno
+
 	// PermanentErrors: reading SO_ERROR does not clear it.
 	PermanentErrors bool
 

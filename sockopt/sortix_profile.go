@@ -15,6 +15,7 @@ func newSortix() *Profile {
 		ConnectMulticast: errno.ENETUNREACH,
 		ConnectBroadcast: errno.ENETUNREACH,
 		ConnectNoPort:    errno.EADDRNOTAVAIL,
+		LinkDown:         errno.ENETDOWN,
 		PermanentErrors:  true,
 		PollShut:         true,
 
