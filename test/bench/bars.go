@@ -81,6 +81,9 @@ func (r *report) outcomes() (list []outcome) {
 		}
 		value, ok := r.median(b.test, side)
 		if !ok {
+			if res := r.Results[b.test]; res != nil && res.Failed[side] != "" {
+				list = append(list, outcome{Bar: b.words(res.Unit), Limit: b.factor, Unit: res.Unit})
+			}
 			continue
 		}
 		o := outcome{Bar: b.words(r.Results[b.test].Unit), Value: value, Limit: b.factor, Unit: r.Results[b.test].Unit}

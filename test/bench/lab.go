@@ -107,7 +107,8 @@ func newLab(ctx context.Context, o *options, mtu int) (*lab, error) {
 
 // needs reports whether a test of this lab has the side on the way.
 func (l *lab) needs(name, way string) bool {
-	if way == outside && l.mtu == l.o.mtu && l.o.wants("memory", false) && slices.Contains(weighed, name) {
+	weighs := func(m load) bool { return l.o.wants(m.name, m.deep) && slices.Contains(m.sides, name) }
+	if way == outside && l.mtu == l.o.mtu && slices.ContainsFunc(l.loads(), weighs) {
 		return true
 	}
 	return slices.ContainsFunc(tests, func(t test) bool {
