@@ -166,7 +166,7 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 	}
 	if t.Flags&wire.TCPSyn != 0 {
 		end++
-		if v.nextOK && t.Flags&wire.TCPAck != 0 && t.Ack != v.irs+1 && !before(v.nextEnd, t.Ack) && before(v.next.Seq, t.Ack) {
+		if v.nextOK && t.Flags&wire.TCPAck != 0 && (!v.seen || t.Ack != v.irs+1) && !before(v.nextEnd, t.Ack) && before(v.next.Seq, t.Ack) {
 			text := v.nextEnd
 			v.begin(&v.next)
 			v.receive(v.irs+1, text)
@@ -184,6 +184,9 @@ func (h *Host) watchOut(t *wire.TCP, src, dst netip.Addr, text int) error {
 			}
 			if t.Flags&wire.TCPAck == 0 {
 				// An active open: what came before was another connection's.
+				// Unless its SYN came while ours waited to leave (TCP_TX_DELAY): the
+				// SYN-ACK shows.
+				v.next, v.nextEnd, v.nextOK = v.in, v.rcvMax, v.seen
 				v.seen, v.have = false, v.have[:0]
 			}
 			v.sndMax = end

@@ -30,6 +30,7 @@ type txLine struct {
 	path  Path
 	auth  *auth
 	delay time.Duration
+	torn  bool // text was lost with the connection: what says less than a reset is of no use behind it
 
 	list      []heldSegment // from head on
 	head      int
@@ -102,6 +103,9 @@ func (q *txLine) runTimers(now time.Duration) time.Duration {
 // leave sends a segment, without the text that the peer has by now.
 func (q *txLine) leave(s *heldSegment) {
 	l, h := q.l, &s.h
+	if q.torn && h.Flags&wire.TCPRst == 0 {
+		return
+	}
 	c, payload := q.c, l.iov[:0]
 	path, a := &q.path, q.auth
 	if c != nil {
@@ -113,7 +117,8 @@ func (q *txLine) leave(s *heldSegment) {
 		payload = append(payload, s.text)
 	case s.n == 0:
 	case c == nil:
-		return // the text is gone with the connection
+		q.torn = true // the text is gone with the connection
+		return
 	default:
 		if cut := c.sq.start - h.Seq; seqLT(h.Seq, c.sq.start) {
 			cut = min(cut, s.n)
