@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/udp"
+	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
 )
 
@@ -88,6 +89,7 @@ func (s *sock) addressControl(b []byte, o *sockopt.Options, at netip.AddrPort, s
 		if asks&sockopt.AncTOS != 0 {
 			b = appendControl(b, abi.IPPROTO_IP, abi.IP_TOS, []byte{m.TOS})
 		}
+		b = optionControl(b, asks, m.Options)
 		if asks&sockopt.AncOrigDst != 0 {
 			sa := appendSockaddr(nil, sockopt.AFInet, netip.AddrPortFrom(to, at.Port()))
 			b = appendControl(b, abi.IPPROTO_IP, abi.IP_ORIGDSTADDR, sa)
@@ -105,6 +107,23 @@ func (s *sock) addressControl(b []byte, o *sockopt.Options, at netip.AddrPort, s
 	}
 	if asks&sockopt.AncOrigDst6 != 0 {
 		b = appendControl(b, abi.IPPROTO_IPV6, abi.IPV6_ORIGDSTADDR, appendSockaddr(nil, sockopt.AFInet6, at))
+	}
+	return b
+}
+
+// optionControl is what IP_RECVOPTS and IP_RETOPTS ask for: the options of the
+// packet, and those for an answer.
+func optionControl(b []byte, asks sockopt.Ancillary, options string) []byte {
+	if options == "" {
+		return b
+	}
+	if asks&sockopt.AncOptions != 0 {
+		b = appendControl(b, abi.IPPROTO_IP, abi.IP_RECVOPTS, []byte(options))
+	}
+	if asks&sockopt.AncEcho != 0 {
+		if echo, err := sockopt.CompileIPOptions(wire.EchoOptions([]byte(options)), true); err == nil {
+			b = appendControl(b, abi.IPPROTO_IP, abi.IP_RETOPTS, echo)
+		}
 	}
 	return b
 }

@@ -226,7 +226,10 @@ func (c *call) destination(d *dgram, m *message) (netip.AddrPort, error) {
 // sendHow is what ancillary data says about one datagram.
 type sendHow struct {
 	tos, ttl, segment int // -1: as the socket has it
+	dontFrag          int // -1: as the socket has it
 	src               netip.Addr
+	given             bool   // options are valid
+	options           string // of IPv4, see sockopt.CompileIPOptions
 }
 
 // sendControls are the pieces of ancillary data that a program may send along,
@@ -238,6 +241,8 @@ var sendControls = map[[2]int]func(*sendHow, []byte) error{
 	{abi.IPPROTO_IPV6, abi.IPV6_TCLASS}:   func(h *sendHow, b []byte) error { return intControl(&h.tos, b, -1, 255) },
 	{abi.IPPROTO_IPV6, abi.IPV6_HOPLIMIT}: func(h *sendHow, b []byte) error { return intControl(&h.ttl, b, -1, 255) },
 	{abi.IPPROTO_IPV6, abi.IPV6_PKTINFO}:  pktInfo6,
+	{abi.IPPROTO_IPV6, abi.IPV6_DONTFRAG}: dontFragControl,
+	{abi.IPPROTO_IP, abi.IP_RETOPTS}:      optionsControl,
 	{abi.IPPROTO_UDP, abi.UDP_SEGMENT}:    segmentControl,
 }
 
@@ -264,6 +269,20 @@ func segmentControl(h *sendHow, b []byte) error {
 		return errno.EINVAL
 	}
 	h.segment = int(binary.NativeEndian.Uint16(b))
+	return nil
+}
+
+func dontFragControl(h *sendHow, b []byte) error {
+	if len(b) != 4 {
+		return errno.EINVAL
+	}
+	return intControl(&h.dontFrag, b, 0, 1)
+}
+
+// optionsControl is what sendControl compiles when it knows who sends. More than a
+// header holds is left out.
+func optionsControl(h *sendHow, b []byte) error {
+	h.given, h.options = true, string(b[:min(len(b), 40)])
 	return nil
 }
 
@@ -300,7 +319,7 @@ func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
 	if size < 0 {
 		size = int(o.Rare().UDPSegment)
 	}
-	if h.tos < 0 && h.ttl < 0 {
+	if h.tos < 0 && h.ttl < 0 && h.dontFrag < 0 && !h.given {
 		return d.udp.SendSegments(p, to, size)
 	}
 	saved := *o
@@ -310,22 +329,38 @@ func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
 	if h.ttl >= 0 {
 		o.TTL, o.HopLimit = int16(h.ttl), int16(h.ttl)
 	}
+	if h.dontFrag >= 0 {
+		o.SetRare(func(r *sockopt.Rare) { r.DontFrag6 = h.dontFrag != 0 })
+	}
+	if h.given {
+		o.SetRare(func(r *sockopt.Rare) { r.IPOptions = h.options })
+		d.udp.Changed(sockopt.IPOptions)
+		defer d.udp.Changed(sockopt.IPOptions)
+	}
 	err := d.udp.SendSegments(p, to, size)
 	*o = saved
 	return err
 }
 
 func (c *call) sendControl(m *message) (sendHow, error) {
-	how := sendHow{tos: -1, ttl: -1, segment: -1}
+	how := sendHow{tos: -1, ttl: -1, segment: -1, dontFrag: -1}
 	raw, err := c.readControl(m)
 	if err != nil || raw == nil {
 		return how, err
 	}
-	return how, eachControl(raw, func(level, typ int, data []byte) error {
+	err = eachControl(raw, func(level, typ int, data []byte) error {
 		f, ok := sendControls[[2]int{level, typ}]
 		if !ok {
 			return errno.EINVAL
 		}
 		return f(&how, data)
 	})
+	if err == nil && how.given {
+		err = c.withPrivilege(func(p sockopt.Privilege) error {
+			b, err := sockopt.CompileIPOptions([]byte(how.options), p.NetRaw)
+			how.options = string(b)
+			return err
+		})
+	}
+	return how, err
 }

@@ -173,7 +173,10 @@ func (s *Stack) inputUDP(b []byte) {
 		return
 	}
 	rx.Src, rx.Dst, rx.Link, rx.Group = in.src, in.dst, in.num(), in.group
-	rx.Payload, rx.TTL, rx.TOS = payload, in.ttl, in.tos
+	rx.Payload, rx.TTL, rx.TOS, rx.Options = payload, in.ttl, in.tos, nil
+	if in.dst.Is4() {
+		rx.Options = in.header[wire.IPv4MinHeader:]
+	}
 	// RFC 768: who sends from port 0 wants no answer, but may be heard.
 	taken := s.udp.Input(rx)
 	if taken && !in.group || s.offer() {

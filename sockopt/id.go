@@ -109,6 +109,9 @@ const (
 	FreeBind6
 	RecvTTL
 	RecvTOS
+	RecvOpts
+	RetOpts
+	DontFrag6
 	OrigDstAddr
 	RecvHopLimit
 	RecvHopLimit2292

@@ -45,6 +45,7 @@ func inheritRow(t *testing.T, p *Profile, row *Row, domain int) {
 		"SO_BINDTOIFINDEX":        true,
 		"IP_BIND_ADDRESS_NO_PORT": true, // nothing listens without a port
 		"TCP_QUICKACK":            true, // a connection changes it by itself
+		"IPV6_MTU":                true, // it reads the path's
 		"IPV6_V6ONLY":             true, // the kernel shows 1 for a child of a listener on one IPv6 address
 		"TCP_RTO_MAX_MS":          true, // the kernel counts in ticks
 		"SO_INCOMING_CPU":         true, // the kernel gives the child the processor that took the SYN

@@ -148,7 +148,6 @@ var differences = map[string]string{
 	"IP_MULTICAST_ALL":    "the kernel starts an AF_INET6 socket with 0; without groups the value has no effect",
 	"TCP_RTO_MIN_US":      ticks,
 	"TCP_DELACK_MAX_US":   ticks,
-	"IPV6_MTU":            "the kernel lets a program fragment below the path MTU; here it is read only",
 	"SO_TIMESTAMPING":     "times of sending are refused; TestKernelAgreesOnStamping has the rest",
 	"SO_TIMESTAMPING_NEW": "the same",
 }

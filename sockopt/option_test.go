@@ -83,7 +83,7 @@ var steps = map[string][]step{
 
 		{"IP_TOS", 0x10, okay, 0x10}, {"IP_TOS", 0xff, okay, 0xfc}, {"IP_TOS", "", okay, 0}, {"IP_TOS", "\x08", okay, 0},
 		{"IP_TTL", 1, okay, 1}, {"IP_TTL", 255, okay, 255}, {"IP_TTL", -1, okay, 64}, {"IP_TTL", 0, errno.EINVAL, 0}, {"IP_TTL", 256, errno.EINVAL, 0}, {"IP_TTL", "", errno.EINVAL, 0},
-		{"IP_OPTIONS", "", okay, 0}, {"IP_OPTIONS", 1, okay, 1}, {"IP_OPTIONS", "\x83\x07\x08\x0a\x00\x00\x01", errno.EINVAL, 0}, {"IP_OPTIONS", strings.Repeat("\x01", 41), errno.EINVAL, 0},
+		{"IP_RECVOPTS", 1, okay, 1}, {"IP_RETOPTS", 5, okay, 1}, {"IP_OPTIONS", "", okay, 0}, {"IP_OPTIONS", 1, okay, 1}, {"IP_OPTIONS", "\x83\x07\x08\x0a\x00\x00\x01", errno.EINVAL, 0}, {"IP_OPTIONS", strings.Repeat("\x01", 41), errno.EINVAL, 0},
 		{"IP_MTU_DISCOVER", 5, okay, 5}, {"IP_MTU_DISCOVER", 6, errno.EINVAL, 0}, {"IP_MTU_DISCOVER", -1, errno.EINVAL, 0},
 		{"IP_MTU", 1500, errno.ENOPROTOOPT, 0}, {"IP_RECVERR", 1, okay, 1}, {"IP_PKTINFO", 1, okay, 1}, {"IP_FREEBIND", 1, okay, 1}, {"IP_FREEBIND", "", errno.EINVAL, 0},
 		{"IP_MINTTL", 255, okay, 255}, {"IP_MINTTL", 256, errno.EINVAL, 0}, {"IP_BIND_ADDRESS_NO_PORT", 1, okay, 1},
@@ -99,7 +99,7 @@ var steps = map[string][]step{
 		{"IPV6_MTU_DISCOVER", 3, okay, 3}, {"IPV6_MTU_DISCOVER", 6, errno.EINVAL, 0}, {"IPV6_RECVERR", 1, okay, 1},
 		{"IPV6_MULTICAST_HOPS", 1, errno.ENOPROTOOPT, 0}, {"IPV6_MULTICAST_LOOP", 2, errno.EINVAL, 0}, {"IPV6_MULTICAST_LOOP", 0, okay, 0},
 		{"IPV6_FREEBIND", 1, okay, 1}, {"IPV6_MINHOPCOUNT", 255, okay, 255}, {"IPV6_MINHOPCOUNT", 256, errno.EINVAL, 0},
-		{"IPV6_MTU", 1280, errno.ENOPROTOOPT, 0}, {"IPV6_DONTFRAG", 1, errno.ENOPROTOOPT, 0}, {"IPV6_ADD_MEMBERSHIP", 1, errno.ENOPROTOOPT, 0},
+		{"IPV6_MTU", 1279, errno.EINVAL, 0}, {"IPV6_MTU", short, errno.EINVAL, 0}, {"IPV6_DONTFRAG", 2, okay, 1}, {"IPV6_DONTFRAG", short, okay, 0}, {"IPV6_ADD_MEMBERSHIP", 1, errno.ENOPROTOOPT, 0},
 		{"IP_TOS", 0x10, okay, 0x10},
 	},
 	"udp4": {

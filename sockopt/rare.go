@@ -61,6 +61,9 @@ type Rare struct {
 	BusyPollBudget uint16
 	PreferBusyPoll bool
 
+	FragSize6 int32 // IPV6_MTU, bytes; 0: the path's
+	DontFrag6 bool  // IPV6_DONTFRAG
+
 	UDPSegment uint16 // UDP_SEGMENT, bytes; 0: none
 	UDPGRO     bool   // UDP_GRO
 

@@ -1,7 +1,7 @@
 package sockopt
 
 // An Ancillary is a set of what recvmsg(2) gives along with a datagram.
-type Ancillary uint8
+type Ancillary uint16
 
 // The pieces, by the options that ask for them.
 const (
@@ -13,6 +13,8 @@ const (
 	AncOrigDst6                           // IPV6_RECVORIGDSTADDR
 	AncOverflow                           // SO_RXQ_OVFL
 	AncHopLimit2292                       // IPV6_2292HOPLIMIT
+	AncOptions                            // IP_RECVOPTS
+	AncEcho                               // IP_RETOPTS
 )
 
 // The options that ask for the time of datagrams, by number: as struct timeval
@@ -40,6 +42,8 @@ var (
 	ancillaryIPRows = at(protoIP, AnySocket, []Row{
 		ancillary(RecvTTL, "IP_RECVTTL", 12, BoolOrByte, AncTTL, "IP_TTL, an int"+onTCP),
 		ancillary(RecvTOS, "IP_RECVTOS", 13, BoolOrByte, AncTOS, "IP_TOS, one byte with the ECN bits"+onTCP),
+		ancillary(RecvOpts, "IP_RECVOPTS", 6, BoolOrByte, AncOptions, "IP_RECVOPTS, the options of the packet, with this host's address and time where they are asked for"+onTCP),
+		ancillary(RetOpts, "IP_RETOPTS", 7, BoolOrByte, AncEcho, "IP_RETOPTS, the options for an answer; sent along with a datagram, they are its options in place of IP_OPTIONS"+onTCP),
 		ancillary(OrigDstAddr, "IP_RECVORIGDSTADDR", 20, BoolOrByte, AncOrigDst, "IP_ORIGDSTADDR, where the datagram was sent to"+onTCP),
 	})
 	ancillaryIPv6Rows = at(protoIPv6, AnySocket, []Row{

@@ -17,7 +17,10 @@ var ipv6Rows = at(protoIPv6, AnySocket, []Row{
 		flag: func(o *Options) *bool { return &o.MulticastLoop6 }, Note: "0 or 1; kept, no group can be joined"},
 	{ID: MTUDiscover6, Name: "IPV6_MTU_DISCOVER", Number: 23, Default: "1", Max: PMTUDiscOmit,
 		set: func(c *call, v int) error { c.o.MTUDiscover6 = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MTUDiscover6), nil }},
-	{ID: MTU6, Name: "IPV6_MTU", Number: 24, Access: ReadOnly, Unit: "bytes", get: getPathMTU, Note: "ENOTCONN before connect"},
+	{ID: MTU6, Name: "IPV6_MTU", Number: 24, Unit: "bytes", setBytes: setFragSize6, get: getPathMTU,
+		Note: "set: the largest packet that UDP sends whole, 0 for the path's, at least 1280; read: the path's, ENOTCONN before connect"},
+	{ID: DontFrag6, Name: "IPV6_DONTFRAG", Number: 62, Codec: Bool, Default: "0", setBytes: setDontFrag6, get: rareValue(func(r *Rare) int { return truth(r.DontFrag6) }),
+		Note: "what does not fit the path is EMSGSIZE; also as ancillary data of a send; a value of less than four bytes is 0"},
 	{ID: RecvErr6, Name: "IPV6_RECVERR", Number: 25, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.RecvErr6 }, Note: "as IP_RECVERR"},
 	{ID: V6Only, Name: "IPV6_V6ONLY", Number: 26, Codec: Bool, Default: "0", set: setV6Only, get: getV6Only,
 		Note: "EINVAL once the socket has a port; 1 after bind to an IPv6 address"},
@@ -31,6 +34,24 @@ var ipv6Rows = at(protoIPv6, AnySocket, []Row{
 		Note: "RFC 5082"},
 	{ID: FreeBind6, Name: "IPV6_FREEBIND", Number: 78, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.FreeBind }, Note: "the same as IP_FREEBIND"},
 })
+
+func setFragSize6(c *call, val []byte) error {
+	v, err := decodeInt(Int, val)
+	if err != nil || v != 0 && v < leastMTU6 {
+		return errno.EINVAL
+	}
+	c.o.SetRare(func(r *Rare) { r.FragSize6 = int32(v) })
+	return nil
+}
+
+// leastMTU6 is what every link of IPv6 carries: RFC 8200 section 5.
+const leastMTU6 = 1280
+
+func setDontFrag6(c *call, val []byte) error {
+	v, err := decodeInt(Int, val)
+	c.o.SetRare(func(r *Rare) { r.DontFrag6 = err == nil && v != 0 })
+	return nil
+}
 
 func getHopLimit(c *call) (int, error) {
 	if c.o.HopLimit < 0 {

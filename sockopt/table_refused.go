@@ -38,7 +38,7 @@ var refusedRows = slices.Concat(
 	refused(protoUDP, UDPOnly, errno.ENOPROTOOPT, "no encapsulation by the stack", names{100: "UDP_ENCAP", 101: "UDP_NO_CHECK6_TX", 102: "UDP_NO_CHECK6_RX"}),
 
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "raw sockets are refused", names{3: "IP_HDRINCL", 5: "IP_ROUTER_ALERT", 22: "IP_NODEFRAG", 23: "IP_CHECKSUM", 52: "IP_PROTOCOL"}),
-	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "the stack neither sends nor keeps IPv4 options", names{6: "IP_RECVOPTS", 7: "IP_RETOPTS", 9: "IP_PKTOPTIONS"}),
+	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "a stream keeps no options of single packets", names{9: "IP_PKTOPTIONS"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no IPsec and no security labels", names{16: "IP_IPSEC_POLICY", 17: "IP_XFRM_POLICY", 18: "IP_PASSSEC"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{19: "IP_TRANSPARENT", 80: "SO_ORIGINAL_DST"}),
 	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{25: "IP_RECVFRAGSIZE", 26: "IP_RECVERR_RFC4884"}),
@@ -61,7 +61,7 @@ var refusedRows = slices.Concat(
 		50: "IPV6_PKTINFO", 52: "IPV6_HOPLIMIT", 53: "IPV6_RECVHOPOPTS", 54: "IPV6_HOPOPTS", 55: "IPV6_RTHDRDSTOPTS", 56: "IPV6_RECVRTHDR", 57: "IPV6_RTHDR", 58: "IPV6_RECVDSTOPTS", 59: "IPV6_DSTOPTS"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
 		31: "IPV6_RECVERR_RFC4884", 60: "IPV6_RECVPATHMTU", 61: "IPV6_PATHMTU", 77: "IPV6_RECVFRAGSIZE"}),
-	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "IPV6_MTU_DISCOVER decides who fragments", names{62: "IPV6_DONTFRAG", 63: "IPV6_USE_MIN_MTU"}),
+	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "Linux has the number and not the option", names{63: "IPV6_USE_MIN_MTU"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "the stack chooses the source address by RFC 6724", names{72: "IPV6_ADDR_PREFERENCES"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{75: "IPV6_TRANSPARENT"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "SO_BINDTODEVICE chooses a link", names{76: "IPV6_UNICAST_IF"}),

@@ -78,6 +78,8 @@ const (
 	IPPROTO_IP        = unix.IPPROTO_IP
 	IP_TOS            = unix.IP_TOS
 	IP_TTL            = unix.IP_TTL
+	IP_RECVOPTS       = unix.IP_RECVOPTS
+	IP_RETOPTS        = unix.IP_RETOPTS
 	IP_PKTINFO        = unix.IP_PKTINFO
 	IP_RECVERR        = unix.IP_RECVERR
 	IP_ORIGDSTADDR    = unix.IP_ORIGDSTADDR
@@ -87,6 +89,7 @@ const (
 	IPPROTO_TCP       = unix.IPPROTO_TCP
 	TCP_CM_INQ        = 36 // linux/tcp.h
 	IPPROTO_IPV6      = unix.IPPROTO_IPV6
+	IPV6_DONTFRAG     = unix.IPV6_DONTFRAG
 	IPV6_TCLASS       = unix.IPV6_TCLASS
 	IPV6_HOPLIMIT     = unix.IPV6_HOPLIMIT
 	IPV6_PKTINFO      = unix.IPV6_PKTINFO

@@ -64,7 +64,8 @@ type Rx struct {
 	Header   wire.UDP
 	Payload  []byte // valid during the call only
 	TTL, TOS uint8
-	Group    bool // Dst is a broadcast or multicast address
+	Group    bool   // Dst is a broadcast or multicast address
+	Options  []byte // raw IPv4 options, well formed; valid during the call only
 }
 
 // An ICMPError is an ICMP or ICMPv6 error in terms of what a socket makes of it.
@@ -81,7 +82,10 @@ type ICMPError struct {
 }
 
 // Marks are what the IP header of a packet says besides the addresses.
-type Marks struct{ TTL, TOS uint8 }
+type Marks struct {
+	TTL, TOS uint8
+	Options  string // of IPv4, for a socket that asks for them; see wire.ReceivedOptions
+}
 
 // An Owner takes what a socket receives. Its methods run inside the stack; they
 // may send on any socket.

@@ -5,7 +5,9 @@ package udp
 
 import (
 	"net/netip"
+	"time"
 
+	"github.com/tcpcni/tcpcni/netstack/wire"
 	"github.com/tcpcni/tcpcni/sockopt"
 )
 
@@ -63,12 +65,30 @@ func (l *Layer) deliver(s *Socket, rx *Rx) {
 		return
 	}
 	from := scoped(rx.Src, rx.Link)
-	if !s.owner.Deliver(netip.AddrPortFrom(s.shown(from), rx.Header.SrcPort), s.shown(rx.Dst), Marks{rx.TTL, rx.TOS}, rx.Payload) {
+	if !s.owner.Deliver(netip.AddrPortFrom(s.shown(from), rx.Header.SrcPort), s.shown(rx.Dst), s.marksOf(rx), rx.Payload) {
 		s.drops++
 		l.counters.RcvbufErrors++
 		return
 	}
 	l.counters.InDatagrams++
+}
+
+// marksOf is what the socket is told of a datagram's IP header.
+func (s *Socket) marksOf(rx *Rx) Marks {
+	m := Marks{TTL: rx.TTL, TOS: rx.TOS}
+	if len(rx.Options) == 0 || s.opts.Rare().Receive&(sockopt.AncOptions|sockopt.AncEcho) == 0 {
+		return m
+	}
+	self, net := rx.Dst, s.l.net
+	if rx.Group {
+		p, err := net.Route(netip.Addr{}, rx.Src, max(rx.Link, 0))
+		if err != nil {
+			return m
+		}
+		self = p.Src
+	}
+	m.Options = string(wire.ReceivedOptions(rx.Options, self, uint32(net.Now()/time.Millisecond), net.IsLocal))
+	return m
 }
 
 // scoped gives a link-local address its link as the zone: programs need

@@ -168,6 +168,12 @@ func (s *Socket) sending(n int) Sending {
 	if d.link {
 		x.MTU = s.path.LinkMTU
 	}
+	if r := o.Rare(); !v4 {
+		x.Fragment = x.Fragment && !r.DontFrag6
+		if r.FragSize6 != 0 {
+			x.MTU = min(x.MTU, int(r.FragSize6))
+		}
+	}
 	fits := header+wire.UDPLen+n <= x.MTU
 	x.DF = d.df && (fits || d.whole) && !(s.path.NoDF && !d.whole)
 	return x

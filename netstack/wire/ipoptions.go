@@ -136,3 +136,55 @@ func (x *OutOptions) Given() []byte {
 	}
 	return b
 }
+
+// ReceivedOptions are the options of a packet as its destination leaves them: its
+// own address and the time entered where they are asked for, a timestamp that
+// found no room counted, nothing behind their end. options are raw and well
+// formed, and not changed; the time is as in OutOptions.Fill.
+func ReceivedOptions(options []byte, self netip.Addr, ms uint32, local func(netip.Addr) bool) []byte {
+	var full []int // places of timestamps without room
+	for at := 0; at < len(options) && options[at] != ipOptEnd; {
+		o := options[at:]
+		if o[0] == ipOptNop {
+			at++
+			continue
+		}
+		if len(o) < 2 || o[1] < 2 || int(o[1]) > len(o) {
+			break
+		}
+		if o[0] == ipOptTime && o[1] >= timeHeaderLen && o[2] > o[1] && o[3]&15 != timePrespec && o[3]>>4 < 15 {
+			full = append(full, at+3)
+		}
+		at += int(o[1])
+	}
+	x := NewOutOptions(options, self, local)
+	x.Fill(self, ms)
+	for _, at := range full {
+		x.Options[at] += 1 << 4
+	}
+	return x.Options
+}
+
+// EchoOptions are the options with which a packet with the received options would
+// be answered, but for source routes, before they are compiled: a recorded route
+// goes on being recorded, timestamps are taken on the way back.
+func EchoOptions(received []byte) []byte {
+	var record, stamp []byte
+	for o := received; len(o) > 0 && o[0] != ipOptEnd; {
+		if o[0] == ipOptNop {
+			o = o[1:]
+			continue
+		}
+		if len(o) < 2 || o[1] < 2 || int(o[1]) > len(o) {
+			break
+		}
+		switch {
+		case o[0] == ipOptRecord && record == nil:
+			record = o[:o[1]]
+		case o[0] == ipOptTime && stamp == nil:
+			stamp = o[:o[1]]
+		}
+		o = o[o[1]:]
+	}
+	return append(append([]byte(nil), record...), stamp...)
+}
