@@ -3,12 +3,15 @@
  * and getsockopt(2) of programs that are compiled on Linux. An option that
  * Linux has is called by Linux's number in every profile.
  *
+ * Include it behind the system's headers: it leaves out what they have.
+ *
  * Written from the option table by "go test ./sockopt -run Header -update".
  */
 #ifndef TCPCNI_H
 #define TCPCNI_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* Level SOL_SOCKET. */
 #ifndef SO_REUSEPORT_LB
@@ -122,6 +125,48 @@ struct cc_newreno_opts { /* TCP_CCALGOOPT of profile freebsd: CC_NEWRENO_BETA is
 #define TCPCNI_T_KPALIVE
 struct t_kpalive { /* TCP_KEEPALIVE of profiles illumos and omnios; minutes */
 	int kp_onoff, kp_timeout;
+};
+#endif
+
+/* TCP-AO, which headers older than Linux 6.7 lack. */
+#ifndef TCP_AO_ADD_KEY
+#define TCP_AO_ADD_KEY 38
+#define TCP_AO_DEL_KEY 39
+#define TCP_AO_INFO 40
+#define TCP_AO_GET_KEYS 41
+#define TCP_AO_MAXKEYLEN 80
+#define TCP_AO_KEYF_IFINDEX 1
+#define TCP_AO_KEYF_EXCLUDE_OPT 2
+struct tcp_ao_add { /* TCP_AO_ADD_KEY */
+	struct sockaddr_storage addr;
+	char alg_name[64];
+	int32_t ifindex;
+	uint32_t set_current : 1, set_rnext : 1, reserved : 30;
+	uint16_t reserved2;
+	uint8_t prefix, sndid, rcvid, maclen, keyflags, keylen, key[TCP_AO_MAXKEYLEN];
+};
+struct tcp_ao_del { /* TCP_AO_DEL_KEY */
+	struct sockaddr_storage addr;
+	int32_t ifindex;
+	uint32_t set_current : 1, set_rnext : 1, del_async : 1, reserved : 29;
+	uint16_t reserved2;
+	uint8_t prefix, sndid, rcvid, current_key, rnext, keyflags;
+};
+struct tcp_ao_getsockopt { /* TCP_AO_GET_KEYS */
+	struct sockaddr_storage addr;
+	char alg_name[64];
+	uint8_t key[TCP_AO_MAXKEYLEN];
+	uint32_t nkeys;
+	uint16_t is_current : 1, is_rnext : 1, get_all : 1, reserved : 13;
+	uint8_t sndid, rcvid, prefix, maclen, keyflags, keylen;
+	int32_t ifindex;
+	uint64_t pkt_good, pkt_bad;
+};
+struct tcp_ao_info_opt { /* TCP_AO_INFO */
+	uint32_t set_current : 1, set_rnext : 1, ao_required : 1, set_counters : 1, accept_icmps : 1, reserved : 27;
+	uint16_t reserved2;
+	uint8_t current_key, rnext;
+	uint64_t pkt_good, pkt_bad, pkt_key_not_found, pkt_ao_required, pkt_dropped_icmp;
 };
 #endif
 

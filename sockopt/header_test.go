@@ -85,12 +85,15 @@ func cHeader(t *testing.T) string {
  * and getsockopt(2) of programs that are compiled on Linux. An option that
  * Linux has is called by Linux's number in every profile.
  *
+ * Include it behind the system's headers: it leaves out what they have.
+ *
  * Written from the option table by "go test ./sockopt -run Header -update".
  */
 #ifndef TCPCNI_H
 #define TCPCNI_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* Level SOL_SOCKET. */
 `)
@@ -109,7 +112,17 @@ func cHeader(t *testing.T) string {
 	for _, s := range structures {
 		s.write(&b)
 	}
-	b.WriteString("\n#endif\n")
+	b.WriteString("\n/* TCP-AO, which headers older than Linux 6.7 lack. */\n#ifndef TCP_AO_ADD_KEY\n")
+	for _, n := range options {
+		if strings.HasPrefix(n.row.Name, "TCP_AO_") && n.row.Refuse == 0 {
+			fmt.Fprintf(&b, "#define %s %d\n", n.row.Name, n.row.Number)
+		}
+	}
+	fmt.Fprintf(&b, "#define TCP_AO_MAXKEYLEN %d\n#define TCP_AO_KEYF_IFINDEX %d\n#define TCP_AO_KEYF_EXCLUDE_OPT %d\n", maxKeyLen, aoDefaultVRF, aoExcludeOpt)
+	for _, s := range aoStructures {
+		s.write(&b)
+	}
+	b.WriteString("#endif\n\n#endif\n")
 	return b.String()
 }
 
@@ -156,6 +169,26 @@ var structures = []structure{
 	{name: "tcp_function_set", about: "TCP_FUNCTION_BLK of profile freebsd", fields: []string{"char function_set_name[32]", "uint32_t pcbcnt"}},
 	{name: "cc_newreno_opts", about: "TCP_CCALGOOPT of profile freebsd: CC_NEWRENO_BETA is 1, CC_NEWRENO_BETA_ECN is 2", fields: []string{"int name", "uint32_t val"}},
 	{name: "t_kpalive", about: "TCP_KEEPALIVE of profiles illumos and omnios; minutes", guard: "TCPCNI_T_KPALIVE", fields: []string{"int kp_onoff, kp_timeout"}},
+}
+
+// aoStructures are those of TCP-AO; test/header has their sizes.
+var aoStructures = []structure{
+	{name: "tcp_ao_add", about: "TCP_AO_ADD_KEY", fields: []string{
+		"struct sockaddr_storage addr", "char alg_name[64]", "int32_t ifindex", "uint32_t set_current : 1, set_rnext : 1, reserved : 30", "uint16_t reserved2",
+		"uint8_t prefix, sndid, rcvid, maclen, keyflags, keylen, key[TCP_AO_MAXKEYLEN]",
+	}},
+	{name: "tcp_ao_del", about: "TCP_AO_DEL_KEY", fields: []string{
+		"struct sockaddr_storage addr", "int32_t ifindex", "uint32_t set_current : 1, set_rnext : 1, del_async : 1, reserved : 29", "uint16_t reserved2",
+		"uint8_t prefix, sndid, rcvid, current_key, rnext, keyflags",
+	}},
+	{name: "tcp_ao_getsockopt", about: "TCP_AO_GET_KEYS", fields: []string{
+		"struct sockaddr_storage addr", "char alg_name[64]", "uint8_t key[TCP_AO_MAXKEYLEN]", "uint32_t nkeys", "uint16_t is_current : 1, is_rnext : 1, get_all : 1, reserved : 13",
+		"uint8_t sndid, rcvid, prefix, maclen, keyflags, keylen", "int32_t ifindex", "uint64_t pkt_good, pkt_bad",
+	}},
+	{name: "tcp_ao_info_opt", about: "TCP_AO_INFO", fields: []string{
+		"uint32_t set_current : 1, set_rnext : 1, ao_required : 1, set_counters : 1, accept_icmps : 1, reserved : 27", "uint16_t reserved2",
+		"uint8_t current_key, rnext", "uint64_t pkt_good, pkt_bad, pkt_key_not_found, pkt_ao_required, pkt_dropped_icmp",
+	}},
 }
 
 func (s *structure) write(b *strings.Builder) {

@@ -85,8 +85,8 @@ func TestHeaderCompiles(t *testing.T) {
 
 // TestStructures: the sizes are those that the options have.
 func TestStructures(t *testing.T) {
-	names := []string{"tcp_info_linux", "tcp_info_freebsd", "tcp_function_set", "cc_newreno_opts", "t_kpalive"}
-	want := []int{sockopt.TCPInfoSize, 236, 36, 8, 8}
+	names := []string{"tcp_info_linux", "tcp_info_freebsd", "tcp_function_set", "cc_newreno_opts", "t_kpalive", "tcp_ao_add", "tcp_ao_del", "tcp_ao_info_opt", "tcp_ao_getsockopt"}
+	want := []int{sockopt.TCPInfoSize, 236, 36, 8, 8, 288, 144, 48, 304}
 	var sizes []string
 	for _, name := range names {
 		sizes = append(sizes, "sizeof(struct "+name+")")
@@ -110,7 +110,7 @@ func TestStructures(t *testing.T) {
 // notOfLinux are the fields of TCPInfo that Linux's structure does not have;
 // inBits are bit fields, which have no offset.
 var (
-	notOfLinux = []string{"SndNxt", "RcvNxt", "CwndBytes", "SsthreshBytes"}
+	notOfLinux = []string{"SndNxt", "RcvNxt", "CwndBytes", "SsthreshBytes", "ZeroWindows"}
 	inBits     = []string{"SndWScale", "RcvWScale", "AppLimited"}
 	fieldName  = regexp.MustCompile(`\btcpi_\w+`)
 )
