@@ -61,9 +61,10 @@
 //     next call on the socket.
 //   - A connection that failed with another error than ECONNRESET shows
 //     ECONNRESET to read and to recv, which are native: an AF_UNIX socket has no
-//     other error to give. SO_ERROR, recvmsg, and recvfrom with an address have the
-//     true one. The first write after a reset gives EPIPE where Linux gives
-//     ECONNRESET once.
+//     other error to give. SO_ERROR has the true one, and so have recvmsg, and
+//     recvfrom with an address, that are called afterwards, or wait on a socket
+//     with TCP_INQ and its like. The first write after a reset gives EPIPE where
+//     Linux gives ECONNRESET once.
 //   - After both directions of a connection were shut down, the engine cannot
 //     tell the program's close any more: data that still comes is answered by a
 //     reset, as after close. A listening socket that was shut down cannot listen

@@ -25,6 +25,62 @@ func TestTracepath(t *testing.T) {
 	pod.stop()
 }
 
+// TestTrueErrorOfAConnection: a connection whose peer has fallen silent says so, to
+// recvmsg that is called afterwards, to recvmsg that waits on a socket with TCP_INQ,
+// and to SO_ERROR; to recv, which is native, it says ECONNRESET.
+func TestTrueErrorOfAConnection(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	a, b := h.pod(), h.pod()
+	server := b.start("/usr/bin/python3", "-c", `
+import socket
+l = socket.create_server(('', 7777))
+print('ready', flush=True)
+kept = [l.accept() for _ in range(4)]
+kept[0][0].recv(1)
+`)
+	server.line("ready")
+	dir := t.TempDir()
+	client := a.start("/usr/bin/python3", "-c", `
+import errno, os, socket, sys, time, select
+peer, dir = sys.argv[1:]
+TCP_USER_TIMEOUT, TCP_INQ = 18, 36
+def said(f, *args):
+    try:
+        return f(*args)
+    except OSError as e:
+        return errno.errorcode[e.errno]
+all = [socket.create_connection((peer, 7777)) for _ in range(4)]
+for s in all:
+    s.setsockopt(socket.IPPROTO_TCP, TCP_USER_TIMEOUT, 500)
+all[0].setsockopt(socket.IPPROTO_TCP, TCP_INQ, 1)
+print('connected', flush=True)
+while not os.path.exists(dir + '/gone'):
+    time.sleep(0.01)
+for s in all:
+    s.sendall(b'hello')
+print(said(all[0].recvmsg, 10, 100), flush=True)
+for s in all[1:]:
+    p = select.poll()
+    p.register(s, 0)
+    p.poll(60000)
+print(said(all[1].recvmsg, 10), said(all[1].recvmsg, 10), all[1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), flush=True)
+print(said(all[2].recv, 10), flush=True)
+print(errno.errorcode[all[3].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)], flush=True)
+`, b.v4, dir)
+	client.line("connected")
+	h.sh("ip", "route", "replace", "blackhole", b.v4)
+	must(t, os.WriteFile(filepath.Join(dir, "gone"), nil, 0o644))
+	client.line("ETIMEDOUT")
+	client.line(regexp.QuoteMeta("ETIMEDOUT (b'', [], 0, None) 0"))
+	client.line("ECONNRESET")
+	client.line("ETIMEDOUT")
+	client.ok()
+	server.stop()
+	a.stop()
+	b.stop()
+}
+
 // TestErrorsOfConnections: with IP_RECVERR a connection's program hears at once
 // that its way is gone and the connection goes on when it is back, as on Linux; what
 // refuses a connection is in the error queue, with who said so.
