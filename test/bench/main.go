@@ -176,12 +176,15 @@ func benchAt(ctx context.Context, o *options, mtu int, r *report) (err error) {
 	}
 	if mtu == o.mtu {
 		// The memory first, while the machine is quiet and the engines are young.
-		if err := l.memory(r); err != nil {
+		if err := l.memory(r, false); err != nil {
 			return err
 		}
 		if err := l.startup(r); err != nil {
 			return err
 		}
 	}
-	return l.speed(r)
+	if err := l.speed(r); err != nil || mtu != o.mtu {
+		return err
+	}
+	return l.memory(r, true)
 }

@@ -191,10 +191,11 @@ func (l *lab) loads() []load {
 	}
 }
 
-// memory measures what serves the side before and under idle connections.
-func (l *lab) memory(r *report) error {
+// memory measures what serves the side before and under idle connections; deep is
+// about those loads that a server may not survive.
+func (l *lab) memory(r *report, deep bool) error {
 	for _, m := range l.loads() {
-		if !l.o.wants(m.name, m.deep) {
+		if m.deep != deep || !l.o.wants(m.name, m.deep) {
 			continue
 		}
 		for _, name := range m.sides {
