@@ -219,7 +219,7 @@ func (p *Profile) ApplyDefaults(o *Options, domain int, settings []Setting) {
 		if s.row.take(c, s.val) != nil {
 			continue // ParseSetting has tried it; what depends on the socket stays as it is
 		}
-		t.o.Given.Add(id)
+		t.o.SetRare(func(r *Rare) { r.Given.Add(id) })
 		if id == TOS && o.Chosen.Has(Priority) {
 			t.o.Priority = priority // IP_TOS sets it as well
 		}
@@ -230,16 +230,17 @@ func (p *Profile) ApplyDefaults(o *Options, domain int, settings []Setting) {
 // takeBack makes the options as they were before ApplyDefaults, except for those
 // that the program has set since.
 func (p *Profile) takeBack(o *Options) {
-	if o.Given == (IDSet{}) {
+	given := o.Rare().Given
+	if given == (IDSet{}) {
 		return
 	}
 	fresh := p.NewOptions()
 	for id, restore := range defaultable {
-		if o.Given.Has(id) && !o.Chosen.Has(id) {
+		if given.Has(id) && !o.Chosen.Has(id) {
 			restore(o, &fresh)
 		}
 	}
-	o.Given = IDSet{}
+	o.SetRare(func(r *Rare) { r.Given = IDSet{} })
 }
 
 // A newborn is a TCP socket before its connection: a Target for values that are

@@ -142,7 +142,7 @@ func TestApplyDefaultsAgain(t *testing.T) {
 	}
 	before := s.opts
 	p.ApplyDefaults(&s.opts, AFInet6, settings(t, p, all...))
-	if s.opts.Given == (IDSet{}) || s.opts.Congestion != "reno" || s.opts.MinTTL != 1 {
+	if s.opts.Rare().Given == (IDSet{}) || s.opts.Congestion != "reno" || s.opts.MinTTL != 1 {
 		t.Fatalf("%+v", s.opts)
 	}
 	given := s.opts

@@ -77,7 +77,6 @@ type Options struct {
 	// Chosen are the options that the program has set itself: the values that a
 	// configuration gives to sockets leave them alone.
 	Chosen IDSet
-	Given  IDSet // the options whose values came from the configuration
 }
 
 // PortRange is where ports that nobody asked for come from: the tunable

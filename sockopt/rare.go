@@ -34,6 +34,8 @@ type Rare struct {
 	FastOpenNoCookie bool   // no cookie on either side
 	FastOpenKeys     string // of a listener: one key of 16 bytes or two; empty: the stack's
 
+	Given IDSet // the options whose values came from the configuration
+
 	MaxPacing uint64 // plus 1; 0: none; see Options.MaxPacing
 
 	// SaveSYN of a listener keeps the headers of SYNs: 1 from IP on, 2 from

@@ -57,8 +57,9 @@ func (p *Profile) LongName(name string) (string, error) {
 func (p *Profile) Follower() func(*Options) {
 	fresh := p.NewOptions()
 	return func(o *Options) {
+		given := o.Rare().Given
 		for _, id := range p.follows {
-			if !o.Chosen.Has(id) && !o.Given.Has(id) {
+			if !o.Chosen.Has(id) && !given.Has(id) {
 				defaultable[id](o, &fresh)
 			}
 		}

@@ -113,7 +113,8 @@ func (c *conn) chooseOffers() {
 	t, o := c.l.tun, &c.s.opts
 	c.answerOffers()
 	// "If the user has requested" a large buffer (tcp(7P)): a default does not count.
-	asked := func(id sockopt.ID) bool { return o.Chosen.Has(id) || o.Given.Has(id) }
+	given := o.Rare().Given
+	asked := func(id sockopt.ID) bool { return o.Chosen.Has(id) || given.Has(id) }
 	wide := asked(sockopt.RcvBuf) && o.RcvBuf/2 > 65535 || asked(sockopt.SndBuf) && o.SndBuf/2 > 65535
 	if !t.WScaleAlways && !wide {
 		c.flags |= flagNoWScale
