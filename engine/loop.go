@@ -148,8 +148,14 @@ func (e *engine) handle(events []hostlink.Event) {
 	if e.overdue {
 		return
 	}
+	settled := false
 	for i := range events {
 		if events[i].Data()>>56 == kindNotifier {
+			if !settled {
+				// Some calls keep the loop waiting for the caller. Peers should not.
+				e.settle()
+				settled = true
+			}
 			e.source(&events[i])
 		}
 	}
