@@ -116,11 +116,11 @@ REALTIME := $(shell chrt -r 5 true 2>/dev/null && echo chrt -r 5)
 bench: deps build bench-tools
 	$(REALTIME) bin/bench/bench $(BENCH)
 
-# The same with what people would use instead.
+# The same with what people would use instead, ten minutes.
 bench-peers: deps build bench-tools $(RUNSC)
 	@sh test/setup/debian.sh slirp4netns passt
 	cd $(PEERS) && $(STATIC) -o $(CURDIR)/bin/bench/library ./library
-	$(REALTIME) bin/bench/bench -peers -runsc $(RUNSC) $(BENCH)
+	$(REALTIME) bin/bench/bench -peers -rounds 3 -runsc $(RUNSC) $(BENCH)
 
 bench-tools:
 	@mkdir -p bin/bench

@@ -48,6 +48,16 @@ func newGroup(name string) (*group, error) {
 	return nil, errors.New("no control groups, which CPU time is counted by")
 }
 
+// removeGroups removes the empty groups of a lab whose process was killed.
+func removeGroups(lab string) {
+	for _, g := range groupRoots {
+		dirs, _ := filepath.Glob(filepath.Join(g.root, lab+"-*"))
+		for _, dir := range dirs {
+			_ = os.Remove(dir)
+		}
+	}
+}
+
 func readCpuacct(dir string) (time.Duration, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "cpuacct.usage"))
 	if err != nil {

@@ -133,6 +133,7 @@ func collectDead() {
 			_ = hostlink.DeleteNetNS(ns)
 		}
 		_ = forgetRunsc(dir)
+		removeGroups(filepath.Base(dir))
 		_ = os.RemoveAll(dir)
 	}
 }
