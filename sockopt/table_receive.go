@@ -29,9 +29,6 @@ const (
 	tsSending = tsTxSoftware | tsTxSched | tsTxAck | tsTxCompletion
 )
 
-// timestampingLen is struct so_timestamping, in bytes.
-const timestampingLen = 8
-
 // receiveRows are options of every socket.
 var receiveRows = at(SolSocket, AnySocket, []Row{
 	stamping("SO_TIMESTAMPING", 37, "struct so_timestamping or its flags alone. Times of reception by software; there is no clock of a link, as on Linux without one, and a flag that asks for times of sending by software is EINVAL"),

@@ -39,7 +39,7 @@ func TestStrongISS(t *testing.T) {
 	}
 
 	s = newScript(t, nil)
-	if s.l.isn(&k) != s.l.isn(&k) || s.l.isn(&k)-s.l.isn(&other) == weakConn {
+	if first, again := s.l.isn(&k), s.l.isn(&k); first != again || first-s.l.isn(&other) == weakConn {
 		t.Error("2: it is a counter")
 	}
 }
