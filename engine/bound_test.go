@@ -1,11 +1,21 @@
 package engine
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/tcpcni/tcpcni/sockopt"
+)
 
 // TestSocketsAreBounded: beyond the bound, socket(2) is ENOBUFS, as every manual
 // page has it for want of memory, and what is closed makes room again.
 func TestSocketsAreBounded(t *testing.T) {
-	s := newSandbox(t, func(c *Config) { c.MaxSockets = 8 })
+	for _, profile := range sockopt.ProfileNames() {
+		t.Run(profile, func(t *testing.T) { socketsAreBounded(t, profile) })
+	}
+}
+
+func socketsAreBounded(t *testing.T, profile string) {
+	s := newSandbox(t, func(c *Config) { c.Profile, c.MaxSockets = profile, 8 })
 	got := s.run("/usr/bin/python3", "-c", `
 import errno, socket
 held = []

@@ -99,3 +99,23 @@ func TestLinkDown(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", got, want)
 	}
 }
+
+// TestHostDown: tcp(4) of Sortix, EHOSTDOWN: "the destination host is not up". A host
+// of the uplink's network does not answer ARP; elsewhere that is EHOSTUNREACH.
+func TestHostDown(t *testing.T) {
+	for profile, want := range map[string]string{"sortix": "EHOSTDOWN", "linux": "EHOSTUNREACH"} {
+		t.Run(profile, func(t *testing.T) {
+			s := newSandbox(t, func(c *Config) { c.Profile = profile })
+			got := s.run("/usr/bin/python3", "-c", `
+import errno, socket
+try:
+    socket.create_connection(('10.98.0.77', 7000))
+except OSError as e:
+    print(errno.errorcode[e.errno])
+`)
+			if got != want+"\n" {
+				t.Errorf("%q, want %s", got, want)
+			}
+		})
+	}
+}

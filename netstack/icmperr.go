@@ -55,7 +55,7 @@ var (
 	timeExceeded = meaning{errno.EHOSTUNREACH, false}
 	paramProblem = meaning{errno.EPROTO, true}
 	unknownError = meaning{errno.EPROTO, false}       // RFC 4443 section 2.4(a): it is passed on
-	hostDown     = meaning{errno.EHOSTUNREACH, false} // our own verdict on a silent neighbour
+	silent       = meaning{errno.EHOSTUNREACH, false} // our own verdict on a neighbour
 )
 
 func (s *Stack) inputError4(h *wire.ICMP, quote []byte) {
@@ -175,8 +175,8 @@ func leastPMTU(dst netip.Addr) int {
 }
 
 // localError tells the sender of packet, which starts with the IP header and
-// never left by l, that its neighbour does not answer.
-func (s *Stack) localError(l *link, packet []byte) {
+// never left by l, that its neighbour hop does not answer.
+func (s *Stack) localError(l *link, hop netip.Addr, packet []byte) {
 	var q wire.Quoted
 	parse, c := wire.ParseQuoted4, &s.counters.ICMP4
 	if packet[0]>>4 == 6 {
@@ -191,7 +191,11 @@ func (s *Stack) localError(l *link, packet []byte) {
 		s.in.icmp = wire.ICMP{Type: wire.ICMP6Unreachable, Code: wire.ICMP6CodeAddr}
 	}
 	s.in.ttl = s.defaultTTL(q.Src.Is4())
-	if !s.transportError(&q, hostDown, 0, c) {
+	m := silent
+	if down := s.profile.NoNeighbour; down != 0 && q.Dst == hop {
+		m.errno = down
+	}
+	if !s.transportError(&q, m, 0, c) {
 		s.offerUnreachable(l, &q, packet)
 	}
 }

@@ -3,6 +3,7 @@ package netstack
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket/layers"
 
@@ -20,8 +21,10 @@ type dial struct {
 	syn []byte
 }
 
-func newDial(t *testing.T, v6 bool) *dial {
-	d := &dial{b: newBench(t), app: &tcpApp{}}
+func newDial(t *testing.T, profile string, v6 bool) *dial {
+	d := &dial{b: benchOf(t, profile), app: &tcpApp{}}
+	d.b.after(2 * time.Second) // everything is announced
+	d.b.out.log = nil
 	d.b.know()
 	domain, to := 2, ap("10.87.0.1:9")
 	if v6 {
@@ -112,8 +115,14 @@ var icmpMeanings = []struct {
 // TestEveryICMPErrorHasItsErrno: a connect ends with the error that the message
 // stands for, or goes on.
 func TestEveryICMPErrorHasItsErrno(t *testing.T) {
+	for _, profile := range []string{"linux", "sortix"} {
+		t.Run(profile, func(t *testing.T) { everyICMPError(t, profile) })
+	}
+}
+
+func everyICMPError(t *testing.T, profile string) {
 	for _, c := range icmpMeanings {
-		d := newDial(t, c.v6)
+		d := newDial(t, profile, c.v6)
 		d.b.quiet("ICMP", d.b.send(d.icmp(c.typ, c.code, c.rest, d.syn)))
 		if e := d.s.TakeError(); e != c.want {
 			t.Errorf("IPv6 %v, type %d code %d: %v, want %v", c.v6, c.typ, c.code, e, c.want)
@@ -132,7 +141,7 @@ func TestNoICMPErrorEndsAConnection(t *testing.T) {
 		if c.v6 || c.typ == 3 && c.code == 4 {
 			continue
 		}
-		d := newDial(t, false)
+		d := newDial(t, "linux", false)
 		d.answer(t)
 		d.b.out.log = nil
 		d.s.Write(filler(100))

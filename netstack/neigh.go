@@ -348,7 +348,7 @@ func (s *Stack) unresolved(n *neighbour) {
 	n.queue, n.bytes = nil, 0
 	s.dropNeighbour(n) // first: an owner that hears of it may send again
 	for i := range queue {
-		s.localError(n.link, queue[i].chunk.B)
+		s.localError(n.link, n.addr, queue[i].chunk.B)
 		s.pool.Put(queue[i].chunk)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
@@ -132,8 +133,25 @@ func TestIncompleteQueueIsBounded(t *testing.T) {
 }
 
 func TestSilentNeighbourFailsConnect(t *testing.T) {
-	for _, to := range []string{"10.87.0.1:80", "[::ffff:10.87.0.1]:80", "[fd87::1]:80"} {
-		b := newBench(t)
+	for _, profile := range sockopt.ProfileNames() {
+		t.Run(profile, func(t *testing.T) { silentNeighbour(t, profile) })
+	}
+}
+
+// silentNeighbour: tcp(4) of Sortix, EHOSTDOWN: "the destination host is not up". A
+// router that is silent leaves it unknown whether it is.
+func silentNeighbour(t *testing.T, profile string) {
+	for _, to := range []string{"10.87.0.1:80", "[::ffff:10.87.0.1]:80", "[fd87::1]:80", "8.8.8.8:80", "[2001:db8::1]:80"} {
+		want := errno.EHOSTUNREACH
+		b := benchOf(t, profile)
+		b.after(2 * time.Second)
+		b.out.log = nil
+		for dst, via := range map[string]string{"8.8.8.0/24": "10.87.0.1", "2001:db8::/32": "fd87::1"} {
+			mustNot(t, b.s.AddRoute(Route{Dst: netip.MustParsePrefix(dst), Gateway: netip.MustParseAddr(via)}))
+		}
+		if profile == "sortix" && b.s.links[0].onLink(ap(to).Addr().Unmap()) {
+			want = errno.EHOSTDOWN
+		}
 		app := &tcpApp{}
 		domain := 10
 		if ap(to).Addr().Is4() {
@@ -150,8 +168,8 @@ func TestSilentNeighbourFailsConnect(t *testing.T) {
 		if asked != maxSolicits-1+1 && asked != maxSolicits {
 			t.Errorf("%s: asked %d times", to, asked)
 		}
-		if app.events&tcp.EventError == 0 || s.TakeError() != errno.EHOSTUNREACH {
-			t.Errorf("%s: events %b", to, app.events)
+		if e := s.TakeError(); app.events&tcp.EventError == 0 || e != want {
+			t.Errorf("%s: events %b, %v, want %v", to, app.events, e, want)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 
 	"github.com/tcpcni/tcpcni/netstack/wire"
+	"github.com/tcpcni/tcpcni/sockopt"
 )
 
 // A bench is one stack with one link, fed and watched by the test. The test is
@@ -29,8 +30,15 @@ func newBench(t *testing.T, edit ...func(*LinkConfig)) *bench {
 	return b
 }
 
-func freshBench(t *testing.T, edit ...func(*LinkConfig)) *bench {
-	b := &bench{t: t, s: New(Config{Seed: [32]byte{7}}), out: &cable{}, now: time.Second}
+func freshBench(t *testing.T, edit ...func(*LinkConfig)) *bench { return benchOf(t, "linux", edit...) }
+
+// benchOf is a fresh bench of a profile.
+func benchOf(t *testing.T, profile string, edit ...func(*LinkConfig)) *bench {
+	p, err := sockopt.ProfileByName(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{t: t, s: New(Config{Seed: [32]byte{7}, Profile: p}), out: &cable{}, now: time.Second}
 	c := LinkConfig{Name: "eth0", MAC: macB, MTU: 1500, Addrs: prefixes("10.87.0.2/24", "fd87::2/64"), Sink: b.out}
 	for _, e := range edit {
 		e(&c)

@@ -30,6 +30,11 @@ type Profile struct {
 	// lost there like elsewhere.
 	LinkDown errno.Errno
 
+	// NoNeighbour is the error of packets to a host of the link that does not answer
+	// ARP or neighbour discovery; 0: EHOSTUNREACH, as it is for one that a silent
+	// router leads to.
+	NoNeighbour errno.Errno
+
 	// PermanentErrors: reading SO_ERROR does not clear it.
 	PermanentErrors bool
 

@@ -16,6 +16,7 @@ func newSortix() *Profile {
 		ConnectBroadcast: errno.ENETUNREACH,
 		ConnectNoPort:    errno.EADDRNOTAVAIL,
 		LinkDown:         errno.ENETDOWN,
+		NoNeighbour:      errno.EHOSTDOWN,
 		PermanentErrors:  true,
 		PollShut:         true,
 
