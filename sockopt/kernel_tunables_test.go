@@ -18,10 +18,8 @@ var otherRanges = map[string]string{
 	"net.ipv4.ip_unprivileged_port_start": "not above ip_local_port_range",
 }
 
-// TestKernelTunableRanges: the least and the largest value of every tunable of
-// Linux are taken by this kernel, in a network namespace of the test's own, and read
-// as they were written. The kernel takes more of many, without a meaning.
-func TestKernelTunableRanges(t *testing.T) {
+// ownNamespace moves the test to a network namespace of its own.
+func ownNamespace(t *testing.T) {
 	needroot.Check(t, "make a network namespace")
 	runtime.LockOSThread() // and never unlocked: the thread ends with the test
 	const own = "/proc/thread-self/ns/net"
@@ -32,6 +30,13 @@ func TestKernelTunableRanges(t *testing.T) {
 	if now, err := os.Readlink(own); err != nil || now == machine {
 		t.Fatalf("the namespace is %s, was %s: %v", now, machine, err)
 	}
+}
+
+// TestKernelTunableRanges: the least and the largest value of every tunable of
+// Linux are taken by this kernel, in a network namespace of the test's own, and read
+// as they were written. The kernel takes more of many, without a meaning.
+func TestKernelTunableRanges(t *testing.T) {
+	ownNamespace(t)
 	p := linux(t)
 	tried := 0
 	for row := range p.tunableRows {
