@@ -148,13 +148,13 @@ func (e *engine) handle(events []hostlink.Event) {
 	if e.overdue {
 		return
 	}
-	settled := false
+	flushed := false
 	for i := range events {
 		if events[i].Data()>>56 == kindNotifier {
-			if !settled {
+			if !flushed {
 				// Some calls keep the loop waiting for the caller. Peers should not.
-				e.settle()
-				settled = true
+				e.flush()
+				flushed = true
 			}
 			e.source(&events[i])
 		}

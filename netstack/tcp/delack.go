@@ -72,7 +72,7 @@ func (c *conn) ackFIN() {
 	now := c.now()
 	switch at := c.timers[timerDelack]; {
 	case c.l.finDelay == 0 || !c.l.tun.DelayedAck || c.s.opts.AckAll,
-		c.s.owner == nil, c.s.orphan, // nobody will close, or somebody has
+		c.s.orphan, // nobody is left to close
 		c.flags&(flagAckNow|flagFinQueued) != 0, c.rq.len() > 0:
 		c.ackNow()
 	case at == 0 || at > now+c.l.finDelay:
