@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "tli.h"
 
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <string.h>
@@ -15,22 +16,23 @@
 
 enum { BYTE = 1, WORD = 4, PAIR = 8 };
 
+/* An option with flag has T_YES or T_NO in its first word. */
 static const struct row {
 	unsigned int level, name;
-	int socklevel, sockname, size, readonly;
+	int socklevel, sockname, size, readonly, flag;
 } rows[] = {
-	{XTI_GENERIC, XTI_DEBUG, SOL_SOCKET, SO_DEBUG, WORD, 0},
-	{XTI_GENERIC, XTI_LINGER, SOL_SOCKET, SO_LINGER, PAIR, 0},
-	{XTI_GENERIC, XTI_RCVBUF, SOL_SOCKET, SO_RCVBUF, WORD, 0},
-	{XTI_GENERIC, XTI_RCVLOWAT, SOL_SOCKET, SO_RCVLOWAT, WORD, 0},
-	{XTI_GENERIC, XTI_SNDBUF, SOL_SOCKET, SO_SNDBUF, WORD, 0},
-	{XTI_GENERIC, XTI_SNDLOWAT, SOL_SOCKET, SO_SNDLOWAT, WORD, 1},
-	{INET_TCP, T_TCP_NODELAY, IPPROTO_TCP, TCP_NODELAY, WORD, 0},
-	{INET_TCP, T_TCP_MAXSEG, IPPROTO_TCP, TCP_MAXSEG, WORD, 1},
-	{INET_TCP, T_TCP_KEEPALIVE, 0, 0, PAIR, 0},
-	{INET_IP, T_IP_TOS, IPPROTO_IP, IP_TOS, BYTE, 0},
-	{INET_IP, T_IP_TTL, IPPROTO_IP, IP_TTL, BYTE, 0},
-	{INET_IP, T_IP_DONTROUTE, SOL_SOCKET, SO_DONTROUTE, WORD, 0},
+	{XTI_GENERIC, XTI_DEBUG, SOL_SOCKET, SO_DEBUG, WORD, 0, 1},
+	{XTI_GENERIC, XTI_LINGER, SOL_SOCKET, SO_LINGER, PAIR, 0, 1},
+	{XTI_GENERIC, XTI_RCVBUF, SOL_SOCKET, SO_RCVBUF, WORD, 0, 0},
+	{XTI_GENERIC, XTI_RCVLOWAT, SOL_SOCKET, SO_RCVLOWAT, WORD, 0, 0},
+	{XTI_GENERIC, XTI_SNDBUF, SOL_SOCKET, SO_SNDBUF, WORD, 0, 0},
+	{XTI_GENERIC, XTI_SNDLOWAT, SOL_SOCKET, SO_SNDLOWAT, WORD, 1, 0},
+	{INET_TCP, T_TCP_NODELAY, IPPROTO_TCP, TCP_NODELAY, WORD, 0, 1},
+	{INET_TCP, T_TCP_MAXSEG, IPPROTO_TCP, TCP_MAXSEG, WORD, 1, 0},
+	{INET_TCP, T_TCP_KEEPALIVE, 0, 0, PAIR, 0, 1},
+	{INET_IP, T_IP_TOS, IPPROTO_IP, IP_TOS, BYTE, 0, 0},
+	{INET_IP, T_IP_TTL, IPPROTO_IP, IP_TTL, BYTE, 0, 0},
+	{INET_IP, T_IP_DONTROUTE, SOL_SOCKET, SO_DONTROUTE, WORD, 0, 1},
 };
 
 #define MAXMINUTES (32767 / 60)
@@ -40,7 +42,7 @@ static int keepalive(const struct row *r)
 	return r->level == INET_TCP && r->name == T_TCP_KEEPALIVE;
 }
 
-static int get(int fd, const struct row *r, void *value)
+static int raw(int fd, const struct row *r, void *value)
 {
 	struct t_kpalive *k = value;
 	int seconds = 0;
@@ -55,6 +57,21 @@ static int get(int fd, const struct row *r, void *value)
 	return 0;
 }
 
+/* get reads an option. Systems show a flag that is set as 1 or as its bit. */
+static int get(int fd, const struct row *r, void *value)
+{
+	int on;
+
+	if (raw(fd, r, value) != 0)
+		return -1;
+	if (r->flag) {
+		memcpy(&on, value, sizeof on);
+		on = on ? T_YES : T_NO;
+		memcpy(value, &on, sizeof on);
+	}
+	return 0;
+}
+
 static int set(int fd, const struct row *r, const void *value)
 {
 	struct t_kpalive k;
@@ -63,8 +80,10 @@ static int set(int fd, const struct row *r, const void *value)
 	if (!keepalive(r))
 		return setsockopt(fd, r->socklevel, r->sockname, value, r->size);
 	memcpy(&k, value, sizeof k);
-	if ((k.kp_onoff != T_YES && k.kp_onoff != T_NO) || k.kp_timeout < 1 || k.kp_timeout > MAXMINUTES)
+	if ((k.kp_onoff != T_YES && k.kp_onoff != T_NO) || k.kp_timeout < 1 || k.kp_timeout > MAXMINUTES) {
+		errno = EINVAL;
 		return -1;
+	}
 	seconds = 60 * k.kp_timeout;
 	if (setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds) != 0)
 		return -1;
@@ -76,13 +95,15 @@ static unsigned int negotiate(int fd, const struct row *r, char *value, unsigned
 {
 	char wanted[PAIR];
 
+	memcpy(wanted, value, sizeof wanted);
+	if (get(fd, r, value) != 0)
+		return T_NOTSUPPORT; /* whatever is asked of it */
 	if (r->readonly)
-		return get(fd, r, value) == 0 ? T_READONLY : T_NOTSUPPORT;
+		return T_READONLY;
 	if (len != (unsigned int)r->size)
 		return T_FAILURE;
-	memcpy(wanted, value, len);
-	if (set(fd, r, value) != 0)
-		return T_FAILURE;
+	if (set(fd, r, wanted) != 0)
+		return errno == ENOPROTOOPT ? T_NOTSUPPORT : T_FAILURE;
 	if (get(fd, r, value) != 0)
 		return T_NOTSUPPORT;
 	return memcmp(wanted, value, len) == 0 ? T_SUCCESS : T_PARTSUCCESS;

@@ -28,7 +28,12 @@ func TestOpen(t *testing.T) {
 // TestConversation is a connection from t_open to t_close with an orderly
 // release, and another one on the same endpoints.
 func TestConversation(t *testing.T) {
-	w := newWorld(t)
+	for _, name := range sockopt.ProfileNames() {
+		t.Run(name, func(t *testing.T) { conversation(t, newWorldOf(t, name)) })
+	}
+}
+
+func conversation(t *testing.T, w *world) {
 	l := w.bound(1, 8000, 3)
 	if _, err := l.Listen(); err != TNODATA {
 		t.Errorf("nobody calls: %v", err)
@@ -381,8 +386,30 @@ func TestExpedited(t *testing.T) {
 	}
 }
 
+// otherOptions are what a profile says to options in which it is not Linux: it has
+// none such, or refuses what is too much.
+var otherOptions = map[string]map[[2]int]int{
+	"illumos": {{XTIGeneric, XTIRcvBuf}: TFailure},
+	"omnios":  {{XTIGeneric, XTIRcvBuf}: TFailure},
+	"freebsd": {{XTIGeneric, XTIRcvBuf}: TFailure},
+	"cxux": {
+		{XTIGeneric, XTIRcvBuf}: TFailure,
+		{InetTCP, TCPKeepAlive}: TNotSupport, {InetTCP, TCPMaxSeg}: TNotSupport,
+	},
+	"sortix": {
+		{XTIGeneric, XTIRcvBuf}: TFailure, {XTIGeneric, XTILinger}: TNotSupport, {InetIP, IPDontRoute}: TNotSupport,
+		{InetTCP, TCPKeepAlive}: TNotSupport, {InetTCP, TCPMaxSeg}: TNotSupport, {InetTCP, TCPNoDelay}: TNotSupport,
+	},
+}
+
 func TestOptMgmt(t *testing.T) {
-	w := newWorld(t)
+	for _, name := range sockopt.ProfileNames() {
+		t.Run(name, func(t *testing.T) { optMgmt(t, name) })
+	}
+}
+
+func optMgmt(t *testing.T, profile string) {
+	w := newWorldOf(t, profile)
 	e := w.open(0)
 	word := func(n ...uint32) []byte {
 		var b []byte
@@ -406,6 +433,7 @@ func TestOptMgmt(t *testing.T) {
 		status int
 		value  []byte
 	}{
+		{"keep-alive of a new endpoint", TCurrent, Option{Level: InetTCP, Name: TCPKeepAlive}, TSuccess, word(0, 120)},
 		{"no delay", TNegotiate, Option{Level: InetTCP, Name: TCPNoDelay, Value: word(1)}, TSuccess, word(1)},
 		{"current", TCurrent, Option{Level: InetTCP, Name: TCPNoDelay}, TSuccess, word(1)},
 		{"default", TDefault, Option{Level: InetTCP, Name: TCPNoDelay}, TSuccess, word(0)},
@@ -417,18 +445,28 @@ func TestOptMgmt(t *testing.T) {
 		{"segment size", TNegotiate, Option{Level: InetTCP, Name: TCPMaxSeg, Value: word(1000)}, TReadOnly, word(536)},
 		{"buffer", TNegotiate, Option{Level: XTIGeneric, Name: XTIRcvBuf, Value: word(1 << 30)}, TPartSuccess, nil},
 		{"linger", TNegotiate, Option{Level: XTIGeneric, Name: XTILinger, Value: word(1, 7)}, TSuccess, word(1, 7)},
+		{"linger is off", TNegotiate, Option{Level: XTIGeneric, Name: XTILinger, Value: word(0, 7)}, TSuccess, word(0, 7)},
+		{"linger again", TNegotiate, Option{Level: XTIGeneric, Name: XTILinger, Value: word(1, 7)}, TSuccess, word(1, 7)},
+		{"not by routes", TNegotiate, Option{Level: InetIP, Name: IPDontRoute, Value: word(1)}, TSuccess, word(1)},
+		{"neither T_YES nor T_NO", TNegotiate, Option{Level: InetIP, Name: IPDontRoute, Value: word(2)}, TPartSuccess, word(1)},
 		{"TOS", TNegotiate, Option{Level: InetIP, Name: IPTOS, Value: []byte{0x10}}, TSuccess, []byte{0x10}},
 		{"TTL of 0", TNegotiate, Option{Level: InetIP, Name: IPTTL, Value: []byte{0}}, TFailure, nil},
 		{"no such option", TCurrent, Option{Level: InetTCP, Name: 77}, TNotSupport, nil},
 		{"no such level", TCurrent, Option{Level: 77, Name: TAllOpt}, TNotSupport, nil},
 	} {
+		if other, ok := otherOptions[profile][[2]int{c.o.Level, c.o.Name}]; ok {
+			c.status, c.value = other, nil
+		}
 		got, status := one(c.action, c.o)
 		if got.Status != c.status || status != c.status || c.value != nil && !bytes.Equal(got.Value, c.value) {
 			t.Errorf("%s: %+v, %#x; want %#x, %v", c.name, got, status, c.status, c.value)
 		}
 	}
+	has := func(level, name int) bool { return otherOptions[profile][[2]int{level, name}] != TNotSupport }
+	delay, keep, linger := has(InetTCP, TCPNoDelay), has(InetTCP, TCPKeepAlive), has(XTIGeneric, XTILinger)
 	o := e.sock.Options()
-	if !o.NoDelay || !o.KeepAlive || o.KeepIdle != 5*time.Minute || o.Linger != (sockopt.LingerSetting{On: true, Seconds: 7}) || o.TOS != 0x10 {
+	if o.NoDelay != delay || o.KeepAlive != keep || keep && o.KeepIdle != 5*time.Minute || o.TOS != 0x10 ||
+		linger && o.Linger != (sockopt.LingerSetting{On: true, Seconds: 7}) {
 		t.Errorf("the socket has %+v", o)
 	}
 	list, status, err := e.OptMgmt(TCurrent, []Option{{Level: XTIGeneric, Name: TAllOpt}, {Level: InetTCP, Name: 77}})
@@ -450,7 +488,7 @@ func TestOptMgmt(t *testing.T) {
 	if _, err := e.RcvDis(); err != nil {
 		t.Error(err)
 	}
-	if got, _ := one(TCurrent, Option{Level: InetTCP, Name: TCPNoDelay}); !bytes.Equal(got.Value, word(1)) {
+	if got, _ := one(TCurrent, Option{Level: InetTCP, Name: TCPNoDelay}); delay && !bytes.Equal(got.Value, word(1)) {
 		t.Errorf("after a connection: %v", got.Value)
 	}
 }

@@ -4,10 +4,12 @@ package tli
 // of the stack's profile.
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 	"github.com/tcpcni/tcpcni/sockopt"
+	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
 // Levels of options, by the numbers of xti.h.
@@ -55,6 +57,12 @@ const (
 
 var worst = [...]int{TNotSupport, TReadOnly, TFailure, TPartSuccess, TSuccess}
 
+// What is in the first word of a flag's value.
+const (
+	TNo  = 0 // T_NO
+	TYes = 1 // T_YES
+)
+
 // TAllOpt is T_ALLOPT: with it as a name TDefault and TCurrent give every option
 // of the level.
 const TAllOpt = 0
@@ -76,6 +84,7 @@ type optionRow struct {
 	native      optionNumber // of the profile, on the Linux ABI
 	size        int          // of the value, bytes
 	readOnly    bool
+	flag        bool // its first word is T_YES or T_NO
 	get         func(get getter) ([]byte, error)
 	set         func(set setter, val []byte) error
 }
@@ -95,18 +104,18 @@ var (
 // optionRows are the options, in the order of T_ALLOPT. IP_REUSEADDR is not
 // among them: endpoints share addresses anyhow.
 var optionRows = []optionRow{
-	{level: XTIGeneric, name: XTIDebug, native: optionNumber{sockopt.SolSocket, 1}, size: 4},
-	{level: XTIGeneric, name: XTILinger, native: optionNumber{sockopt.SolSocket, 13}, size: 8},
+	{level: XTIGeneric, name: XTIDebug, native: optionNumber{sockopt.SolSocket, 1}, size: 4, flag: true},
+	{level: XTIGeneric, name: XTILinger, native: optionNumber{sockopt.SolSocket, 13}, size: 8, flag: true},
 	{level: XTIGeneric, name: XTIRcvBuf, native: optionNumber{sockopt.SolSocket, 8}, size: 4},
 	{level: XTIGeneric, name: XTIRcvLowat, native: optionNumber{sockopt.SolSocket, 18}, size: 4},
 	{level: XTIGeneric, name: XTISndBuf, native: optionNumber{sockopt.SolSocket, 7}, size: 4},
 	{level: XTIGeneric, name: XTISndLowat, native: optionNumber{sockopt.SolSocket, 19}, size: 4, readOnly: true},
-	{level: InetTCP, name: TCPNoDelay, native: optionNumber{InetTCP, 1}, size: 4},
+	{level: InetTCP, name: TCPNoDelay, native: optionNumber{InetTCP, 1}, size: 4, flag: true},
 	{level: InetTCP, name: TCPMaxSeg, native: optionNumber{InetTCP, 2}, size: 4, readOnly: true},
-	{level: InetTCP, name: TCPKeepAlive, size: 8, get: getKeepAlive, set: setKeepAlive},
+	{level: InetTCP, name: TCPKeepAlive, size: 8, flag: true, get: getKeepAlive, set: setKeepAlive},
 	{level: InetIP, name: IPTOS, native: optionNumber{InetIP, 1}, size: 1},
 	{level: InetIP, name: IPTTL, native: optionNumber{InetIP, 2}, size: 1},
-	{level: InetIP, name: IPDontRoute, native: optionNumber{sockopt.SolSocket, 5}, size: 4},
+	{level: InetIP, name: IPDontRoute, native: optionNumber{sockopt.SolSocket, 5}, size: 4, flag: true},
 }
 
 // kpMax is the longest time of TCP_KEEPALIVE, in minutes: that of the rows.
@@ -225,15 +234,16 @@ func (e *Endpoint) twin() *tcp.Socket {
 
 // negotiate sets an option of s, and shows what it became.
 func (e *Endpoint) negotiate(s *tcp.Socket, r *optionRow, o *Option) {
+	wanted := o.Value
+	e.show(s, r, o)
 	switch {
-	case r.readOnly:
-		e.show(s, r, o)
-		if o.Status == TSuccess {
-			o.Status = TReadOnly
-		}
+	case o.Status != TSuccess: // whatever is asked of it
 		return
-	case len(o.Value) != r.size:
-		o.Status = TFailure
+	case r.readOnly:
+		o.Status = TReadOnly
+		return
+	case len(wanted) != r.size:
+		o.Value, o.Status = wanted, TFailure
 		return
 	}
 	set := func(n optionNumber, val []byte) error {
@@ -242,17 +252,19 @@ func (e *Endpoint) negotiate(s *tcp.Socket, r *optionRow, o *Option) {
 	}
 	err := error(nil)
 	if r.set != nil {
-		err = r.set(set, o.Value)
+		err = r.set(set, wanted)
 	} else {
-		err = set(r.native, o.Value)
+		err = set(r.native, wanted)
 	}
 	if err != nil {
-		o.Status = TFailure
+		o.Value, o.Status = wanted, TFailure
+		if err == errno.ENOPROTOOPT {
+			o.Value, o.Status = nil, TNotSupport
+		}
 		return
 	}
-	wanted := string(o.Value)
 	e.show(s, r, o)
-	if o.Status == TSuccess && string(o.Value) != wanted {
+	if o.Status == TSuccess && !bytes.Equal(o.Value, wanted) {
 		o.Status = TPartSuccess // rounded
 	}
 }
@@ -269,6 +281,14 @@ func (e *Endpoint) show(s *tcp.Socket, r *optionRow, o *Option) {
 		o.Value, err = get(r.native, r.size)
 	}
 	o.Status = TSuccess
+	if err == nil && r.flag {
+		// Systems show a flag that is set as 1 or as its bit.
+		on := uint32(TNo)
+		if binary.NativeEndian.Uint32(o.Value) != 0 {
+			on = TYes
+		}
+		binary.NativeEndian.PutUint32(o.Value, on)
+	}
 	if err != nil {
 		o.Value, o.Status = nil, TNotSupport // the profile's system has no such option
 	}

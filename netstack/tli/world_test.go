@@ -43,9 +43,15 @@ var addrs = [2]string{"10.0.0.1", "10.0.0.2"}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, "linux")
+}
+
+// newWorldOf is a world whose systems are those of a profile.
+func newWorldOf(t *testing.T, name string) *world {
+	t.Helper()
 	w := &world{t: t, now: time.Second, told: map[*Endpoint]int{}}
 	for i := range w.stacks {
-		profile, err := sockopt.ProfileByName("linux")
+		profile, err := sockopt.ProfileByName(name)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,16 +27,30 @@ func compileTLI(t *testing.T, name string) string {
 	})
 }
 
+// tliSystems are the profiles that the library's calls are tried under, with
+// what the program is told of them: those whose pages name the interface, FreeBSD,
+// which shows flags as other numbers, and Linux.
+var tliSystems = map[string][]string{"linux": nil, "illumos": nil, "omnios": nil, "freebsd": nil, "cxux": {"plain"}}
+
 // TestTLICalls: every call and what it answers, with both ends in one sandbox.
 func TestTLICalls(t *testing.T) {
-	h := newHost(t)
-	pod := h.pod()
-	for _, addr := range []string{"127.0.0.1", pod.v4, "::1", pod.v6} {
-		if got := pod.start(compileTLI(t, "calls"), addr).ok(); !strings.Contains(got, " 0 failures") {
-			t.Errorf("%s: %s", addr, got)
-		}
+	for profile, lacks := range tliSystems {
+		t.Run(profile, func(t *testing.T) {
+			if profile != "linux" {
+				onlyTCPCNI(t)
+			}
+			h := newHost(t)
+			pod := h.pod("--profile", profile)
+			for _, addr := range []string{"127.0.0.1", pod.v4, "::1", pod.v6} {
+				p := pod.start(append([]string{compileTLI(t, "calls"), addr}, lacks...)...)
+				p.wait()
+				if got := p.stdout.String(); !strings.Contains(got, " 0 failures") {
+					t.Errorf("%s: %s", addr, got)
+				}
+			}
+			pod.stop()
+		})
 	}
-	pod.stop()
 }
 
 // TestTLIPrograms: a client and a server that wait in their calls, in both

@@ -1,5 +1,6 @@
 /* Calls of the transport-level interface that do not wait, both ends in one
- * process: what each answers, and the state that it leads to. calls ADDR */
+ * process: what each answers, and the state that it leads to. "calls ADDR", and
+ * with "plain" behind it where the system has neither keep-alives nor TCP_MAXSEG. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -115,7 +116,7 @@ static void hungup(union address *to, int waits)
 	IS(t_close(fd), 0);
 }
 
-static void options(void)
+static void options(int plain)
 {
 	struct {
 		struct t_opthdr h;
@@ -133,16 +134,44 @@ static void options(void)
 	req.flags = T_CURRENT;
 	IS(t_optmgmt(fd, &req, &ret), 0);
 	IS(out.value[0], 1);
-	in.h = (struct t_opthdr){sizeof in, INET_TCP, T_TCP_KEEPALIVE, 0};
-	in.value[0] = T_YES, in.value[1] = 5;
-	req.opt.len = sizeof in;
+	in.h = (struct t_opthdr){sizeof in.h + 4, INET_TCP, T_TCP_MAXSEG, 0};
+	IS(t_optmgmt(fd, &req, &ret), 0);
+	IS(ret.flags, plain ? T_NOTSUPPORT : T_SUCCESS);
+	in.h = (struct t_opthdr){sizeof in.h + 4, INET_IP, T_IP_DONTROUTE, 0};
 	req.flags = T_NEGOTIATE;
 	IS(t_optmgmt(fd, &req, &ret), 0);
 	IS(ret.flags, T_SUCCESS);
-	IS(out.value[1], 5);
+	IS(out.value[0], T_YES);
+	in.value[0] = T_NO;
+	IS(t_optmgmt(fd, &req, &ret), 0);
+	IS(ret.flags, T_SUCCESS);
+	IS(out.value[0], T_NO);
+	in.h = (struct t_opthdr){sizeof in, XTI_GENERIC, XTI_LINGER, 0};
+	in.value[0] = T_YES, in.value[1] = 7;
+	req.opt.len = sizeof in;
+	IS(t_optmgmt(fd, &req, &ret), 0);
+	IS(ret.flags, T_SUCCESS);
+	IS(out.value[0], T_YES);
+	IS(out.value[1], 7);
+	in.h = (struct t_opthdr){sizeof in, INET_TCP, T_TCP_KEEPALIVE, 0};
+	in.value[0] = T_YES, in.value[1] = 5;
+	IS(t_optmgmt(fd, &req, &ret), 0);
+	IS(ret.flags, plain ? T_NOTSUPPORT : T_SUCCESS);
+	if (!plain) {
+		IS(out.value[0], T_YES);
+		IS(out.value[1], 5);
+		req.flags = T_CHECK; /* asks an endpoint with the options of this one */
+		in.value[0] = T_NO;
+		IS(t_optmgmt(fd, &req, &ret), 0);
+		IS(ret.flags, T_SUCCESS);
+		req.flags = T_CURRENT;
+		IS(t_optmgmt(fd, &req, &ret), 0);
+		IS(out.value[0], T_YES);
+		req.flags = T_NEGOTIATE;
+	}
 	in.value[1] = 0;
 	IS(t_optmgmt(fd, &req, &ret), 0);
-	IS(ret.flags, T_FAILURE);
+	IS(ret.flags, plain ? T_NOTSUPPORT : T_FAILURE);
 	in.h.name = 77;
 	IS(t_optmgmt(fd, &req, &ret), 0);
 	IS(ret.flags, T_NOTSUPPORT);
@@ -163,7 +192,7 @@ int main(int argc, char **argv)
 	int l, a, b, c, d, flags;
 	char buf[100];
 
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
 	own = address(argv[1], 0);
 	FAILS(t_open("/dev/udp", O_RDWR, NULL), TBADNAME);
@@ -284,7 +313,7 @@ int main(int argc, char **argv)
 	IS(t_close(a), 0);
 	IS(t_close(c), 0);
 	IS(t_close(d), 0);
-	options();
+	options(argc == 3);
 	printf("%d checks, %d failures\n", checks, failures);
 	return failures != 0;
 }
