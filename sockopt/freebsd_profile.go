@@ -16,6 +16,8 @@ func newFreeBSD() *Profile {
 		ConnectBroadcast: errno.EACCES,
 		MD5SigAlways:     true,
 
+		ECNFallbackAnswers: true,
+
 		Congestion: slices.Clone(freebsdCongestion),
 		calls: callRules{
 			setLevel: always(errno.EINVAL), getLevel: always(errno.EINVAL), // ip_ctloutput

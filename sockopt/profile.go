@@ -47,6 +47,10 @@ type Profile struct {
 	// Else it takes those that have no association unsigned.
 	MD5SigAlways bool
 
+	// ECNFallbackAnswers: Tunables.ECNMaxRetries is about SYN-ACKs, too. Else they
+	// agree to ECN however often they are sent.
+	ECNFallbackAnswers bool
+
 	// Tunables are the sandbox's values; NewTunables replaces the defaults.
 	Tunables *Tunables
 

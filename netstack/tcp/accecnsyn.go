@@ -125,8 +125,10 @@ func (c *conn) beginECN() {
 // stampSYN puts into a SYN-ACK what mode answers to a SYN with the codepoint mark,
 // after tries retransmissions. It reports whether the answer is without ECN
 // although it was agreed on.
-func (l *Layer) stampSYN(t *wire.TCP, mode ecnMode, mark uint8, tries int, again bool) (plain bool) {
+func (l *Layer) stampSYN(t *wire.TCP, mode ecnMode, mark, tries uint8, again bool) (plain bool) {
 	switch {
+	case mode == ecnClassic && l.gaveUpECNAnswer(tries):
+		return true
 	case mode == ecnClassic:
 		t.Flags |= wire.TCPEce
 	case mode == ecnAccurate && tries >= plainTries && l.tun.ECNFallback:

@@ -19,10 +19,18 @@ const (
 	ecnBrokenTimes = 2
 )
 
-// gaveUpECN reports whether the SYN about to be sent goes without ECN because
-// those before it were not answered.
-func (c *conn) gaveUpECN() bool {
-	return c.l.tun.ECNFallback && int32(c.backoff) > c.l.tun.ECNMaxRetries
+// gaveUpECN reports whether a SYN goes without ECN because those before it, of
+// which tries were retransmissions, were not answered.
+func (l *Layer) gaveUpECN(tries uint8) bool {
+	return l.tun.ECNFallback && int32(tries) > l.tun.ECNMaxRetries
+}
+
+// gaveUpECNAnswer is gaveUpECN for a SYN-ACK, where the system does so. RFC 3168
+// leaves it open: a SYN-ACK without ECN tells the peer that there is none, and one
+// that was sent before may have told the contrary. So marks that arrive are
+// echoed, and nothing is sent that can be marked.
+func (l *Layer) gaveUpECNAnswer(tries uint8) bool {
+	return l.profile.ECNFallbackAnswers && l.gaveUpECN(tries)
 }
 
 // goWithoutECN notes that a SYN goes without what those before it asked for.

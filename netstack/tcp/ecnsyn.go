@@ -91,10 +91,10 @@ func (c *conn) synECN(h *wire.TCP) {
 		if e.acc != nil {
 			mark, again = e.acc.peerSYN, e.acc.mute
 		}
-		if c.l.stampSYN(h, e.mode, mark, int(c.backoff), again) {
+		if c.l.stampSYN(h, e.mode, mark, c.backoff, again) {
 			e.noECT = true
 		}
-	case c.gaveUpECN():
+	case c.l.gaveUpECN(c.backoff):
 		c.goWithoutECN()
 	default:
 		h.Flags |= askFlags[e.asked]

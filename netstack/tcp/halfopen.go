@@ -187,7 +187,7 @@ func (h *halfOpen) sendSynAck() {
 	if h.give {
 		h.l.fastReply(h.lst.s.opts.Rare().FastOpenKeys, t, &h.key)
 	}
-	if h.l.stampSYN(t, h.opts.ecn, h.ecn.synMark, int(h.tries), h.ecn.again) {
+	if h.l.stampSYN(t, h.opts.ecn, h.ecn.synMark, h.tries, h.ecn.again) {
 		h.ecn.noECT = true
 	}
 	h.l.counters.OutSegs++
