@@ -24,7 +24,7 @@ var freebsdTunables = []tunableRow{
 	toggle("net.inet.tcp.recvbuf_auto", "1", func(t *Tunables) *bool { return &t.ModerateRcvbuf }),
 	bounded(count("net.inet.tcp.sendbuf_max", "bytes", leastBuf, math.MaxInt32, "2097152", func(t *Tunables) *int32 { return &t.TCPWmem.Max }), "not below sendspace", wmemFits),
 	bounded(count("net.inet.tcp.sendspace", "bytes", leastBuf, math.MaxInt32, "32768", func(t *Tunables) *int32 { return &t.TCPWmem.Default }), "not above sendbuf_max", wmemFits),
-	count("net.inet.tcp.log_in_vain", "0 off, 1 SYNs, 2 all segments to ports without a socket", 0, 2, "0", func(t *Tunables) *int32 { return &t.LogInVain }),
+	count("net.inet.tcp.log_in_vain", "1 SYNs, 2 all segments to ports without a socket, anything else off", math.MinInt32, math.MaxInt32, "0", func(t *Tunables) *int32 { return &t.LogInVain }),
 	count("net.inet.tcp.blackhole", "0 off, 1 no RST for SYNs, 2 for no segment to ports without a socket", 0, 2, "0", func(t *Tunables) *int32 { return &t.Blackhole }),
 
 	{

@@ -108,7 +108,7 @@ type Tunables struct {
 	BaseMSS6     int32 // as BaseMSS, of IPv6; 0: BaseMSS
 	PathMTU      bool  // IPv4 finds out what a path carries
 	Blackhole    int32 // what no socket waits for gets no RST: 1 SYNs, 2 anything
-	LogInVain    int32 // and is told in the log: 1 SYNs, 2 anything
+	LogInVain    int32 // and is told in the log: 1 SYNs, 2 anything; no other value has a meaning
 	ICMPMayReset bool  // a host that refuses by ICMP ends an attempt to connect
 
 	RTOInitial time.Duration // before there is a round trip

@@ -15,6 +15,7 @@ import (
 func TestLogInVain(t *testing.T) {
 	for value, want := range map[string][]wire.TCPFlags{
 		"0": nil, "1": {wire.TCPSyn}, "2": {wire.TCPSyn, wire.TCPAck},
+		"3": nil, "-1": nil,
 	} {
 		s := newScript(t, map[string]string{"net.inet.tcp.log_in_vain": value})
 		var told []wire.TCPFlags

@@ -15,7 +15,7 @@ func (l *Layer) SetVain(f func(local, remote netip.AddrPort, flags wire.TCPFlags
 // unwanted tells of a segment that nobody waits for, and reports whether it is
 // answered.
 func (l *Layer) unwanted(local, remote netip.AddrPort, flags wire.TCPFlags) bool {
-	applies := func(level int32) bool { return level >= 2 || level == 1 && flags&wire.TCPSyn != 0 }
+	applies := func(level int32) bool { return level == 2 || level == 1 && flags&wire.TCPSyn != 0 }
 	if l.vain != nil && applies(l.tun.LogInVain) {
 		l.vain(local, remote, flags)
 	}
