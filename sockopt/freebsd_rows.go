@@ -60,7 +60,7 @@ var freebsdTCPRows = at(protoTCP, TCPOnly, []Row{
 		Note: "reduces the size, never raises it: 176 up to what it is now, else EINVAL"},
 	{ID: NoOpt, Name: "TCP_NOOPT", Number: marked(markFreeBSD, 8), Codec: Bool, Truth: 0x8, Default: "0", set: setNoOpt,
 		get:  func(c *call) (int, error) { return 0x8 * truth(c.o.Rare().NoOpt), nil },
-		Note: "no options in the SYN and in answers of a listener, so none later; a socket that is connected or connecting has agreed already: EINVAL"},
+		Note: "no options in the SYN and in answers of a listener, so none later; a socket that is connected or connecting keeps what its SYN has offered, and leaves out its SACK blocks"},
 	{ID: Cork, Name: "TCP_NOPUSH", Number: 3, Native: 4, Codec: Bool, Truth: 0x1000, Default: "0", flag: func(o *Options) *bool { return &o.Cork },
 		Note: "only full segments are sent until the socket is closed; taking it off sends what waits. Linux's name of the number is TCP_CORK"},
 	MD5SigRow(numberMD5Sig, ReadWrite),
@@ -165,9 +165,6 @@ func setMaxSegFreeBSD(c *call, v int) error {
 func getMaxSegFreeBSD(c *call) (int, error) { return currentMaxSeg(c), nil }
 
 func setNoOpt(c *call, v int) error {
-	if c.t.MSS() > 0 {
-		return errno.EINVAL
-	}
 	c.o.SetRare(func(r *Rare) { r.NoOpt = v != 0 })
 	return nil
 }

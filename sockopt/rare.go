@@ -17,7 +17,7 @@ type Rare struct {
 	PortMin, PortMax uint16 // IP_LOCAL_PORT_RANGE; 0: as the tunable says
 	MD5Sig           bool   // segments are signed by the association database; see MD5SigRow
 	ThinLinear       bool   // TCP_THIN_LINEAR_TIMEOUTS
-	NoOpt            bool   // TCP_NOOPT: SYNs carry no options
+	NoOpt            bool   // TCP_NOOPT: SYNs carry no options, and what follows none that it need not
 
 	KeepInit  time.Duration // TCP_KEEPINIT: for the handshake; 0: as the tunable has it
 	LastError errno.Errno   // with Profile.PermanentErrors: what SO_ERROR shows

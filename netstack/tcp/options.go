@@ -102,6 +102,8 @@ var changes = map[sockopt.ID]func(*conn){
 	sockopt.IPOptions: (*conn).newOptions,
 	sockopt.TxDelay:   (*conn).delayChanged,
 
+	sockopt.NoOpt: (*conn).noOptChanged,
+
 	sockopt.MaxPacingRate: (*conn).rateChanged,
 }
 
@@ -142,6 +144,17 @@ func (c *conn) quickAckChanged() {
 	c.quickAck = quickAcks
 	if c.unacked > 0 {
 		c.ackNow()
+	}
+}
+
+// noOptChanged is TCP_NOOPT on a connection. What the SYNs have agreed on stays,
+// and blocks, which nobody has to send (RFC 2018 section 4), are left out. The
+// timestamp goes on: a connection that has agreed on it must have it in every
+// segment, and a peer drops those without (RFC 7323 section 3.2).
+func (c *conn) noOptChanged() {
+	c.flags &^= flagNoBlocks
+	if c.s.opts.Rare().NoOpt {
+		c.flags |= flagNoBlocks
 	}
 }
 

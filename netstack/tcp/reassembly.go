@@ -39,7 +39,7 @@ type reassembly struct {
 
 // reportsSACK reports whether the next acknowledgement carries SACK blocks.
 func (c *conn) reportsSACK() bool {
-	return c.flags&flagSACK != 0 && (c.flags&flagDSACK != 0 || c.ahead())
+	return c.flags&(flagSACK|flagNoBlocks) == flagSACK && (c.flags&flagDSACK != 0 || c.ahead())
 }
 
 // ahead reports whether text has arrived behind a gap. Then an acknowledgement
@@ -51,7 +51,7 @@ func (c *conn) ahead() bool { return c.ooo != nil && len(c.ooo.pieces) > 0 }
 // from which the peer learns that a retransmission was needless: RFC 2883
 // section 4.
 func (c *conn) noteTwice(left, right uint32) {
-	if c.flags&flagSACK != 0 && c.l.tun.DSACK && seqLT(left, right) {
+	if c.flags&(flagSACK|flagNoBlocks) == flagSACK && c.l.tun.DSACK && seqLT(left, right) {
 		c.cold().dsack = seqRange{left, right}
 		c.flags |= flagDSACK
 	}

@@ -25,7 +25,7 @@ type sackDelay struct {
 // aheadAcked decides how to acknowledge text that has arrived behind a gap.
 func (c *conn) aheadAcked(now time.Duration) {
 	t, r := c.l.tun, c.ooo
-	if r == nil || c.flags&(flagSACK|flagDSACK|flagAckNow) != flagSACK || c.unacked > 0 {
+	if r == nil || c.flags&(flagSACK|flagNoBlocks|flagDSACK|flagAckNow) != flagSACK || c.unacked > 0 {
 		c.ackNow()
 		return
 	}

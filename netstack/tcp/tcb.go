@@ -54,6 +54,7 @@ const (
 	flagNoTS                              // the same for timestamps
 	flagNoSACK                            // and for SACK
 	flagNoOpt                             // our SYN carries no options at all
+	flagNoBlocks                          // SACK is agreed on, and TCP_NOOPT holds our blocks back
 )
 
 // Timers of one connection.
