@@ -57,8 +57,13 @@ func TestReadOnlyTunables(t *testing.T) {
 	value(t, w.b, "net.inet.tcp.reass.cursegments", "0")
 	value(t, w.a, "net.inet.tcp.sack.globalholes", "0")
 	value(t, w.a, "net.inet.tcp.pmtud_blackhole_activated", "0")
-	w.a.tcp.Counters().PMTUDBlackholeActivated = 3
+	value(t, w.a, "net.inet.tcp.pmtud_blackhole_activated_min_mss", "0")
+	value(t, w.a, "net.inet.tcp.pmtud_blackhole_failed", "0")
+	n := w.a.tcp.Counters()
+	n.PMTUDBlackholeActivated, n.PMTUDBlackholeMinMSS, n.PMTUDBlackholeFailed = 3, 4, 5
 	value(t, w.a, "net.inet.tcp.pmtud_blackhole_activated", "3")
+	value(t, w.a, "net.inet.tcp.pmtud_blackhole_activated_min_mss", "4")
+	value(t, w.a, "net.inet.tcp.pmtud_blackhole_failed", "5")
 }
 
 // A connection within the stack leaves no record in TIME-WAIT with FreeBSD's

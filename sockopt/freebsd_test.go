@@ -87,7 +87,7 @@ func TestFreeBSDDefaults(t *testing.T) {
 		"net.inet.tcp.initcwnd_segments": "10", "net.inet.tcp.sack.maxholes": "128", "net.inet.tcp.sack.globalmaxholes": "65536", "net.inet.tcp.finwait2_timeout": "60000",
 		"net.inet.tcp.rfc1323": "1", "net.inet.tcp.log_in_vain": "0", "net.inet.tcp.isn_reseed_interval": "0", "net.inet.tcp.syncookies": "1", "net.inet.tcp.rexmit_slop": "200",
 		"net.inet.tcp.functions_inherit_listen_socket_stack": "1", "net.inet.tcp.insecure_rst": "0", "net.inet.tcp.insecure_syn": "0", "net.inet.tcp.cc.algorithm": "newreno",
-		"net.inet.tcp.cc.available": "newreno cubic htcp vegas dctcp cdg", "net.inet.tcp.pcbcount": "0",
+		"net.inet.tcp.maxtcptw": "27767", "net.inet.tcp.cc.available": "newreno cubic htcp vegas dctcp cdg", "net.inet.tcp.pcbcount": "0",
 	} {
 		if got, ok := p.Value(name); !ok || got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
@@ -234,7 +234,7 @@ func TestFreeBSDInfo(t *testing.T) {
 	if b[0] != 9 || b[5] != TCPInfoSACK || b[6] != 0x73 {
 		t.Errorf("head %x", b[:8])
 	}
-	for n, want := range map[int]uint32{0: 230000, 2: 1448, 3: 1440, 11: 17000, 15: 1000, 16: 200, 17: 1 << 30, 18: 14480, 22: 65535, 23: 70000, 25: 11, 26: 22, 28: 4, 29: 5, 30: 6} {
+	for n, want := range map[int]uint32{0: 230000, 2: 1448, 3: 1440, 11: 17000, 15: 1000, 16: 200, 17: 1 << 30, 18: 14480, 22: 65535, 23: 70000, 24: 0, 25: 11, 26: 22, 28: 4, 29: 5, 30: 6} {
 		if word(n) != want {
 			t.Errorf("word %d is %d, want %d", n, word(n), want)
 		}

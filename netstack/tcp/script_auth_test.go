@@ -140,13 +140,11 @@ func init() {
 		}
 		s.result(s.s.SetMD5Key(to, key), "0")
 	}
-	// md5sig on, md5sig off: the switch of systems with an association database;
-	// md5always: a listener with it takes signed peers only.
+	// md5sig on, md5sig off: the switch of systems with an association database.
 	verbs["md5sig"] = func(s *script, args []string) {
 		s.s.opts.SetRare(func(r *sockopt.Rare) { r.MD5Sig = args[0] == "on" })
 		s.s.Changed(sockopt.MD5Sig)
 	}
-	verbs["md5always"] = func(s *script, _ []string) { s.l.profile.MD5SigAlways = true }
 	// associate out|in KEY [SPORT DPORT]: an entry of the database; the key "none"
 	// takes it away. What is sent is then checked with the last key of "out".
 	verbs["associate"] = func(s *script, args []string) {

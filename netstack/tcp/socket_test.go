@@ -62,7 +62,17 @@ func TestBindErrors(t *testing.T) {
 }
 
 func TestConnectErrors(t *testing.T) {
-	s := newScript(t, nil)
+	for _, profile := range sockopt.ProfileNames() {
+		t.Run(profile, func(t *testing.T) { connectErrors(t, profile) })
+	}
+}
+
+func connectErrors(t *testing.T, profile string) {
+	s := newScriptWith(t, setting{profile: profile, mtu: 1500})
+	multicast := errno.ENETUNREACH
+	if profile == "freebsd" { // tcp(4), ERRORS
+		multicast = errno.EAFNOSUPPORT
+	}
 	for _, c := range []struct {
 		name   string
 		domain int
@@ -70,7 +80,7 @@ func TestConnectErrors(t *testing.T) {
 		want   errno.Errno
 	}{
 		{"no route", afInet, "203.0.113.1:80", errno.ENETUNREACH},
-		{"multicast", afInet, "224.0.0.1:80", errno.ENETUNREACH},
+		{"multicast", afInet, "224.0.0.1:80", multicast},
 		{"IPv6 on AF_INET", afInet, "[fd00::2]:80", errno.EAFNOSUPPORT},
 		{"IPv4 on AF_INET6", afInet6, "10.0.0.2:80", errno.EAFNOSUPPORT},
 		{"mapped", afInet6, "[::ffff:10.0.0.2]:80", errno.EINPROGRESS},
