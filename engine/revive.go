@@ -27,7 +27,7 @@ func (c *call) revive(s *stream) (*stream, error) {
 	if s.bound {
 		// The port was given up with the failure and may be taken by now. That the
 		// program may have a reserved one was checked before.
-		priv := sockopt.Privilege{NetBindService: at.Port() < c.eng.profile.Tunables.UnprivilegedPortStart}
+		priv := sockopt.Privilege{NetBindService: c.eng.profile.Tunables.PortPrivileged(at.Port())}
 		if err := fresh.tcp.Bind(at, s.uid, priv); err != nil {
 			at = netip.AddrPort{}
 		}

@@ -108,7 +108,7 @@ func (e *engine) tuned(set map[string]string) (map[string]string, []byte, error)
 		for name := range from {
 			long, _ := trial.LongName(name)
 			value, _ := trial.Value(name)
-			if kept, ok := e.changed[long]; ok && !mentions(set, long) && (kept != value || !holds(trial, long, kept)) {
+			if kept, ok := e.changed[long]; ok && !mentions(trial, set, long) && (kept != value || !holds(trial, long, kept)) {
 				continue
 			}
 			all[long] = value
@@ -131,10 +131,14 @@ func holds(p *sockopt.Profile, name, value string) bool {
 	return err == nil && *again.Tunables == *p.Tunables
 }
 
-func mentions(set map[string]string, long string) bool {
-	_, a := set[long]
-	_, b := set[sockopt.OtherTunableName(long)]
-	return a || b
+// mentions reports whether a name of set is one of the tunable's.
+func mentions(p *sockopt.Profile, set map[string]string, long string) bool {
+	for name := range set {
+		if l, _ := p.LongName(name); l == long {
+			return true
+		}
+	}
+	return false
 }
 
 // Layout of what was changed: two places for a text, a length before it, of

@@ -137,6 +137,30 @@ func TestEmptyTunableOutlivesTheEngine(t *testing.T) {
 	}
 }
 
+// A list that is changed by one element is the whole list to the successor.
+func TestEditedListOutlivesTheEngine(t *testing.T) {
+	old := bare(t)
+	old.cfg.Profile = "illumos"
+	if err := old.makeStack(); err != nil {
+		t.Fatal(err)
+	}
+	for _, set := range []map[string]string{{"tcp_extra_priv_ports_add": "6000"}, {"tcp_extra_priv_ports_add": "7000"}, {"tcp_extra_priv_ports_del": "2049"}} {
+		if r := old.tunables(&request{Set: set}); r.Error != "" {
+			t.Fatal(r.Error)
+		}
+	}
+	next, err := sockopt.ProfileByName("illumos")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := next.ChangeTunables(old.changed); err != nil {
+		t.Fatal(err)
+	}
+	if v, _ := next.Value("extra_priv_ports"); v != "4045,6000,7000" {
+		t.Errorf("%s of %v", v, old.changed)
+	}
+}
+
 // optmem_max bounds the ancillary data of a call.
 func TestOptmemMax(t *testing.T) {
 	s := newSandbox(t, func(c *Config) { c.Tunables = map[string]string{"optmem_max": "2000"} })

@@ -76,6 +76,11 @@ var illumosTunables = []tunableRow{
 		get:  func(t *Tunables) []int64 { return []int64{int64(t.AnonPrivMin)} },
 	}),
 	alias("smallest_nonpriv_port", port16("tcp_smallest_nonpriv_port", "1024", func(t *Tunables) *uint16 { return &t.UnprivilegedPortStart })),
+	alias("extra_priv_ports", tunableRow{
+		name: "tcp_extra_priv_ports", unit: "ports from tcp_smallest_nonpriv_port on that take the privilege, too", def: "2049,4045",
+		only: func(p *Profile) bool { return p.Bind.AnonPrivMax != 0 },
+		text: &extraPrivText,
+	}),
 	{
 		name: "congestion_control", unit: "name",
 		words: func(p *Profile) []string { return p.Congestion },

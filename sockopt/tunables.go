@@ -296,8 +296,14 @@ func (p *Profile) apply(t *Tunables, set map[string]string, when tunableAccess) 
 			return fmt.Errorf("tunable %s: value %q; accepted: none, as it can only be read", row.name, set[name])
 		case row.access > when:
 			return fmt.Errorf("tunable %s: value %q; accepted: none while the sandbox runs, as its configuration sets it", row.name, set[name])
+		case row.edits(name) && when == atStart:
+			return fmt.Errorf("tunable %s: value %q; accepted: none in a configuration, which gives all of %s", name, set[name], row.name)
 		}
-		if err := row.parse(p, t, set[name]); err != nil {
+		change := row.parse
+		if row.edits(name) {
+			change = func(_ *Profile, t *Tunables, value string) error { return row.edit(t, name, value) }
+		}
+		if err := change(p, t, set[name]); err != nil {
 			return err
 		}
 		rows, shown = append(rows, row), append(shown, row.format(p, t))
@@ -334,7 +340,7 @@ func (r *tunableRow) value(p *Profile) string {
 
 func (p *Profile) tunable(name string) (row *tunableRow) {
 	for r := range p.tunableRows {
-		if name == r.name || name == r.short() {
+		if name == r.name || name == r.short() || r.edits(name) {
 			return r
 		}
 	}

@@ -48,6 +48,7 @@ type Fine struct {
 
 	StrongISS      int32  // tcp_strong_iss of illumos: 0 and 1 count, 2 is RFC 6528
 	AnonPrivMin    uint16 // tcp_min_anonpriv_port of illumos: least port of TCP_ANONPRIVBIND
+	ExtraPrivPorts string // tcp_extra_priv_ports of illumos, see PortPrivileged
 	HoleDefaultMSS bool   // MSS4 or MSS6 is tried last behind a black hole, as on FreeBSD, and not MTUProbeFloor
 }
 

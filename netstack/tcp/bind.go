@@ -28,7 +28,7 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 	if e := s.addrRefused(addr); e != 0 {
 		return e
 	}
-	if a.Port() != 0 && a.Port() < s.l.tun.UnprivilegedPortStart && !priv.NetBindService {
+	if s.l.tun.PortPrivileged(a.Port()) && !priv.NetBindService {
 		return errno.EACCES
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
@@ -131,11 +131,7 @@ func (s *Socket) takePort(c *ports.Claim) error {
 
 // candidates are the ports of a range that may be chosen.
 func (l *Layer) candidates(lo, hi uint16) ports.Candidates {
-	r := ports.Candidates{Lo: lo, Hi: hi, Share: l.tun.AutobindReuse}
-	if l.tun.ReservedPorts != "" {
-		r.Reserved = l.tun.PortReserved
-	}
-	return r
+	return ports.Candidates{Lo: lo, Hi: hi, Share: l.tun.AutobindReuse, Reserved: l.tun.PortWithheld(lo, hi)}
 }
 
 // release gives the port back.

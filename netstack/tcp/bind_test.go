@@ -103,6 +103,53 @@ func TestReservedPorts(t *testing.T) {
 	}
 }
 
+// Beyond them illumos has a list.
+func TestExtraPrivilegedPorts(t *testing.T) {
+	for _, name := range systemNames {
+		l, _ := bindLayer(t, name)
+		bind := func(port uint16, priv sockopt.Privilege) error {
+			s := l.NewSocket(afInet, nil)
+			defer s.Close()
+			return s.Bind(netip.AddrPortFrom(testLocal, port), 1000, priv)
+		}
+		for port := range uint16(6000) {
+			if port < 1024 {
+				continue
+			}
+			var want error
+			if (name == "illumos" || name == "omnios") && (port == 2049 || port == 4045) {
+				want = errno.EACCES
+			}
+			if err := bind(port, noPrivilege); err != want {
+				t.Errorf("%s: port %d: %v, want %v", name, port, err, want)
+			}
+		}
+		if err := bind(2049, sockopt.Privilege{NetBindService: true}); err != nil {
+			t.Errorf("%s: with the capability: %v", name, err)
+		}
+	}
+	l, _ := bindLayer(t, "illumos")
+	for _, set := range []map[string]string{
+		{"tcp_extra_priv_ports_del": "2049"}, {"tcp_extra_priv_ports_add": "6001"}, {"smallest_anon_port": "6000"}, {"largest_anon_port": "6001"},
+	} {
+		if err := l.profile.ChangeTunables(set); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for port, want := range map[uint16]error{2049: nil, 4045: errno.EACCES, 6001: errno.EACCES} {
+		if err := l.NewSocket(afInet, nil).Bind(netip.AddrPortFrom(testLocal, port), 1000, noPrivilege); err != want {
+			t.Errorf("port %d: %v, want %v", port, err, want)
+		}
+	}
+	if err := l.NewSocket(afInet, nil).Bind(addrPort("10.0.0.1:0"), 1000, noPrivilege); err != nil {
+		t.Fatal(err)
+	}
+	// 6001 is left, and not for those who do not name it.
+	if err := l.NewSocket(afInet, nil).Bind(addrPort("10.0.0.1:0"), 1000, noPrivilege); err != errno.EADDRNOTAVAIL {
+		t.Errorf("port 0: %v", err)
+	}
+}
+
 // TestPortZeroOfEverySystem: the port is of the system's range, all of it, and what is
 // answered when none is left is the system's.
 func TestPortZeroOfEverySystem(t *testing.T) {

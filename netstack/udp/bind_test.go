@@ -154,3 +154,19 @@ func TestBindTunables(t *testing.T) {
 		change("ip_nonlocal_bind", "1")
 	}
 }
+
+// TestExtraPrivilegedPorts: tcp_extra_priv_ports of illumos, and udp_extra_priv_ports,
+// are one list.
+func TestExtraPrivilegedPorts(t *testing.T) {
+	for name, want := range map[string]error{"illumos": errno.EACCES, "omnios": errno.EACCES, "linux": nil, "freebsd": nil} {
+		l := profileLayer(t, name)
+		for _, port := range []string{"2049", "4045"} {
+			if err := l.NewSocket(v4, &app{}).Bind(ap("0.0.0.0:"+port), 1000, sockopt.Privilege{}); err != want {
+				t.Errorf("%s: %s: %v, want %v", name, port, err, want)
+			}
+			if err := l.NewSocket(v4, &app{}).Bind(ap("10.87.0.2:"+port), 1000, sockopt.Privilege{NetBindService: true}); err == errno.EACCES {
+				t.Errorf("%s: %s with the capability: %v", name, port, err)
+			}
+		}
+	}
+}

@@ -94,7 +94,7 @@ func (s *Socket) Bind(a netip.AddrPort, uid uint32, priv sockopt.Privilege) erro
 	if !s.bindable(addr) {
 		return errno.EADDRNOTAVAIL
 	}
-	if a.Port() != 0 && a.Port() < s.l.tun.UnprivilegedPortStart && !priv.NetBindService {
+	if s.l.tun.PortPrivileged(a.Port()) && !priv.NetBindService {
 		return errno.EACCES
 	}
 	if a.Port() != 0 || !s.opts.BindNoPort {
@@ -127,10 +127,7 @@ func (s *Socket) takePort(addr netip.Addr, port uint16, priv sockopt.Privilege) 
 	}
 	c.Follow(&s.opts)
 	lo, hi := s.opts.PortRange(s.l.tun)
-	candidates := ports.Candidates{Lo: lo, Hi: hi}
-	if s.l.tun.ReservedPorts != "" {
-		candidates.Reserved = s.l.tun.PortReserved
-	}
+	candidates := ports.Candidates{Lo: lo, Hi: hi, Reserved: s.l.tun.PortWithheld(lo, hi)}
 	if err := s.l.ports.Bind(c, s.l.net.Rand32, candidates); err != nil {
 		return err
 	}
