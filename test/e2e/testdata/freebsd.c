@@ -134,8 +134,11 @@ static void freebsd(void)
 	IS(set(a, T, TCP_MAXSEG, 500), 0);
 	IS(get(a, T, TCP_MAXSEG), 500);
 
-	/* TCP_NOOPT counts for handshakes */
-	IS(set(a, T, TCP_NOOPT, 1), EINVAL);
+	/* TCP_NOOPT: of a connection and of a listener */
+	IS(set(a, T, TCP_NOOPT, 1), 0);
+	IS(get(a, T, TCP_NOOPT), 8);
+	IS(set(a, T, TCP_NOOPT, 0), 0);
+	IS(get(a, T, TCP_NOOPT), 0);
 	IS(set(l, T, TCP_NOOPT, 1), 0);
 	IS(get(l, T, TCP_NOOPT), 8);
 
