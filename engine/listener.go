@@ -113,8 +113,8 @@ func (s *stream) takeTokens(p, n int) {
 // stopListening ends the listener by shutdown(2): whoever waits in accept gets
 // EINVAL, whoever polls a hang-up. The socket cannot listen again.
 func (s *stream) stopListening() {
-	s.withdraw()
 	s.entomb()
+	s.withdraw()
 	s.phase = phaseEnded
 	s.wait.answer(func(w *waiter) bool { return w.fail(errno.EINVAL) })
 }

@@ -52,6 +52,7 @@ type engine struct {
 	dirty       []*stream // have events to act upon
 	dirtyDgrams []*dgram
 	spareList   []*stream // memory for the next dirty
+	strays      []*unborn // inherited by a listener that has not come to them yet
 
 	spare       *buf.Chunk // for the next read from a pair
 	scratch     [maxOptVal]byte

@@ -6,9 +6,13 @@ package engine
 // that polls before it accepts, the pair is made while that program wakes up.
 //
 // The program may be interrupted, or have no descriptor left. The connection is then
-// the next one's, with the pair that it has and what is in it.
+// the next one's, with the pair that it has and what is in it. The same when the
+// listener closes and another inherits the connection (tcp_migrate_req): the pair
+// holds what was acknowledged already.
 
 import (
+	"slices"
+
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
@@ -31,6 +35,9 @@ func (s *stream) layOut(conn *tcp.Socket, nonblock bool) abi.Errno {
 		}
 		return 0
 	}
+	if s.adoptStray(conn) {
+		return s.layOut(conn, nonblock)
+	}
 	child, p, e := s.eng.newStream(s.domain, nonblock, conn)
 	if e != 0 {
 		return e
@@ -45,15 +52,35 @@ func (s *stream) layOut(conn *tcp.Socket, nonblock bool) abi.Errno {
 	return 0
 }
 
-// withdraw takes the next socket back: nobody will accept it. The stack resets the
-// connection with the others of the queue.
-func (s *stream) withdraw() {
-	u := s.unborn
-	if u == nil {
-		return
+// adoptStray takes over the socket that another listener has made for conn.
+func (s *stream) adoptStray(conn *tcp.Socket) bool {
+	e := s.eng
+	i := slices.IndexFunc(e.strays, func(u *unborn) bool { return u.child.tcp == conn })
+	if i < 0 {
+		return false
 	}
-	s.unborn, u.child.unborn = nil, nil
-	u.child.phase = phaseEnded // so that it reacts to nothing
-	u.child.discard()
-	hostlink.CloseFD(u.p)
+	s.unborn = e.strays[i]
+	e.strays = slices.Delete(e.strays, i, i+1)
+	return true
+}
+
+// withdraw is called when the stack's listener has closed: nobody will accept the
+// next socket here. It waits for the one who has inherited its connection. What
+// nobody has inherited, of this one or of others before, the stack has reset.
+func (s *stream) withdraw() {
+	e := s.eng
+	if s.unborn != nil {
+		e.strays = append(e.strays, s.unborn)
+		s.unborn = nil
+	}
+	e.strays = slices.DeleteFunc(e.strays, func(u *unborn) bool {
+		if u.child.tcp.Owned() {
+			return false
+		}
+		u.child.unborn = nil
+		u.child.phase = phaseEnded // so that it reacts to nothing
+		u.child.discard()
+		hostlink.CloseFD(u.p)
+		return true
+	})
 }

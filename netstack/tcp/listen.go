@@ -130,6 +130,7 @@ func (s *Socket) closeListener() {
 	for _, child := range lst.queue {
 		if !l.inherits(lst, child) {
 			child.Abort()
+			child.owner = nil // see Owned
 		}
 	}
 	lst.queue = nil

@@ -57,6 +57,10 @@ func (s *Socket) SetOwner(o Owner) {
 	}
 }
 
+// Owned reports whether the socket has an owner. One that waited at a listener has
+// lost the one that it was given when the listener closed and no other took over.
+func (s *Socket) Owned() bool { return s.owner != nil }
+
 // raise notes events for the owner; they are reported when the stack is at
 // rest, never from inside a call of the owner's.
 func (s *Socket) raise(ev Events) {
