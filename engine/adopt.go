@@ -103,7 +103,10 @@ func (x *relic) claim(keeper int) (int, bool) {
 func (a *adoption) restore(x *relic, fd int) {
 	base := sock{
 		eng: a.engine, fd: fd, cookie: x.cookie, inode: x.inode, endCookie: x.end,
-		domain: x.domain, uid: x.uid, settings: x.settings,
+		domain: x.domain, uid: x.uid,
+	}
+	if len(x.settings) > 0 {
+		base.agree().settings = x.settings
 	}
 	if x.kind == slotDgram {
 		a.restoreDgram(x, base)
@@ -119,12 +122,15 @@ func (a *adoption) restore(x *relic, fd int) {
 		return
 	}
 	s.filled = min(x.filled, hostlink.QueuedIn(fd))
-	s.backlog, s.peer = x.backlog, x.peer
+	s.backlog = x.backlog
+	if x.peer.IsValid() {
+		s.agree().peer = x.peer
+	}
 	s.replay(s.tcp)
 	err := s.rekey(s.tcp, a.kept[x.end])
 	if err == nil && x.at.IsValid() {
 		if err = s.tcp.Bind(x.at, s.uid, agreed); err == nil {
-			s.at, s.bound = x.at, x.flags&flagBound != 0
+			s.agree().at, s.bound = x.at, x.flags&flagBound != 0
 		}
 	}
 	switch {
@@ -145,8 +151,8 @@ func (a *adoption) restore(x *relic, fd int) {
 
 // replay sets the options that the program once set.
 func (s *sock) replay(t sockopt.Target) {
-	for i := range s.settings {
-		set := &s.settings[i]
+	for i := range s.dealt().settings {
+		set := &s.dealt().settings[i]
 		_, _ = s.eng.profile.Set(t, int(set.level), int(set.name), set.val[:set.len], agreed)
 	}
 }
@@ -171,7 +177,7 @@ func (s *stream) restoreListener() {
 // restoreAttempt begins to connect anew; the program has heard nothing yet. A
 // call that connects with data waits again when it is executed again.
 func (s *stream) restoreAttempt() {
-	if err := s.tcp.Connect(s.peer); err != errno.EINPROGRESS {
+	if err := s.tcp.Connect(s.dealt().peer); err != errno.EINPROGRESS {
 		s.giveUp(asErrno(err))
 		return
 	}
@@ -208,12 +214,12 @@ func (a *adoption) restoreDgram(x *relic, base sock) {
 	err := error(nil)
 	if x.at.IsValid() {
 		if err = d.udp.Bind(x.at, d.uid, agreed); err == nil {
-			d.at = x.at
+			d.agree().at = x.at
 		}
 	}
 	if err == nil && x.peer.IsValid() {
 		if err = d.udp.Connect(x.peer); err == nil {
-			d.peer = x.peer
+			d.agree().peer = x.peer
 		}
 	}
 	if err != nil {

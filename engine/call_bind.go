@@ -55,7 +55,7 @@ func (c *call) bind(b binder) {
 	}
 	c.s.uid = uid
 	if err = b.Bind(at, uid, priv); err == nil {
-		c.s.at = b.LocalAddr()
+		c.s.agree().at = b.LocalAddr()
 		if c.s.stream != nil {
 			c.s.stream.bound = true
 		}

@@ -75,7 +75,7 @@ func (c *call) startConnect(s *stream, sa []byte) {
 		c.result(err)
 		return
 	}
-	s.peer, s.early = to, false
+	s.agree().peer, s.early = to, false
 	if err == nil {
 		c.startDeferred(s)
 		return
@@ -152,7 +152,7 @@ func (c *call) disconnectStream(s *stream) {
 	s.keepKeys(s.tcp)
 	s.watch(baseMask)
 	s.fill(c.p)
-	s.at, s.peer = netip.AddrPort{}, netip.AddrPort{}
+	s.agree().at, s.agree().peer = netip.AddrPort{}, netip.AddrPort{}
 	s.record()
 	c.reply(0)
 }
@@ -182,9 +182,9 @@ func (c *call) connectDgram(d *dgram) {
 	case family == afUnspec:
 		port := d.udp.LocalAddr().Port()
 		d.udp.Disconnect()
-		d.peer = netip.AddrPort{}
+		d.agree().peer = netip.AddrPort{}
 		if d.udp.LocalAddr().Port() == 0 {
-			d.at, d.shown = netip.AddrPort{}, false
+			d.agree().at, d.shown = netip.AddrPort{}, false
 			d.eng.portReleased(port)
 		}
 		d.record()
@@ -196,7 +196,7 @@ func (c *call) connectDgram(d *dgram) {
 		err = d.udp.Connect(to)
 	}
 	if err == nil {
-		d.peer = to
+		d.agree().peer = to
 		d.noteBound()
 		d.record()
 	}

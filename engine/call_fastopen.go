@@ -85,7 +85,7 @@ func (c *call) startFast(s *stream, m *message, flags int) {
 		c.result(err)
 		return
 	}
-	s.phase, s.peer, s.early = phaseConnecting, to, n > 0
+	s.phase, s.agree().peer, s.early = phaseConnecting, to, n > 0
 	s.record()
 	switch {
 	case !c.impatient(s, flags):

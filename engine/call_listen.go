@@ -27,7 +27,7 @@ func (c *call) listen(s *stream) {
 	}
 	s.phase, s.backlog = phaseListening, c.arg(1)
 	if !s.bound {
-		s.at = s.tcp.LocalAddr()
+		s.agree().at = s.tcp.LocalAddr()
 	}
 	s.mirror()
 	s.record()

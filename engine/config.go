@@ -62,7 +62,7 @@ type Config struct {
 
 // DefaultMaxSockets bounds the sockets of a sandbox when the configuration does
 // not: each holds one descriptor of the engine.
-const DefaultMaxSockets = 65536
+const DefaultMaxSockets = 131072
 
 // LoadConfig reads a Config from a JSON file. Unknown fields are errors.
 func LoadConfig(path string) (Config, error) {

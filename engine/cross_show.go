@@ -15,14 +15,14 @@ import (
 
 // boundTo notes that bind(2) was asked for at and has succeeded.
 func (d *dgram) boundTo(at netip.AddrPort) {
-	if at.Port() != 0 || d.at.Addr().Unmap().IsLoopback() {
+	if at.Port() != 0 || d.dealt().at.Addr().Unmap().IsLoopback() {
 		d.show()
 	}
 }
 
 // named notes that the program has asked for the socket's address.
 func (d *dgram) named() {
-	if d.at.Port() != 0 && !d.udp.Connected() {
+	if d.dealt().at.Port() != 0 && !d.udp.Connected() {
 		d.show()
 	}
 }
@@ -32,12 +32,12 @@ func (d *dgram) named() {
 func (d *dgram) show() {
 	o := d.udp.Options()
 	// One that is bound to an interface is not there on loopback.
-	if d.eng.inline.stack == nil || d.shown || d.at.Port() == 0 || o.BindToIf != 0 {
+	if d.eng.inline.stack == nil || d.shown || d.dealt().at.Port() == 0 || o.BindToIf != 0 {
 		return
 	}
 	d.shown = true
 	d.record()
-	d.eng.showAt(shownAddrs(d.at, d.domain, o.V6Only, d.eng.cfg.Addrs), o.ReuseAddr)
+	d.eng.showAt(shownAddrs(d.dealt().at, d.domain, o.V6Only, d.eng.cfg.Addrs), o.ReuseAddr)
 }
 
 // shownAddrs are the addresses at which a socket that is bound to at can be

@@ -256,7 +256,7 @@ func (d *dgram) shutdown(p, how int) {
 
 // noteBound notes the port that a send or connect has taken.
 func (d *dgram) noteBound() {
-	if d.at.Port() != 0 {
+	if d.dealt().at.Port() != 0 {
 		return
 	}
 	if port := d.udp.LocalAddr().Port(); port != 0 {
@@ -264,10 +264,10 @@ func (d *dgram) noteBound() {
 		if d.domain == sockopt.AFInet6 {
 			any = netip.IPv6Unspecified()
 		}
-		if d.at.IsValid() {
-			any = d.at.Addr() // bind was told to leave the port open
+		if d.dealt().at.IsValid() {
+			any = d.dealt().at.Addr() // bind was told to leave the port open
 		}
-		d.at = netip.AddrPortFrom(any, port)
+		d.agree().at = netip.AddrPortFrom(any, port)
 		d.record()
 	}
 }

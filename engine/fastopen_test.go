@@ -71,7 +71,7 @@ func TestUnheardFirstSendIsNotTheFirst(t *testing.T) {
 func TestAdoptedAttemptIsNobodysFastSend(t *testing.T) {
 	e := bare(t)
 	s, p := e.mustStream(t)
-	s.peer = netip.MustParseAddrPort("127.0.0.1:9")
+	s.agree().peer = netip.MustParseAddrPort("127.0.0.1:9")
 	s.restoreAttempt()
 	if s.phase != phaseConnecting {
 		t.Fatalf("phase %d", s.phase)

@@ -24,11 +24,11 @@ import (
 // connections of each stack (ties.go), slots, the options of each slot,
 // associations (keys.go), and keys of sockets (journal_keys.go).
 const (
-	journalMagic = 0x7463706a00000003 // the last digits are the version of the layout
+	journalMagic = 0x7463706a00000004 // the last digits are the version of the layout
 	tunedStart   = 4096
 	journalHead  = tunedStart + 2*tunedLen
 
-	slotLen    = 128
+	slotLen    = 96
 	optionLen  = 48
 	maxOptions = 32 // that are kept for one socket; later ones are forgotten in a crash
 	maxOptKept = 36 // bytes of a value, two keys of Fast Open and more; sockets with longer ones forget those
@@ -143,7 +143,7 @@ func (j *journal) clear(fd int) {
 // record writes down what the socket is now.
 func (s *sock) record() {
 	j := s.eng.journal
-	if !j.has(s.fd) || s.unkept {
+	if !j.has(s.fd) || s.dealt().unkept {
 		return
 	}
 	at := slotAt(s.fd)
@@ -166,8 +166,8 @@ func (s *sock) record() {
 	binary.NativeEndian.PutUint64(b[slotInode:], s.inode)
 	binary.NativeEndian.PutUint32(b[slotUID:], s.uid)
 	binary.NativeEndian.PutUint32(b[slotOptions:], uint32(j.putOptions(s)))
-	putAddr(b[slotLocal:], s.at)
-	putAddr(b[slotPeer:], s.peer)
+	putAddr(b[slotLocal:], s.dealt().at)
+	putAddr(b[slotPeer:], s.dealt().peer)
 	j.mem.Publish(at+slotValid, 1)
 }
 
@@ -217,9 +217,9 @@ func (s *sock) keep(level, name int, val []byte) {
 	}
 	set := setting{level: int32(level), name: int32(name), len: uint32(len(val))}
 	copy(set.val[:], val)
-	s.settings = slices.DeleteFunc(s.settings, func(old setting) bool { return old.level == set.level && old.name == set.name })
-	if len(s.settings) < maxOptions {
-		s.settings = append(s.settings, set)
+	s.agree().settings = slices.DeleteFunc(s.dealt().settings, func(old setting) bool { return old.level == set.level && old.name == set.name })
+	if len(s.dealt().settings) < maxOptions {
+		s.agree().settings = append(s.dealt().settings, set)
 		s.record()
 	}
 }
@@ -227,13 +227,13 @@ func (s *sock) keep(level, name int, val []byte) {
 // putOptions writes the socket's options and returns how many.
 func (j *journal) putOptions(s *sock) int {
 	at := optionsAt(j.slots, s.fd)
-	for i := range s.settings {
-		set := &s.settings[i]
+	for i := range s.dealt().settings {
+		set := &s.dealt().settings[i]
 		b := j.b[at+i*optionLen:]
 		binary.NativeEndian.PutUint32(b[optLevel:], uint32(set.level))
 		binary.NativeEndian.PutUint32(b[optName:], uint32(set.name))
 		binary.NativeEndian.PutUint32(b[optLen:], set.len)
 		copy(b[optVal:optVal+maxOptKept], set.val[:])
 	}
-	return len(s.settings)
+	return len(s.dealt().settings)
 }

@@ -75,16 +75,19 @@ func (s *sock) keepKeys(t sockopt.Target) {
 		s.record()
 	}
 	have := sockopt.KeyOptions(t)
-	old := s.keyNotes
-	s.keyNotes = nil
+	old := s.dealt().keyNotes
+	if len(have)+len(old) == 0 {
+		return
+	}
+	s.agree().keyNotes = nil
 	for _, k := range have {
 		i := slices.IndexFunc(old, func(n int32) bool { return j.isKey(n, k) })
 		if i >= 0 {
-			s.keyNotes, old = append(s.keyNotes, old[i]), slices.Delete(old, i, i+1)
+			s.agree().keyNotes, old = append(s.dealt().keyNotes, old[i]), slices.Delete(old, i, i+1)
 		} else if n, ok := j.keepKey(s.endCookie, s.uid, k); ok {
-			s.keyNotes = append(s.keyNotes, n)
+			s.agree().keyNotes = append(s.dealt().keyNotes, n)
 		} else {
-			s.unkept = true // it ends with the engine rather than go on without a key
+			s.agree().unkept = true // it ends with the engine rather than go on without a key
 			j.clear(s.fd)
 		}
 	}
@@ -93,9 +96,9 @@ func (s *sock) keepKeys(t sockopt.Target) {
 
 // dropKeys forgets the keys of a socket that does not need them any more.
 func (s *sock) dropKeys() {
-	if len(s.keyNotes) > 0 {
-		s.eng.journal.strikeKeys(s.keyNotes)
-		s.keyNotes = nil
+	if len(s.dealt().keyNotes) > 0 {
+		s.eng.journal.strikeKeys(s.dealt().keyNotes)
+		s.agree().keyNotes = nil
 	}
 }
 

@@ -100,7 +100,7 @@ func TestJournalHoldsWhatWasAgreed(t *testing.T) {
 	e := bare(t)
 	s, _ := e.mustStream(t)
 	s.phase, s.bound, s.backlog, s.uid = phaseListening, true, 17, 1000
-	s.at = netip.MustParseAddrPort("10.98.0.2:80")
+	s.agree().at = netip.MustParseAddrPort("10.98.0.2:80")
 	s.keep(abi.SOL_SOCKET, unix.SO_REUSEADDR, []byte{1, 0, 0, 0})
 	s.keep(unix.IPPROTO_TCP, unix.TCP_CONGESTION, []byte("reno"))
 	s.keep(abi.SOL_SOCKET, unix.SO_REUSEADDR, []byte{0, 0, 0, 0})
@@ -113,7 +113,7 @@ func TestJournalHoldsWhatWasAgreed(t *testing.T) {
 	k.Strike(first)
 	d, _ := e.mustDgram(t)
 	d.rdShut = true
-	d.peer = netip.MustParseAddrPort("[fd98::1]:53")
+	d.agree().peer = netip.MustParseAddrPort("[fd98::1]:53")
 	d.domain = sockopt.AFInet6
 	d.record()
 	gone, _ := e.mustStream(t)
@@ -132,7 +132,7 @@ func TestJournalHoldsWhatWasAgreed(t *testing.T) {
 	}
 	slices.SortFunc(list, func(a, b relic) int { return int(a.kind) - int(b.kind) })
 	x := list[0]
-	if x.fd != s.fd || x.phase != phaseListening || x.backlog != 17 || x.uid != 1000 || x.at != s.at ||
+	if x.fd != s.fd || x.phase != phaseListening || x.backlog != 17 || x.uid != 1000 || x.at != s.dealt().at ||
 		x.cookie != s.cookie || x.inode != s.inode || x.flags != flagBound || x.filled != s.filled || x.peer.IsValid() {
 		t.Errorf("stream: %+v", x)
 	}
@@ -140,7 +140,7 @@ func TestJournalHoldsWhatWasAgreed(t *testing.T) {
 	if len(x.settings) != 2 || x.settings[1].val[0] != 0 || !bytes.HasPrefix(x.settings[0].val[:], []byte("reno")) || x.settings[0].len != 4 {
 		t.Errorf("settings: %+v", x.settings)
 	}
-	if y := list[1]; y.peer != d.peer || y.at.IsValid() || y.flags != flagRdShut || y.domain != sockopt.AFInet6 {
+	if y := list[1]; y.peer != d.dealt().peer || y.at.IsValid() || y.flags != flagRdShut || y.domain != sockopt.AFInet6 {
 		t.Errorf("dgram: %+v", y)
 	}
 }
@@ -210,7 +210,7 @@ func TestAdoptListener(t *testing.T) {
 	if err := s.tcp.Bind(netip.MustParseAddrPort("0.0.0.0:80"), 0, agreed); err != nil {
 		t.Fatal(err)
 	}
-	s.at, s.bound = s.tcp.LocalAddr(), true
+	s.agree().at, s.bound = s.tcp.LocalAddr(), true
 	if err := s.tcp.Listen(5); err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestAdoptListener(t *testing.T) {
 	s.showWaiting(p, 3) // connections that die with the engine
 	e, _ := succeed(t, old)
 	got := e.socks.find(s.cookie)
-	if got == nil || !got.stream.tcp.Listening() || got.stream.tcp.LocalAddr() != s.at || !got.stream.tcp.Options().NoDelay {
+	if got == nil || !got.stream.tcp.Listening() || got.stream.tcp.LocalAddr() != s.dealt().at || !got.stream.tcp.Options().NoDelay {
 		t.Fatalf("listener: %+v", got)
 	}
 	// This process is no member of a sandbox, so P is not found, and the tokens
@@ -272,19 +272,19 @@ func TestAdoptDatagrams(t *testing.T) {
 	if err := d.udp.Bind(netip.MustParseAddrPort("127.0.0.1:53"), 0, agreed); err != nil {
 		t.Fatal(err)
 	}
-	d.at = d.udp.LocalAddr()
+	d.agree().at = d.udp.LocalAddr()
 	to := netip.MustParseAddrPort("127.0.0.1:5353")
 	if err := d.udp.Connect(to); err != nil {
 		t.Fatal(err)
 	}
-	d.peer = to
+	d.agree().peer = to
 	d.record()
 	if !d.enqueue(origin{from: to, size: 4}, []byte("wait")) {
 		t.Fatal("no room")
 	}
 	e, _ := succeed(t, old)
 	got := e.socks.find(d.cookie)
-	if got == nil || got.dgram.udp.LocalAddr() != d.at || got.dgram.udp.RemoteAddr() != to {
+	if got == nil || got.dgram.udp.LocalAddr() != d.dealt().at || got.dgram.udp.RemoteAddr() != to {
 		t.Fatalf("socket: %+v", got)
 	}
 	o, payload, no := got.dgram.take(p, false)
@@ -354,7 +354,7 @@ func FuzzJournal(f *testing.F) {
 		old := bare(t)
 		s, _ := old.mustStream(t)
 		s.keep(abi.SOL_SOCKET, unix.SO_REUSEADDR, []byte{1, 0, 0, 0})
-		s.at = netip.MustParseAddrPort("0.0.0.0:80")
+		s.agree().at = netip.MustParseAddrPort("0.0.0.0:80")
 		s.record()
 		d, _ := old.mustDgram(t)
 		bases := []int{0, slotAt(s.fd), slotAt(d.fd), optionsAt(old.journal.slots, s.fd), noteAt(0), tieAt(outerTies, 0)}

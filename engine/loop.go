@@ -54,6 +54,8 @@ type engine struct {
 	spareList   []*stream // memory for the next dirty
 	strays      []*unborn // inherited by a listener that has not come to them yet
 
+	tidying     tidying
+	collection  collection
 	spare       *buf.Chunk // for the next read from a pair
 	scratch     [maxOptVal]byte
 	datagram    [maxIO]byte
@@ -109,12 +111,14 @@ func (e *engine) loop() error {
 		}
 		e.now = hostlink.Now()
 		e.advance()
+		e.tidying.saw(len(events), e.now)
 		e.handle(events)
 		e.timers.run(e.now)
 		e.tick()
 		e.settle()
 		e.inline.turn()
 		e.sweepRelays()
+		e.tidy()
 	}
 	return nil
 }
@@ -218,6 +222,9 @@ func (e *engine) patience() time.Duration {
 		at, ok = t, true
 	}
 	if t, any := e.cross.deadline(); any && (!ok || t < at) {
+		at, ok = t, true
+	}
+	if t, any := e.tidying.deadline(); any && (!ok || t < at) {
 		at, ok = t, true
 	}
 	for _, p := range e.ports {

@@ -35,9 +35,9 @@ func (c *call) revive(s *stream) (*stream, error) {
 	fresh.tcp.SetUser(s.uid)
 	fresh.uid, fresh.home, fresh.bound = s.uid, s.home, at.IsValid() && s.bound
 	if fresh.bound {
-		fresh.at = at
+		fresh.agree().at = at
 	}
-	fresh.settings = s.settings
+	fresh.agree().settings = s.dealt().settings
 	fresh.showInherited(p, fresh.tcp)
 	fresh.tcp.SetCookie(s.tcp.Cookie()) // it is the same socket
 	fresh.tcp.CopyKeys(s.tcp)

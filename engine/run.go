@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/tcpcni/tcpcni/engine/rpc"
@@ -16,16 +15,10 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt"
 )
 
-// Memory of the process. The stack's buffers come from pools, so the collector
-// has little to do and may work often to keep the heap small.
+// Limits of the loop.
 const (
-	gcPercent = 50
-	maxProcs  = 2 // the loop, and the collector beside it
+	maxProcs = 2 // the loop, and the collector beside it
 
-	// ballast has the collector wait until gcPercent of it is garbage, in an engine
-	// whose heap is small: it is never touched, so it is no memory. A collection
-	// takes the loop as long as tens of connections.
-	ballast     = 16 << 20
 	pollerBatch = 128
 
 	// finDelay is what a program has to close when its peer has, if one segment is
@@ -130,7 +123,6 @@ func (e *engine) untilStopped() error {
 		}
 	}()
 	defer hostlink.HoldSignals()() // see Notifier.ReplyFD
-	defer runtime.KeepAlive(make([]byte, ballast))
 	return e.loop()
 }
 
@@ -153,7 +145,6 @@ func (e *engine) inSandbox(f func() error) error {
 
 // open does everything that needs privileges. held: the holder has done it.
 func open(cfg Config, held *Inherited) (_ *engine, err error) {
-	debug.SetGCPercent(gcPercent)
 	runtime.GOMAXPROCS(maxProcs)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -166,6 +157,7 @@ func open(cfg Config, held *Inherited) (_ *engine, err error) {
 	}
 	e := &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), held: held, ifindex: map[string]int{}}
 	e.now = e.started
+	e.collection.adjust(0)
 	defer func() {
 		if err != nil {
 			e.close()

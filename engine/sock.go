@@ -31,12 +31,37 @@ type sock struct {
 	unheard []unheard // usually none
 
 	// For the journal.
-	endCookie uint64         // SO_COOKIE of E, 0: not asked for yet
-	at        netip.AddrPort // what bind agreed to
-	peer      netip.AddrPort // what connect was asked for
-	settings  []setting
-	keyNotes  []int32 // places of its keys
-	unkept    bool    // there was no place for one
+	endCookie uint64 // SO_COOKIE of E, 0: not asked for yet
+	deal      *deal  // nil: nothing was agreed
+}
+
+// A deal is what a program and the engine have agreed on, for the journal. Most
+// sockets, accepted as they are, have none.
+type deal struct {
+	at       netip.AddrPort // what bind agreed to
+	peer     netip.AddrPort // what connect was asked for
+	settings []setting
+	keyNotes []int32 // places of its keys
+	unkept   bool    // there was no place for one
+}
+
+// noDeal is what there is to read of a socket without one.
+var noDeal deal
+
+// dealt is for reading.
+func (s *sock) dealt() *deal {
+	if s.deal == nil {
+		return &noDeal
+	}
+	return s.deal
+}
+
+// agree is for writing.
+func (s *sock) agree() *deal {
+	if s.deal == nil {
+		s.deal = new(deal)
+	}
+	return s.deal
 }
 
 // A place is where P was last seen: descriptor fd of thread tid.
@@ -74,6 +99,7 @@ func (e *engine) newPair(typ int, nonblock bool) (s *sock, p int, err abi.Errno)
 // program can use P.
 func (s *sock) adopt() error {
 	s.eng.socks.add(s)
+	s.eng.collection.grown(s.eng.socks.live)
 	s.mask = baseMask
 	return s.eng.poll.Add(s.fd, s.mask, tag(kindSock, s.gen, s.fd))
 }

@@ -24,7 +24,7 @@ const (
 
 	// maxTies bounds the connections of one stack that are noted. The peer of one
 	// beyond learns of the end when it sends.
-	maxTies = 65536
+	maxTies = 131072
 )
 
 // Stacks that have ties.

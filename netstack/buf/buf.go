@@ -55,6 +55,9 @@ func (p *Pool) Put(c *Chunk) {
 	p.idle[class]++
 }
 
+// Trim leaves the chunks that nobody has to the garbage collector.
+func (p *Pool) Trim() { p.free, p.idle = [2]*Chunk{}, [2]int{} }
+
 // InUse reports the bytes of all chunks that were handed out and not returned.
 func (p *Pool) InUse() int { return p.inUse }
 

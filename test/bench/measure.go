@@ -218,8 +218,11 @@ func (l *lab) memory(r *report, deep bool) error {
 	return nil
 }
 
+// idleFor is how long nothing happens before an idle side is weighed.
+const idleFor = 3 * time.Second
+
 func (l *lab) weigh(s *side, r *report, name, what string, conns int) error {
-	time.Sleep(settle)
+	time.Sleep(idleFor)
 	idle, err := s.resident()
 	if err != nil {
 		return err
@@ -228,7 +231,7 @@ func (l *lab) weigh(s *side, r *report, name, what string, conns int) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(settle)
+	time.Sleep(idleFor)
 	loaded, err := s.resident()
 	if err := errors.Join(err, release()); err != nil {
 		return err
