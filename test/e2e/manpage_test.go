@@ -117,7 +117,8 @@ func TestManPageServerByRun(t *testing.T) {
 	}
 }
 
-// The programs of the page in sandboxes whose sockets are its own system's.
+// The programs of the page in sandboxes whose sockets are its own system's, by
+// IPv4 and with the server that takes both families.
 func TestManPageProfiles(t *testing.T) {
 	onlyTCPCNI(t)
 	for _, profile := range []string{"illumos", "omnios"} {
@@ -126,6 +127,19 @@ func TestManPageProfiles(t *testing.T) {
 			pod := h.pod("--profile", profile)
 			serveFive(t, compileC(t, "server"), pod, pod, [][2]string{{"127.0.0.1", "127.0.0.1"}, {pod.v4, pod.v4}})
 			serveFive(t, compileC(t, "server"), h, pod, [][2]string{{hostV4, pod.v4}})
+			pod.stop()
+
+			// A server's port is in use until its connections have left TIME-WAIT.
+			h = newHost(t)
+			pod = h.pod("--profile", profile)
+			serveFive(t, serverFor6(t), pod, pod, [][2]string{
+				{"127.0.0.1", "[::ffff:127.0.0.1]"}, {"::1", "[::1]"},
+				{pod.v4, "[::ffff:" + pod.v4 + "]"}, {pod.v6, "[" + pod.v6 + "]"},
+			})
+			serveFive(t, serverFor6(t), h, pod, [][2]string{{hostV4, "[::ffff:" + pod.v4 + "]"}, {hostV6, "[" + pod.v6 + "]"}})
+			pod.stop()
+			pod = h.pod("--profile", profile)
+			serveFive(t, serverFor6(t), pod, h, [][2]string{{pod.v4, "[::ffff:" + hostV4 + "]"}, {pod.v6, "[" + hostV6 + "]"}})
 			pod.stop()
 		})
 	}
