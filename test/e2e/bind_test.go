@@ -258,7 +258,8 @@ var bindScenarios = map[string]bindScenario{
 var onePort = []string{"--set", "ip_local_port_range=4000 4000"}
 
 // exhausted is a range of one port that is taken, with what bind and listen, a
-// connection and a datagram socket say that come next.
+// connection and a datagram socket say that come next. With the port free again,
+// listen and connect bind to it by themselves.
 func exhausted(bind, connect, datagram string) string {
 	return strings.NewReplacer("BIND", bind, "CONNECT", connect, "DATAGRAM", datagram).Replace(`
 		a = tcp4 -> ok
@@ -276,6 +277,13 @@ func exhausted(bind, connect, datagram string) string {
 		c close -> ok
 		b bind 127.0.0.1 0 -> ok
 		d bind 127.0.0.1 0 -> ok
+		b close -> ok
+		e = tcp4 -> ok
+		e listen -> ok
+		e within 1 65535 -> ok
+		e close -> ok
+		f = tcp4 -> ok
+		f connect 127.0.0.1 9 -> ECONNREFUSED
 	`)
 }
 

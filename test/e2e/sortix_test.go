@@ -1,6 +1,9 @@
 package e2e
 
-import "testing"
+import (
+	"strconv"
+	"testing"
+)
 
 // TestSortixPoll: poll(2) of a socket that is shut for writing, in a sandbox that
 // has profile sortix, also by the engine that follows one that died.
@@ -20,4 +23,51 @@ func TestSortixPoll(t *testing.T) {
 	if _, p := h.run([]string{"--profile", "sortix"}, program); p.ok() != "" {
 		t.Error("tcpcni run: another result than tcpcni exec")
 	}
+}
+
+const boundServer = `
+import socket, time
+lists = []
+for number, value, port in [(25, b"eth0", 7003), (62, socket.if_nametoindex("eth0"), 7004), (0, 0, 7005)]:
+    s = socket.socket()
+    if number:
+        s.setsockopt(socket.SOL_SOCKET, number, value)
+    s.bind(("", port))
+    s.listen()
+    lists.append(s)
+print("ready", flush=True)
+time.sleep(600)
+`
+
+const boundClient = `
+import errno, socket, sys
+print(errno.errorcode.get(socket.socket().connect_ex((sys.argv[1], int(sys.argv[2]))), "ok"))
+`
+
+// TestSortixBoundToInterface: a listener that SO_BINDTODEVICE or SO_BINDTOINDEX
+// binds to an interface is reached through that one and refuses who comes through
+// the other. One that is bound to none is reached through both.
+func TestSortixBoundToInterface(t *testing.T) {
+	h := newHost(t)
+	pod := h.pod("--profile", "sortix")
+	server := pod.startWith(plumbing{}, "/usr/bin/python3", "-c", boundServer)
+	server.line("ready")
+	ask := func(from place, addr string, port int) string {
+		return from.start("/usr/bin/python3", "-c", boundClient, addr, strconv.Itoa(port)).ok()
+	}
+	for _, c := range []struct {
+		port          int
+		inside, outer string
+	}{
+		{7003, "ECONNREFUSED", "ok"}, {7004, "ECONNREFUSED", "ok"}, {7005, "ok", "ok"},
+	} {
+		if got := ask(pod, "127.0.0.1", c.port); got != c.inside+"\n" {
+			t.Errorf("port %d through lo: %s, want %s", c.port, got, c.inside)
+		}
+		if got := ask(h, pod.v4, c.port); got != c.outer+"\n" {
+			t.Errorf("port %d through eth0: %s, want %s", c.port, got, c.outer)
+		}
+	}
+	server.stop()
+	pod.stop()
 }

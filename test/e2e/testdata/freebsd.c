@@ -166,6 +166,7 @@ static void sortix(void)
 {
 	int s = tcp(), i;
 
+	IS(get(socket(AF_INET, SOCK_STREAM, IPPROTO_TCP), S, SO_PROTOCOL), IPPROTO_TCP);
 	IS(get(s, S, SO_RCVBUF), 65536);
 	IS(get(s, S, SO_SNDBUF), 65536);
 	IS(get(s, S, SO_DOMAIN), AF_INET);
