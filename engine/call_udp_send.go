@@ -292,9 +292,7 @@ func pktInfo4(h *sendHow, b []byte) error {
 	if len(b) != 12 {
 		return errno.EINVAL
 	}
-	if a := netip.AddrFrom4([4]byte(b[4:8])); !a.IsUnspecified() {
-		h.src = a
-	}
+	h.src = netip.AddrFrom4([4]byte(b[4:8]))
 	return nil
 }
 
@@ -311,8 +309,11 @@ func pktInfo6(h *sendHow, b []byte) error {
 
 // send transmits one datagram. What ancillary data says holds for this one only.
 func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
-	if h.src.IsValid() && !d.eng.stack.IsLocal(h.src.Unmap()) {
-		return errno.EINVAL
+	if src := h.src.Unmap(); src.IsValid() && !src.IsUnspecified() && !d.eng.stack.IsLocal(src) {
+		if src.Is6() || src.IsMulticast() || src.As4()[0] == 0 || src.As4() == [4]byte{255, 255, 255, 255} {
+			return errno.EINVAL
+		}
+		return errno.ENETUNREACH
 	}
 	o := d.udp.Options()
 	size := h.segment
@@ -320,7 +321,7 @@ func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
 		size = int(o.Rare().UDPSegment)
 	}
 	if h.tos < 0 && h.ttl < 0 && h.dontFrag < 0 && !h.given {
-		return d.udp.SendSegments(p, to, size)
+		return d.udp.SendFrom(h.src, p, to, size)
 	}
 	saved := *o
 	if h.tos >= 0 {
@@ -337,7 +338,7 @@ func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
 		d.udp.Changed(sockopt.IPOptions)
 		defer d.udp.Changed(sockopt.IPOptions)
 	}
-	err := d.udp.SendSegments(p, to, size)
+	err := d.udp.SendFrom(h.src, p, to, size)
 	*o = saved
 	return err
 }

@@ -103,6 +103,7 @@ const (
 	MTU6
 	RecvErr6
 	PktInfo6
+	StickyPktInfo6
 	MulticastHops
 	MulticastLoop6
 	MulticastAll6

@@ -63,6 +63,8 @@ type Rare struct {
 	BusyPollBudget uint16
 	PreferBusyPoll bool
 
+	Sticky6 Sticky // IPV6_PKTINFO
+
 	FragSize6 int32 // IPV6_MTU, bytes; 0: the path's
 	DontFrag6 bool  // IPV6_DONTFRAG
 

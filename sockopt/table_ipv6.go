@@ -27,6 +27,8 @@ var ipv6Rows = at(protoIPv6, AnySocket, []Row{
 	{ID: MulticastAll6, Name: "IPV6_MULTICAST_ALL", Number: 29, Codec: Bool, Default: "1",
 		flag: func(o *Options) *bool { return &o.MulticastAll6 }, Note: "kept; no group can be joined"},
 	{ID: PktInfo6, Name: "IPV6_RECVPKTINFO", Number: 49, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.PktInfo6 }},
+	{ID: StickyPktInfo6, Name: "IPV6_PKTINFO", Number: 50, Codec: Struct, Access: WriteOnly, Lasting: pktInfo6Len, Default: "none", setBytes: setSticky6,
+		Note: "struct in6_pktinfo; source address and interface of what UDP sends over IPv6, source address of a connect; zeros for none; bind and ancillary data of a send come first"},
 	{ID: TClass, Name: "IPV6_TCLASS", Number: 67, Default: "0", Min: -1, Max: 255, set: setTClass, get: func(c *call) (int, error) { return int(c.o.TClass), nil },
 		Note: "-1 for 0; on TCP the ECN bits stay clear"},
 	{ID: MinHopCount, Name: "IPV6_MINHOPCOUNT", Number: 73, Unit: "hops", Default: "0", Max: 255,

@@ -58,7 +58,7 @@ var refusedRows = slices.Concat(
 		42: "MCAST_JOIN_GROUP", 43: "MCAST_BLOCK_SOURCE", 44: "MCAST_UNBLOCK_SOURCE", 45: "MCAST_LEAVE_GROUP", 46: "MCAST_JOIN_SOURCE_GROUP", 47: "MCAST_LEAVE_SOURCE_GROUP", 48: "MCAST_MSFILTER"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no IPsec", names{34: "IPV6_IPSEC_POLICY", 35: "IPV6_XFRM_POLICY"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no extension headers from or for programs", names{
-		50: "IPV6_PKTINFO", 52: "IPV6_HOPLIMIT", 53: "IPV6_RECVHOPOPTS", 54: "IPV6_HOPOPTS", 55: "IPV6_RTHDRDSTOPTS", 56: "IPV6_RECVRTHDR", 57: "IPV6_RTHDR", 58: "IPV6_RECVDSTOPTS", 59: "IPV6_DSTOPTS"}),
+		52: "IPV6_HOPLIMIT", 53: "IPV6_RECVHOPOPTS", 54: "IPV6_HOPOPTS", 55: "IPV6_RTHDRDSTOPTS", 56: "IPV6_RECVRTHDR", 57: "IPV6_RTHDR", 58: "IPV6_RECVDSTOPTS", 59: "IPV6_DSTOPTS"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no such ancillary data", names{
 		31: "IPV6_RECVERR_RFC4884", 60: "IPV6_RECVPATHMTU", 61: "IPV6_PATHMTU", 77: "IPV6_RECVFRAGSIZE"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "Linux has the number and not the option", names{63: "IPV6_USE_MIN_MTU"}),

@@ -31,6 +31,9 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 		return s.l.profile.ConnectMulticast
 	}
 	src := s.source()
+	if sticky := s.opts.Rare().Sticky6.Src; sticky.IsValid() && dst.Is6() && (!src.IsValid() || src.IsUnspecified()) {
+		src = sticky // RFC 3542 section 6.2
+	}
 	if src.IsValid() && !src.IsUnspecified() && src.Is4() != dst.Is4() {
 		return errno.ENETUNREACH
 	}

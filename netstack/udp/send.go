@@ -134,7 +134,8 @@ func (s *Socket) TooLarge(a netip.AddrPort) error {
 
 // wayTo makes s.path lead to addr.
 func (s *Socket) wayTo(addr netip.Addr) error {
-	if s.pathTo == addr && s.pathLink == s.opts.BindToIf && s.l.net.Fresh(&s.path) {
+	from, link := s.asked(addr), s.link(addr)
+	if s.pathTo == addr && s.pathLink == link && s.pathFrom == from && s.l.net.Fresh(&s.path) {
 		return nil
 	}
 	p, err := s.route(addr)
@@ -142,10 +143,10 @@ func (s *Socket) wayTo(addr netip.Addr) error {
 		s.pathTo = netip.Addr{}
 		return err
 	}
-	if s.remote.IsValid() && s.local.IsValid() && s.local.Is4() == p.Src.Is4() && s.l.net.IsLocal(s.local) {
+	if !from.IsValid() && s.remote.IsValid() && s.local.IsValid() && s.local.Is4() == p.Src.Is4() && s.l.net.IsLocal(s.local) {
 		p.Src = s.local // a connected socket keeps its source
 	}
-	s.path, s.pathTo, s.pathLink = p, addr, s.opts.BindToIf
+	s.path, s.pathTo, s.pathLink, s.pathFrom = p, addr, link, from
 	return nil
 }
 

@@ -35,6 +35,8 @@ type Socket struct {
 	path     Path       // to the peer, or to the last destination
 	pathTo   netip.Addr // what path was asked for; invalid: nothing
 	pathLink int32
+	pathFrom netip.Addr // the source that was asked for then; invalid: none
+	from     netip.Addr // the source of the datagrams that are being sent; invalid: as the settings have it
 }
 
 var _ sockopt.Target = (*Socket)(nil)
@@ -188,7 +190,7 @@ func (s *Socket) Connect(a netip.AddrPort) error {
 	}
 	s.unpair()
 	peer := scoped(p.Dst, p.Link)
-	s.path, s.pathTo, s.pathLink = p, peer, s.opts.BindToIf
+	s.path, s.pathTo, s.pathLink, s.pathFrom = p, peer, s.link(to), s.asked(to)
 	s.local = p.Src
 	s.remote = netip.AddrPortFrom(peer, a.Port())
 	s.l.pairs[s.pair()] = s
@@ -210,12 +212,19 @@ func (s *Socket) route(to netip.Addr) (Path, error) {
 	if src.IsValid() && (src.IsMulticast() || s.l.net.IsBroadcast(src)) {
 		src = netip.Addr{} // such an address receives, but never sends
 	}
+	if from := s.asked(to); from.IsValid() {
+		if src = from; src.IsUnspecified() {
+			src = netip.Addr{}
+		}
+	}
 	options, hop := s.optionsTo(to)
 	if options != nil && options.First.IsValid() && to.IsUnspecified() {
 		return Path{}, errno.EINVAL
 	}
-	p, err := s.l.net.Route(src, hop, int(s.opts.BindToIf))
+	p, err := s.l.net.Route(src, hop, int(s.link(to)))
 	switch {
+	case err == errno.ENODEV && s.link(to) != s.opts.BindToIf:
+		return p, errno.ENETUNREACH // the interface of IPV6_PKTINFO
 	case err != nil:
 		return p, err
 	case options != nil && options.Strict && p.Gateway:
