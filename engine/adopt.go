@@ -122,9 +122,8 @@ func (a *adoption) restore(x *relic, fd int) {
 		return
 	}
 	s.filled = min(x.filled, hostlink.QueuedIn(fd))
-	s.backlog = x.backlog
-	if x.peer.IsValid() {
-		s.agree().peer = x.peer
+	if x.backlog != 0 || x.peer.IsValid() {
+		s.agree().backlog, s.agree().peer = x.backlog, x.peer
 	}
 	s.replay(s.tcp)
 	err := s.rekey(s.tcp, a.kept[x.end])
@@ -160,7 +159,7 @@ func (s *sock) replay(t sockopt.Target) {
 // restoreListener makes the stack listen again. The tokens in P are those of
 // connections that are gone.
 func (s *stream) restoreListener() {
-	if err := s.tcp.Listen(s.backlog); err != nil {
+	if err := s.tcp.Listen(s.dealt().backlog); err != nil {
 		s.giveUp(asErrno(err))
 		return
 	}

@@ -25,7 +25,7 @@ func (c *call) listen(s *stream) {
 	if s.phase == phaseIdle {
 		hostlink.ShutdownFD(c.p, abi.SHUT_WR) // writing to a listener is EPIPE
 	}
-	s.phase, s.backlog = phaseListening, c.arg(1)
+	s.phase, s.agree().backlog = phaseListening, c.arg(1)
 	if !s.bound {
 		s.agree().at = s.tcp.LocalAddr()
 	}

@@ -157,7 +157,7 @@ func (s *sock) record() {
 		b[slotKind], b[slotPhase] = slotStream, byte(st.durable())
 		b[slotFlags] = flagIf(st.bound, flagBound)
 		binary.NativeEndian.PutUint32(b[slotFilled:], uint32(st.filled))
-		binary.NativeEndian.PutUint32(b[slotBacklog:], uint32(int32(st.backlog)))
+		binary.NativeEndian.PutUint32(b[slotBacklog:], uint32(int32(s.dealt().backlog)))
 	} else {
 		b[slotFlags] = flagIf(s.dgram.wrShut, flagWrShut) | flagIf(s.dgram.rdShut, flagRdShut) | flagIf(s.dgram.shown, flagShown)
 	}

@@ -99,7 +99,7 @@ func revents(t testing.TB, fd int) int16 {
 func TestJournalHoldsWhatWasAgreed(t *testing.T) {
 	e := bare(t)
 	s, _ := e.mustStream(t)
-	s.phase, s.bound, s.backlog, s.uid = phaseListening, true, 17, 1000
+	s.phase, s.bound, s.agree().backlog, s.uid = phaseListening, true, 17, 1000
 	s.agree().at = netip.MustParseAddrPort("10.98.0.2:80")
 	s.keep(abi.SOL_SOCKET, unix.SO_REUSEADDR, []byte{1, 0, 0, 0})
 	s.keep(unix.IPPROTO_TCP, unix.TCP_CONGESTION, []byte("reno"))
@@ -191,7 +191,7 @@ func TestAdoptFastOpenKeys(t *testing.T) {
 	s, _ := old.mustStream(t)
 	keys := []byte("0123456789abcdeffedcba9876543210")
 	s.keep(unix.IPPROTO_TCP, unix.TCP_FASTOPEN_KEY, keys)
-	s.phase, s.backlog = phaseListening, 5
+	s.phase, s.agree().backlog = phaseListening, 5
 	s.record()
 	e, _ := succeed(t, old)
 	got := e.socks.find(s.cookie)
@@ -214,7 +214,7 @@ func TestAdoptListener(t *testing.T) {
 	if err := s.tcp.Listen(5); err != nil {
 		t.Fatal(err)
 	}
-	s.phase, s.backlog = phaseListening, 5
+	s.phase, s.agree().backlog = phaseListening, 5
 	s.record()
 	s.showWaiting(p, 3) // connections that die with the engine
 	e, _ := succeed(t, old)

@@ -137,7 +137,7 @@ func TestSocketKeysOutliveTheEngine(t *testing.T) {
 	if err := other.setKey(md5Key("10.9.0.0/16", "other")); err != nil {
 		t.Fatal(err)
 	}
-	s.agree().at, s.bound, s.backlog = netip.MustParseAddrPort("0.0.0.0:179"), true, 5
+	s.agree().at, s.bound, s.agree().backlog = netip.MustParseAddrPort("0.0.0.0:179"), true, 5
 	s.phase = phaseListening
 	s.record()
 	cookies := []uint64{s.cookie, other.cookie}
@@ -243,7 +243,7 @@ func TestBrokenKeyInJournal(t *testing.T) {
 		if err := s.setKey(md5Key("10.0.0.1/32", "one")); err != nil {
 			t.Fatal(err)
 		}
-		s.agree().at, s.bound, s.backlog, s.phase = netip.MustParseAddrPort("0.0.0.0:179"), true, 5, phaseListening
+		s.agree().at, s.bound, s.agree().backlog, s.phase = netip.MustParseAddrPort("0.0.0.0:179"), true, 5, phaseListening
 		s.record()
 		spoil(old.journal.keyNote(0))
 		e, a := succeed(t, old)

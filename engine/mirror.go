@@ -49,7 +49,7 @@ var loopbacks = [...]netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IP
 // mirror shows a socket that has begun to listen.
 func (s *stream) mirror() {
 	// One that is bound to an interface is not there on loopback.
-	if s.eng.inline.stack == nil || s.shown != nil || s.tcp.Options().BindToIf != 0 {
+	if s.eng.inline.stack == nil || s.dealt().shown != nil || s.tcp.Options().BindToIf != 0 {
 		return
 	}
 	for _, a := range loopbacks {
@@ -74,7 +74,7 @@ func (s *stream) mirrorAt(a netip.Addr) {
 	}
 	if m != nil {
 		m.users++
-		s.shown = append(s.shown, m)
+		s.agree().shown = append(s.dealt().shown, m)
 	}
 }
 
@@ -119,7 +119,7 @@ func (e *engine) openMirror(at netip.AddrPort) *mirror {
 // unmirror ends what mirror began: the socket listens no more.
 func (s *stream) unmirror() {
 	ms := &s.eng.mirrors
-	for _, m := range s.shown {
+	for _, m := range s.dealt().shown {
 		if m.users--; m.users == 0 {
 			delete(ms.byAddr, m.at)
 			ms.byFD[m.fd] = nil
@@ -127,7 +127,9 @@ func (s *stream) unmirror() {
 			hostlink.CloseFD(m.fd)
 		}
 	}
-	s.shown = nil
+	if s.deal != nil {
+		s.deal.shown = nil
+	}
 }
 
 // mirrorReady takes connections from the kernel and has them go on to the

@@ -43,6 +43,10 @@ type deal struct {
 	settings []setting
 	keyNotes []int32 // places of its keys
 	unkept   bool    // there was no place for one
+
+	// Of a listener.
+	backlog int       // as listen was told
+	shown   []*mirror // where the kernel listens for it as well
 }
 
 // noDeal is what there is to read of a socket without one.

@@ -56,11 +56,9 @@ type stream struct {
 	returned *returned // bytes of calls that were interrupted; nil: none
 
 	// Listening.
-	shown   []*mirror // where the kernel listens for it as well
-	backlog int       // as listen was told
-	tokens  int       // bytes in P's receive queue
-	ahead   bool      // accept is called after poll: sockets are made before it comes
-	nonBl   bool      // the last accept asked for a non-blocking socket
+	tokens int  // bytes in P's receive queue
+	ahead  bool // accept is called after poll: sockets are made before it comes
+	nonBl  bool // the last accept asked for a non-blocking socket
 
 	// Of a listener: the socket that accept returns next, if that was made; of that
 	// socket: the same.
