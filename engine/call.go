@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -21,6 +22,8 @@ type call struct {
 
 	note int  // where the journal has it, or noNote
 	late bool // it has waited for as long as it may
+
+	until time.Duration // it waits already, and for no longer than this; 0: as it likes
 }
 
 // arg returns argument i as the C int that most are.

@@ -8,6 +8,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -21,6 +22,8 @@ const maxReceive = 1 << 20
 func (c *call) recvStream(s *stream) {
 	flags := c.receiveFlags()
 	switch {
+	case c.req.Nr == abi.SYS_RECVMMSG && uint32(c.ptr(2)) == 0:
+		c.resume() // no message; the kernel knows what that is worth
 	case flags&abi.MSG_ERRQUEUE != 0:
 		c.receiveRefusal(s)
 	case s.phase == phaseFailed:
@@ -244,16 +247,37 @@ func (s *stream) control(p, n int, peek bool) []byte {
 	return b
 }
 
-// wakeReceivers tries the receiving calls that wait once more.
+// wakeReceivers tries the receiving calls that wait once more, the oldest first and
+// as long as there is something for them: hundreds of threads may wait at a socket,
+// and one byte is for one of them.
 func (s *stream) wakeReceivers() {
 	s.recvDue = false
-	for n := len(s.wait.list); n > 0; n-- {
-		w := s.wait.first(receiveCalls...)
-		if w == nil {
-			return
+	list, due := s.wait.list, true
+	s.wait.list = nil // calls that wait again stand here
+	rest := list[:0]
+	for _, w := range list {
+		due = due && s.hasInput()
+		if !due || w.done || !slices.Contains(receiveCalls, w.req.Nr) {
+			rest = append(rest, w)
+			continue
 		}
-		w.again()
+		w.end()
+		again := w.takeCall()
+		again.execute()
 	}
+	clear(list[len(rest):])
+	if len(s.wait.list) == 0 {
+		s.wait.list = rest
+	} else {
+		s.wait.list = append(s.wait.list, rest...)
+	}
+}
+
+// hasInput reports whether a call that receives need not wait: there are bytes, an
+// end or an error.
+func (s *stream) hasInput() bool {
+	return s.phase != phaseConnected || s.eofSent || s.rdShut || s.failure != 0 || s.tcp.HasPending() ||
+		s.kept() > 0 || hostlink.QueuedOut(s.fd) > 0
 }
 
 // recall has settle try the receiving calls that wait.

@@ -128,7 +128,7 @@ func (s *stream) settle() {
 			reactions[i].do(s)
 		}
 	}
-	if (s.recvDue || ev != 0) && len(s.wait.list) > 0 {
+	if (s.recvDue || ev&^tcp.EventWritable != 0) && len(s.wait.list) > 0 {
 		s.wakeReceivers()
 	}
 	if s.abortDue && s.fd >= 0 {

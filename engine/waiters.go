@@ -34,16 +34,20 @@ func (c *call) park(deadline time.Duration, timeout errno.Errno) {
 	w := &waiter{call: *c, deadline: deadline, timeout: timeout, heap: -1}
 	w.p, w.th = -1, nil
 	c.note = noNote // the waiter's from now on
+	crowd := len(s.wait.list) >= max(s.wait.sweep, firstSweep)
 	for _, old := range s.wait.list {
 		if old.req.TID == c.req.TID {
 			if old.req.Nr == c.req.Nr && old.req.IP == c.req.IP && old.deadline != 0 && deadline != 0 {
 				w.deadline = old.deadline
 			}
 			old.end()
+			crowd = true
 			break
 		}
 	}
-	s.wait.compact()
+	if crowd {
+		s.wait.compact()
+	}
 	s.wait.list = append(s.wait.list, w)
 	if w.deadline != 0 {
 		c.eng.timers.add(w)
@@ -134,21 +138,38 @@ func (w *waiter) again() {
 }
 
 func (w *waiter) retry() {
+	again := w.takeCall()
+	w.s.wait.compact()
+	again.execute()
+}
+
+// takeCall takes the call out of a waiter that has ended. When it waits once more,
+// that is for the rest of the time: what an event has brought may not be enough.
+func (w *waiter) takeCall() call {
 	again := w.call
 	again.s = nil
+	if w.timeout != 0 {
+		again.until = w.deadline
+	}
 	w.note = noNote
-	w.s.wait.compact()
-	again.dispatch()
-	again.release()
-	again.forget()
+	return again
+}
+
+// execute executes a call that has waited, from its beginning.
+func (c *call) execute() {
+	c.dispatch()
+	c.release()
+	c.forget()
 }
 
 // parkFor is park with a timeout of a socket option: 0 waits without end, a
-// negative one not at all.
+// negative one not at all. It counts from when the call first waited.
 func (c *call) parkFor(d time.Duration, timeout errno.Errno) {
 	switch {
 	case d < 0:
 		c.fail(timeout)
+	case c.until != 0:
+		c.park(c.until, timeout)
 	case d == 0:
 		c.park(0, timeout)
 	default:

@@ -37,6 +37,9 @@ func (s *Socket) TakePending() errno.Errno {
 	return e
 }
 
+// HasPending reports whether TakePending has an error to tell.
+func (s *Socket) HasPending() bool { return s.err != 0 }
+
 // Listening reports whether Listen succeeded.
 func (s *Socket) Listening() bool { return s.lst != nil }
 
