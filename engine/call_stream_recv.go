@@ -8,7 +8,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -247,30 +246,10 @@ func (s *stream) control(p, n int, peek bool) []byte {
 	return b
 }
 
-// wakeReceivers tries the receiving calls that wait once more, the oldest first and
-// as long as there is something for them: hundreds of threads may wait at a socket,
-// and one byte is for one of them.
+// wakeReceivers tries the receiving calls that wait once more.
 func (s *stream) wakeReceivers() {
 	s.recvDue = false
-	list, due := s.wait.list, true
-	s.wait.list = nil // calls that wait again stand here
-	rest := list[:0]
-	for _, w := range list {
-		due = due && s.hasInput()
-		if !due || w.done || !slices.Contains(receiveCalls, w.req.Nr) {
-			rest = append(rest, w)
-			continue
-		}
-		w.end()
-		again := w.takeCall()
-		again.execute()
-	}
-	clear(list[len(rest):])
-	if len(s.wait.list) == 0 {
-		s.wait.list = rest
-	} else {
-		s.wait.list = append(s.wait.list, rest...)
-	}
+	s.wait.retry(s.hasInput, receiveCalls...)
 }
 
 // hasInput reports whether a call that receives need not wait: there are bytes, an

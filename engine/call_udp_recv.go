@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -44,24 +45,36 @@ func (c *call) recvmmsgDgram(d *dgram) {
 		c.receive(d)
 		return
 	}
-	for i := range count {
-		o, payload, e := d.takeRun(c.p, flags&abi.MSG_PEEK != 0)
-		if e != 0 && i == 0 {
-			c.receive(d) // errors and waiting are the same as for one
-			return
+	peek := flags&abi.MSG_PEEK != 0
+	taken := &c.eng.taken
+	taken.begin()
+	n, err := 0, error(nil)
+	for n < count {
+		o, payload, e := d.takeRun(c.p, peek)
+		if e != 0 {
+			break
 		}
-		if e == 0 {
-			if err := c.giveAt(c.ptr(1)+uint64(i)*mmsghdrLen, c.parcelOf(o, payload)); err == nil {
-				continue
-			} else if i == 0 {
-				c.result(err)
-				return
-			}
+		if !peek {
+			taken.note(o, payload)
 		}
-		c.reply(i)
+		if err = c.giveAt(c.ptr(1)+uint64(n)*mmsghdrLen, c.parcelOf(o, payload)); err != nil {
+			break
+		}
+		n++
+	}
+	heard := false
+	switch {
+	case n > 0:
+		heard = c.reply(n)
+	case err != nil:
+		heard = c.fail(asErrno(err))
+	default:
+		c.receive(d) // errors and waiting are the same as for one
 		return
 	}
-	c.reply(count)
+	if !heard {
+		d.putBack(taken.list()...)
+	}
 }
 
 func (c *call) receiveFlags() int {
@@ -85,9 +98,10 @@ func (c *call) receive(d *dgram) {
 		d.showErrors()
 		return
 	}
+	inP := len(d.stash) == 0
 	o, payload, e := d.takeRun(c.p, flags&abi.MSG_PEEK != 0)
 	switch {
-	case e == 0 && flags&abi.MSG_PEEK != 0 && d.peeksFromOffset():
+	case e == 0 && inP && flags&abi.MSG_PEEK != 0 && d.peeksFromOffset():
 		c.finishPeek(d, o, payload)
 	case e == 0:
 		c.finishReceive(d, o, payload)
@@ -112,17 +126,17 @@ func (c *call) finishReceive(d *dgram, o origin, payload []byte) bool {
 		heard = c.reply(n)
 	}
 	if !heard && c.p >= 0 && c.receiveFlags()&abi.MSG_PEEK == 0 {
-		d.stash = &stashed{origin: o, payload: append([]byte(nil), payload...)}
-		d.wake()
+		d.putBack(stashed{o, slices.Clone(payload)})
 	}
 	return heard
 }
 
 // take removes the oldest datagram from P, or only looks at it.
 func (d *dgram) take(p int, peek bool) (origin, []byte, abi.Errno) {
-	if st := d.stash; st != nil {
+	if len(d.stash) > 0 {
+		st := d.stash[0]
 		if !peek {
-			d.stash = nil
+			d.unstash()
 		}
 		return st.origin, st.payload, 0
 	}

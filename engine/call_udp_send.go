@@ -49,7 +49,7 @@ func (c *call) sendOne(d *dgram, m *message, flags int) {
 	n, again := c.missed(func(int) (uint64, bool) { return x.sum(0), true })
 	if !again {
 		n = len(x.payload)
-		if err := c.transmit(d, &x, n); err != nil {
+		if err := c.transmit(d, &x, 0, n); err != nil {
 			c.result(err)
 			return
 		}
@@ -83,7 +83,7 @@ func (c *call) sendmmsgDgram(d *dgram) {
 			x, err = c.prepare(d, &m, c.arg(3))
 		}
 		if err == nil {
-			err = c.transmit(d, &x, i+1)
+			err = c.transmit(d, &x, i, i+1)
 		}
 		if err == nil {
 			next := x.sum(sum)
@@ -192,12 +192,17 @@ func (c *call) prepare(d *dgram, m *message, flags int) (x departing, err error)
 	return x, err
 }
 
-// transmit sends a datagram, after which the call's answer is certain.
-func (c *call) transmit(d *dgram, x *departing, answer int) error {
+// transmit sends a datagram, after which the call's answer is certain. If it does not
+// go, that is what it was before: 0 when nothing had gone.
+func (c *call) transmit(d *dgram, x *departing, before, answer int) error {
 	c.certain(answer)
 	err := x.how.send(d, x.payload, x.to)
 	d.noteBound()
-	if err != nil {
+	switch {
+	case err == nil:
+	case before > 0:
+		c.certain(before)
+	default:
 		c.uncertain()
 	}
 	return err

@@ -17,18 +17,19 @@ import (
 type dgram struct {
 	sock
 	udp     *udp.Socket
-	origins origins // of the datagrams in P's receive queue
-	stash   *stashed
-	peeked  bool // the oldest datagram was looked at
-	hup     bool // E reported a hang-up
-	wrShut  bool // the program has shut down writing
-	rdShut  bool // the program has shut down reading
-	dirty   bool // stands in engine.dirtyDgrams
-	shown   bool // plain programs of the sandbox can reach it, see show
+	origins origins   // of the datagrams in P's receive queue
+	stash   []stashed // first in line, oldest first
+	peeked  bool      // the oldest datagram was looked at
+	hup     bool      // E reported a hang-up
+	wrShut  bool      // the program has shut down writing
+	rdShut  bool      // the program has shut down reading
+	dirty   bool      // stands in engine.dirtyDgrams
+	recvDue bool      // calls that wait are to be tried
+	shown   bool      // plain programs of the sandbox can reach it, see show
 }
 
 // stashed is a datagram that was taken for a call whose thread was interrupted
-// before it heard; it is first in line.
+// before it heard.
 type stashed struct {
 	origin
 	payload []byte
@@ -75,7 +76,14 @@ func (d *dgram) Deliver(from netip.AddrPort, to netip.Addr, m udp.Marks, p []byt
 	if d.handOver(o, p) {
 		return true
 	}
-	return d.enqueue(o, p)
+	if !d.enqueue(o, p) {
+		return false
+	}
+	if d.wait.first(receiveCalls...) != nil {
+		d.recvDue = true
+		d.mark()
+	}
+	return true
 }
 
 func (d *dgram) enqueue(o origin, p []byte) bool {
@@ -101,10 +109,10 @@ func (d *dgram) recount() {
 }
 
 // handOver gives a datagram to a call that waits, if nothing is queued before
-// it.
+// it. One that only looks leaves it to the next.
 func (d *dgram) handOver(o origin, p []byte) bool {
 	w := d.wait.first(receiveCalls...)
-	if w == nil {
+	if w == nil || len(d.stash) > 0 {
 		return false
 	}
 	if d.origins.len() > 0 {
@@ -115,7 +123,7 @@ func (d *dgram) handOver(o origin, p []byte) bool {
 			return false
 		}
 	}
-	for ; w != nil; w = d.wait.first(receiveCalls...) {
+	for ; w != nil && w.receiveFlags()&abi.MSG_PEEK == 0; w = d.wait.first(receiveCalls...) {
 		w.end()
 		if w.finishReceive(d, o, p) {
 			d.wait.compact()
@@ -222,7 +230,16 @@ func (d *dgram) mark() {
 
 func (d *dgram) settle() {
 	d.dirty = false
+	if d.recvDue {
+		d.recvDue = false
+		d.wait.retry(d.hasInput, receiveCalls...)
+	}
 	d.pump()
+}
+
+// hasInput reports whether a call that receives need not wait.
+func (d *dgram) hasInput() bool {
+	return d.fd < 0 || len(d.stash) > 0 || hostlink.QueuedOut(d.fd) > 0
 }
 
 // programClosed handles the program's last close, and the shutdown of both

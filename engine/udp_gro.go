@@ -7,6 +7,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/hostlink/abi"
@@ -21,7 +22,7 @@ const (
 // takeRun is take, and with UDP_GRO takes along the datagrams that follow from the
 // same sender and are as long as the first; a shorter one is the last.
 func (d *dgram) takeRun(p int, peek bool) (origin, []byte, abi.Errno) {
-	alone := peek || d.stash != nil || d.peeked || !d.udp.Options().Rare().UDPGRO
+	alone := peek || len(d.stash) > 0 || d.peeked || !d.udp.Options().Rare().UDPGRO
 	o, payload, e := d.take(p, peek)
 	d.peeked = peek && e == 0 // what was looked at is what is fetched
 	if e != 0 || alone || len(payload) == 0 {
@@ -39,8 +40,7 @@ func (d *dgram) takeRun(p int, peek bool) (origin, []byte, abi.Errno) {
 			break // the program's other threads read as well
 		}
 		if other := d.origins.match(n); n != want || !other.follows(&o) {
-			d.stash = &stashed{origin: d.attribute(other), payload: append([]byte(nil), spare[:n]...)}
-			d.wake()
+			d.putBack(stashed{d.attribute(other), slices.Clone(spare[:n])})
 			break
 		}
 		payload = append(payload, spare[:n]...)

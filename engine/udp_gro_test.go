@@ -80,13 +80,13 @@ func TestRunAndAnotherReader(t *testing.T) {
 	d.origins.bytes -= 40
 	put(30)
 	o, b, no := d.takeRun(p, false)
-	if no != 0 || len(b) != 100 || o.run != 0 || d.stash == nil {
+	if no != 0 || len(b) != 100 || o.run != 0 || len(d.stash) != 1 {
 		t.Fatalf("%d bytes, %d of each, %v, stash %v", len(b), o.run, no, d.stash)
 	}
 	if revents(t, p)&1 == 0 {
 		t.Error("nothing to read")
 	}
-	if _, b, no = d.takeRun(p, false); no != 0 || len(b) != 100 || d.stash != nil {
+	if _, b, no = d.takeRun(p, false); no != 0 || len(b) != 100 || len(d.stash) != 0 {
 		t.Errorf("%d bytes, %v", len(b), no)
 	}
 }

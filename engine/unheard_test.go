@@ -178,18 +178,24 @@ func TestSuccessorKnowsTheAnswer(t *testing.T) {
 		t.Error("settled before anything was done")
 	}
 	old.dare(note)
-	if err := c.transmit(d, &departing{payload: []byte("text"), how: sendHow{tos: -1, ttl: -1}}, 4); err == nil {
+	if err := c.transmit(d, &departing{payload: []byte("text"), how: sendHow{tos: -1, ttl: -1}}, 0, 4); err == nil {
 		t.Fatal("a datagram to nobody was sent")
 	}
 	if x = left(); x.settle() {
 		t.Error("settled by an error")
 	}
 	to := netip.MustParseAddrPort("127.0.0.1:9")
-	if err := c.transmit(d, &departing{payload: []byte("text"), to: to, how: sendHow{tos: -1, ttl: -1}}, 4); err != nil {
+	if err := c.transmit(d, &departing{payload: []byte("text"), to: to, how: sendHow{tos: -1, ttl: -1}}, 0, 4); err != nil {
 		t.Fatal(err)
 	}
 	if x = left(); x.req.Flags != 1|5<<noteAnswer || !x.settle() {
 		t.Errorf("flags %#x, or executed again", x.req.Flags)
+	}
+	if err := c.transmit(d, &departing{payload: []byte("text"), how: sendHow{tos: -1, ttl: -1}}, 2, 3); err == nil {
+		t.Fatal("a datagram to nobody was sent")
+	}
+	if x = left(); x.req.Flags != 1|3<<noteAnswer {
+		t.Errorf("flags %#x after the third of three messages has failed", x.req.Flags)
 	}
 	x.req.Nr = abi.SYS_CONNECT
 	if x.settle() {

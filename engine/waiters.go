@@ -86,6 +86,31 @@ func (q *waiters) answer(do func(*waiter) bool, nr ...int32) (heard bool) {
 	return heard
 }
 
+// retry tries the calls that first would find once more, the oldest first and as
+// long as due says that there is something for them: hundreds of threads may wait
+// at a socket, and one byte is for one of them.
+func (q *waiters) retry(due func() bool, nr ...int32) {
+	list, on := q.list, true
+	q.list = nil // calls that wait again stand here
+	rest := list[:0]
+	for _, w := range list {
+		on = on && due()
+		if !on || w.done || !slices.Contains(nr, w.req.Nr) {
+			rest = append(rest, w)
+			continue
+		}
+		w.end()
+		again := w.takeCall()
+		again.execute()
+	}
+	clear(list[len(rest):])
+	if len(q.list) == 0 {
+		q.list = rest
+	} else {
+		q.list = append(q.list, rest...)
+	}
+}
+
 // compact removes waiters that have ended and, now and then, those whose thread
 // has.
 func (q *waiters) compact() {
