@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -176,5 +177,34 @@ func TestStickySource(t *testing.T) {
 		k.Close()
 		b.s.Flush()
 		b.out.log = nil
+	}
+}
+
+// TestInterfaceOfADatagram: IP_UNICAST_IF chooses the link of what UDP sends to one
+// host, which the routes would send elsewhere.
+func TestInterfaceOfADatagram(t *testing.T) {
+	s, c := twoLinks(t)
+	for i, hop := range []string{"10.87.0.1", "10.99.1.1"} {
+		s.confirmed(s.newNeighbour(s.links[i], netip.MustParseAddr(hop)), macA)
+	}
+	mustNot(t, s.AddRoute(Route{Dst: prefixes("8.8.8.0/24")[0], Gateway: netip.MustParseAddr("10.87.0.1"), Link: 1}))
+	mustNot(t, s.AddRoute(Route{Dst: prefixes("8.8.0.0/16")[0], Gateway: netip.MustParseAddr("10.99.1.1"), Link: 2}))
+	s.Advance(2 * time.Second)
+	s.Flush() // everything is announced
+	u := s.NewUDP(2, &udpApp{})
+	for _, k := range []struct {
+		link int
+		want [2]int
+	}{{0, [2]int{1, 0}}, {2, [2]int{0, 1}}, {1, [2]int{1, 0}}, {0, [2]int{1, 0}}} {
+		_, err := s.profile.Set(u, 0, 50, binary.BigEndian.AppendUint32(nil, uint32(k.link)), priv)
+		mustNot(t, err)
+		for _, x := range c {
+			x.log = nil
+		}
+		mustNot(t, u.SendTo([]byte("x"), ap("8.8.8.8:9")))
+		s.Flush()
+		if got := [2]int{len(c[0].log), len(c[1].log)}; got != k.want {
+			t.Errorf("link %d: %v packets on the links, want %v", k.link, got, k.want)
+		}
 	}
 }

@@ -104,6 +104,8 @@ const (
 	RecvErr6
 	PktInfo6
 	StickyPktInfo6
+	UnicastIf4
+	UnicastIf6
 	MulticastHops
 	MulticastLoop6
 	MulticastAll6

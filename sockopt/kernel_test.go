@@ -103,7 +103,7 @@ func (loopbackOnly) LinkName(link int) (string, bool)   { return "lo", link == 1
 // testValues are passed to every option: all lengths up to two words, and
 // integers around every limit of the tables.
 func testValues() [][]byte {
-	values := [][]byte{{}, {0}, {1}, {7}, {200}, {1, 0}, {1, 0, 0}, {1, 0, 0, 0, 9}, make([]byte, 7), make([]byte, 8), make([]byte, 15), make([]byte, 16), make([]byte, 19), make([]byte, 20), append([]byte{0xfd}, make([]byte, 20)...), make([]byte, 40)}
+	values := [][]byte{{}, {0}, {1}, {7}, {200}, {1, 0}, {1, 0, 0}, {1, 0, 0, 0, 9}, make([]byte, 7), make([]byte, 8), make([]byte, 15), make([]byte, 16), make([]byte, 19), make([]byte, 20), append([]byte{0xfd}, make([]byte, 20)...), {0, 0, 0, 1}, make([]byte, 40)}
 	ints := []int{math.MinInt32, -1000, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 60, 87, 88, 89, 100, 119, 120, 121, 127, 128, 250, 255, 256, 300, 536, 1000, 1151, 1152, 1153,
 		1279, 1280, 2000, 2303, 2304, 4608, 32767, 32768, 65535, 65536, 100000, 212992, 4194304, 5000000, math.MaxInt32 / 2, math.MaxInt32}
 	for _, v := range ints {

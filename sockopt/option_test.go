@@ -110,6 +110,7 @@ var steps = map[string][]step{
 		{"TCP_NODELAY", 1, errno.ENOPROTOOPT, 0}, {"UDP_GRO", 2, okay, 1}, {"UDP_SEGMENT", 1200, okay, 1200}, {"UDP_SEGMENT", 65536, errno.EINVAL, 0}, {"UDP_SEGMENT", -1, errno.EINVAL, 0}, {"UDP_SEGMENT", short, errno.EINVAL, 0},
 	},
 	"udp6": {
+		{"IPV6_UNICAST_IF", 1 << 24, errno.EADDRNOTAVAIL, 0}, {"IPV6_UNICAST_IF", 0, okay, 0}, {"IPV6_UNICAST_IF", short, errno.EINVAL, 0}, {"IP_UNICAST_IF", 1 << 24, errno.EADDRNOTAVAIL, 0}, {"IP_UNICAST_IF", 0, okay, 0}, {"IP_UNICAST_IF", "\x00\x00\x00\x00\x00", errno.EINVAL, 0},
 		{"IPV6_PKTINFO", strings.Repeat("\x00", 20), okay, 0}, {"IPV6_PKTINFO", strings.Repeat("\x00", 19), errno.EINVAL, 0}, {"IPV6_PKTINFO", "\xfd" + strings.Repeat("\x01", 23), okay, 0}, {"IPV6_PKTINFO", "", errno.EINVAL, 0},
 		{"IPV6_RECVERR", 1, okay, 1}, {"IPV6_RECVPKTINFO", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", 1, okay, 1}, {"IPV6_RECVHOPLIMIT", short, errno.EINVAL, 0}, {"IPV6_RECVTCLASS", 1, okay, 1}, {"IPV6_2292HOPLIMIT", 1, okay, 1}, {"IPV6_RECVORIGDSTADDR", 1, okay, 1}, {"IPV6_TCLASS", 0xff, okay, 0xff},
 		{"IPV6_MULTICAST_HOPS", -1, okay, 1}, {"IPV6_MULTICAST_HOPS", 255, okay, 255}, {"IPV6_MULTICAST_HOPS", 256, errno.EINVAL, 0}, {"IPV6_MULTICAST_ALL", 0, okay, 0},

@@ -65,6 +65,8 @@ type Rare struct {
 
 	Sticky6 Sticky // IPV6_PKTINFO
 
+	UnicastIf4, UnicastIf6 int32 // IP_UNICAST_IF and IPV6_UNICAST_IF: link of datagrams; 0: none
+
 	FragSize6 int32 // IPV6_MTU, bytes; 0: the path's
 	DontFrag6 bool  // IPV6_DONTFRAG
 

@@ -1,6 +1,6 @@
 package sockopt
 
-// IPV6_PKTINFO as an option: RFC 3542 section 6.
+// IPV6_PKTINFO as an option, RFC 3542 section 6, and the interface of datagrams.
 
 import (
 	"encoding/binary"
@@ -35,16 +35,7 @@ func setSticky6(c *call, val []byte) error {
 		to.Src = a
 	}
 	if index := int(int32(binary.NativeEndian.Uint32(val[in6AddrLen:]))); index != 0 {
-		to.Link = unknownLink
-		if x, ok := c.p.Links.(Indexes); ok {
-			if link, ok := x.LinkByIndex(index); ok {
-				to.Link = int32(link)
-			}
-		} else if c.p.Links != nil && index > 0 {
-			if _, ok := c.p.Links.LinkName(index); ok {
-				to.Link = int32(index)
-			}
-		}
+		to.Link = linkOf(c.p, index)
 	}
 	if c.o.BindToIf != 0 && to.Link != c.o.BindToIf {
 		return errno.EINVAL
@@ -53,4 +44,52 @@ func setSticky6(c *call, val []byte) error {
 		c.o.SetRare(func(r *Rare) { r.Sticky6 = to })
 	}
 	return nil
+}
+
+// linkOf is the link that programs know by the index; unknownLink: there is none.
+func linkOf(p *Profile, index int) int32 {
+	if x, ok := p.Links.(Indexes); ok {
+		if link, ok := x.LinkByIndex(index); ok {
+			return int32(link)
+		}
+	} else if p.Links != nil && index > 0 {
+		if _, ok := p.Links.LinkName(index); ok {
+			return int32(index)
+		}
+	}
+	return unknownLink
+}
+
+// setUnicastIf is for IP_UNICAST_IF and IPV6_UNICAST_IF of ip(7).
+func setUnicastIf(field func(*Rare) *int32) func(*call, []byte) error {
+	return func(c *call, val []byte) error {
+		if len(val) != sizeofInt {
+			return errno.EINVAL
+		}
+		link := int32(0)
+		if index := int(int32(binary.BigEndian.Uint32(val))); index != 0 {
+			link = linkOf(c.p, index)
+		}
+		switch {
+		case link == unknownLink:
+			return errno.EADDRNOTAVAIL
+		case link != 0 && c.o.BindToIf != 0 && link != c.o.BindToIf:
+			return errno.EINVAL
+		}
+		c.o.SetRare(func(r *Rare) { *field(r) = link })
+		return nil
+	}
+}
+
+func getUnicastIf(field func(*Rare) *int32) func(*call) (int, error) {
+	return func(c *call) (int, error) {
+		r := *c.o.Rare()
+		index := int(*field(&r))
+		if x, ok := c.p.Links.(Indexes); ok && index != 0 {
+			index = x.IndexOf(index)
+		}
+		var b [sizeofInt]byte
+		binary.BigEndian.PutUint32(b[:], uint32(index))
+		return int(int32(binary.NativeEndian.Uint32(b[:]))), nil
+	}
 }

@@ -21,6 +21,8 @@ var ipRows = at(protoIP, AnySocket, []Row{
 		set: func(c *call, v int) error { c.o.MTUDiscover = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MTUDiscover), nil }},
 	{ID: RecvErr, Name: "IP_RECVERR", Number: 11, Codec: BoolOrByte, Default: "0", flag: func(o *Options) *bool { return &o.RecvErr },
 		Note: "ICMP errors are queued for MSG_ERRQUEUE, in at most SO_RCVBUF bytes; poll shows POLLIN for them, not POLLERR. On TCP the call that waits or the next one has them at once, and the connection goes on"},
+	{ID: UnicastIf4, Name: "IP_UNICAST_IF", Number: 50, Codec: IntOrByte, Default: "0", setBytes: setUnicastIf(func(r *Rare) *int32 { return &r.UnicastIf4 }), get: getUnicastIf(func(r *Rare) *int32 { return &r.UnicastIf4 }),
+		Note: "interface of what UDP sends over IPv4 to one host, in network byte order; 0 for none; one that is not there is EADDRNOTAVAIL, another than SO_BINDTODEVICE's EINVAL"},
 	{ID: MTU, Name: "IP_MTU", Number: 14, Codec: IntOrByte, Access: ReadOnly, Unit: "bytes", get: getPathMTU, Note: "ENOTCONN before connect"},
 	{ID: FreeBind, Name: "IP_FREEBIND", Number: 15, Codec: BoolOrByte, Default: "0", setBytes: nonEmpty(func(c *call, v int) error { c.o.FreeBind = v != 0; return nil }),
 		get: func(c *call) (int, error) { return truth(c.o.FreeBind), nil }},

@@ -34,6 +34,8 @@ var ipv6Rows = at(protoIPv6, AnySocket, []Row{
 	{ID: MinHopCount, Name: "IPV6_MINHOPCOUNT", Number: 73, Unit: "hops", Default: "0", Max: 255,
 		set: func(c *call, v int) error { c.o.MinHopCount = uint8(v); return nil }, get: func(c *call) (int, error) { return int(c.o.MinHopCount), nil },
 		Note: "RFC 5082"},
+	{ID: UnicastIf6, Name: "IPV6_UNICAST_IF", Number: 76, Default: "0", setBytes: setUnicastIf(func(r *Rare) *int32 { return &r.UnicastIf6 }), get: getUnicastIf(func(r *Rare) *int32 { return &r.UnicastIf6 }),
+		Note: "as IP_UNICAST_IF, over IPv6"},
 	{ID: FreeBind6, Name: "IPV6_FREEBIND", Number: 78, Codec: Bool, Default: "0", flag: func(o *Options) *bool { return &o.FreeBind }, Note: "the same as IP_FREEBIND"},
 })
 

@@ -46,7 +46,6 @@ var refusedRows = slices.Concat(
 		32: "IP_MULTICAST_IF", 35: "IP_ADD_MEMBERSHIP", 36: "IP_DROP_MEMBERSHIP", 37: "IP_UNBLOCK_SOURCE", 38: "IP_BLOCK_SOURCE", 39: "IP_ADD_SOURCE_MEMBERSHIP",
 		40: "IP_DROP_SOURCE_MEMBERSHIP", 41: "IP_MSFILTER", 42: "MCAST_JOIN_GROUP", 43: "MCAST_BLOCK_SOURCE", 44: "MCAST_UNBLOCK_SOURCE", 45: "MCAST_LEAVE_GROUP",
 		46: "MCAST_JOIN_SOURCE_GROUP", 47: "MCAST_LEAVE_SOURCE_GROUP", 48: "MCAST_MSFILTER"}),
-	refused(protoIP, AnySocket, errno.ENOPROTOOPT, "SO_BINDTODEVICE chooses a link", names{50: "IP_UNICAST_IF"}),
 
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "a socket keeps its domain", names{1: "IPV6_ADDRFORM"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "superseded by RFC 3542", names{
@@ -64,7 +63,6 @@ var refusedRows = slices.Concat(
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "Linux has the number and not the option", names{63: "IPV6_USE_MIN_MTU"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "the stack chooses the source address by RFC 6724", names{72: "IPV6_ADDR_PREFERENCES"}),
 	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "no transparent proxying", names{75: "IPV6_TRANSPARENT"}),
-	refused(protoIPv6, AnySocket, errno.ENOPROTOOPT, "SO_BINDTODEVICE chooses a link", names{76: "IPV6_UNICAST_IF"}),
 )
 
 type names map[int]string

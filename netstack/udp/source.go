@@ -30,8 +30,16 @@ func (s *Socket) asked(to netip.Addr) netip.Addr {
 
 // link is the link that it wants; 0: any.
 func (s *Socket) link(to netip.Addr) int32 {
-	if sticky := s.opts.Rare().Sticky6.Link; sticky != 0 && s.opts.BindToIf == 0 && to.Is6() {
-		return sticky
+	r := s.opts.Rare()
+	switch {
+	case s.opts.BindToIf != 0:
+		return s.opts.BindToIf
+	case to.Is6() && r.Sticky6.Link != 0:
+		return r.Sticky6.Link
+	case to.IsMulticast():
+		return 0
+	case to.Is6():
+		return r.UnicastIf6
 	}
-	return s.opts.BindToIf
+	return r.UnicastIf4
 }

@@ -65,3 +65,12 @@ for value in (in6('::', NOWHERE), in6('::1')):
     c.setsockopt(IPPROTO_IPV6, IPV6_PKTINFO, value)
     attempt('connect of a stream', c.connect, l.getsockname())
     show('from', c.getsockname()[0])
+
+title('the interface of datagrams')
+IP_UNICAST_IF, IPV6_UNICAST_IF = 50, 76
+for kind in (SOCK_DGRAM, SOCK_STREAM):
+    for level, option in ((IPPROTO_IP, IP_UNICAST_IF), (IPPROTO_IPV6, IPV6_UNICAST_IF)):
+        s = socket(AF_INET6, kind)
+        for value in (struct.pack('>I', NOWHERE), struct.pack('>I', 0xffffffff), bytes(4), bytes(3), bytes(5), b''):
+            attempt('set %s' % value.hex(), s.setsockopt, level, option, value)
+        attempt('get', s.getsockopt, level, option)
