@@ -143,6 +143,7 @@ func (c *call) disconnectStream(s *stream) {
 	s.withdraw()
 	s.wait.answer(func(w *waiter) bool { return w.fail(errno.ECONNABORTED) })
 	s.emptyPair(c.p)
+	s.eng.socks.noteShut(s, false)
 	*s = stream{sock: s.sock, dirty: s.dirty}
 	s.stream = s
 	s.tcp = s.eng.stack.NewTCP(s.domain, s)

@@ -27,15 +27,16 @@ const (
 )
 
 // maxPoll bounds the descriptors of one call that are looked at, since each costs
-// some microseconds; a call with more is the kernel's.
-const maxPoll = 1024
+// some microseconds in which nobody else is served; a call with more is the kernel's.
+// So is every call while no socket of the sandbox is shut for writing.
+const maxPoll = 256
 
 // notWritable are the events that a socket shut for writing does not show.
 const notWritable = abi.POLLOUT | abi.POLLWRNORM | abi.POLLWRBAND
 
 func (c *call) poll() {
 	n := uint64(uint32(c.req.Args[1])) // nfds is an unsigned int
-	if !c.eng.profile.PollShut || n == 0 || n > maxPoll {
+	if !c.eng.profile.PollShut || n == 0 || n > maxPoll || c.eng.socks.shut == 0 {
 		c.resume()
 		return
 	}

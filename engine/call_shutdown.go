@@ -54,7 +54,7 @@ func (s *stream) shutdown(p, how int) {
 		s.seal(p)
 	}
 	if how != abi.SHUT_RD {
-		s.wrShut = true
+		s.eng.socks.noteShut(s, true)
 	}
 	hostlink.ShutdownFD(p, how)
 	s.recall()

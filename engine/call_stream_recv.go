@@ -126,7 +126,7 @@ func (s *stream) mayGrow(p int) bool {
 func (s *stream) read(p, room, have, flags int) ([]byte, abi.Errno) {
 	peek := flags & abi.MSG_PEEK
 	if s.kept() > 0 {
-		return s.returned.read(room, peek != 0), 0
+		return s.readKept(p, room, have, peek), 0
 	}
 	if room == 0 {
 		if have > 0 {
@@ -137,6 +137,20 @@ func (s *stream) read(p, room, have, flags int) ([]byte, abi.Errno) {
 	b := s.eng.receiveRoom(max(1, min(room, have)))
 	n, e := hostlink.Recv(p, b, peek)
 	return b[:min(n, room)], e
+}
+
+// readKept is read while there is something that only the engine has; what P has
+// comes behind that.
+func (s *stream) readKept(p, room, have, peek int) []byte {
+	b := s.eng.receiveRoom(min(room, have))
+	n := copy(b, s.returned.read(len(b), peek != 0))
+	if n < len(b) {
+		more, e := hostlink.Recv(p, b[n:], peek)
+		if e == 0 {
+			n += more
+		}
+	}
+	return b[:n]
 }
 
 // receiveRoom is memory for n bytes, until the next call.

@@ -59,8 +59,17 @@ func (c *call) sendOne(d *dgram, m *message, flags int) {
 	}
 }
 
+// maxSendmmsg bounds what one call sends, in bytes of payload: everybody else waits
+// meanwhile. A byte of ancillary data counts as many, since all of it is looked at
+// piece by piece.
+const (
+	maxSendmmsg  = 4 << 20
+	controlCosts = 16
+)
+
 // sendmmsgDgram sends several messages; an error after the first one ends the
-// call with the number sent, and the program meets the error in its next call.
+// call with the number sent, and the program meets the error in its next call. A
+// call of very much ends early as well.
 func (c *call) sendmmsgDgram(d *dgram) {
 	count := int(min(uint64(uint32(c.ptr(2))), hostlink.RemoteVectors))
 	var sum uint64
@@ -75,7 +84,12 @@ func (c *call) sendmmsgDgram(d *dgram) {
 		return
 	}
 	sum = 0
+	spent := 0
 	for i := range count {
+		if spent >= maxSendmmsg {
+			c.answerOnce(i, sum)
+			return
+		}
 		at := c.message(i)
 		m, err := c.readMessage(at)
 		var x departing
@@ -87,6 +101,7 @@ func (c *call) sendmmsgDgram(d *dgram) {
 		}
 		if err == nil {
 			next := x.sum(sum)
+			spent += len(x.payload) + x.how.control*controlCosts
 			err = c.writeInt(at+offMmsgLen, len(x.payload))
 			switch {
 			case err == nil:
@@ -233,6 +248,7 @@ type sendHow struct {
 	tos, ttl, segment int // -1: as the socket has it
 	dontFrag          int // -1: as the socket has it
 	src               netip.Addr
+	control           int    // bytes of ancillary data
 	given             bool   // options are valid
 	options           string // of IPv4, see sockopt.CompileIPOptions
 }
@@ -354,6 +370,7 @@ func (c *call) sendControl(m *message) (sendHow, error) {
 	if err != nil || raw == nil {
 		return how, err
 	}
+	how.control = len(raw)
 	err = eachControl(raw, func(level, typ int, data []byte) error {
 		f, ok := sendControls[[2]int{level, typ}]
 		if !ok {

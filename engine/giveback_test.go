@@ -115,6 +115,14 @@ func TestInterruptedCallAfterTheEnd(t *testing.T) {
 	if b, _ := s.read(p, 2, 14, abi.MSG_PEEK); string(b) != "th" {
 		t.Errorf("peek: %q", b)
 	}
+	if b, _ := s.read(p, 100, 14, abi.MSG_PEEK); string(b) != "the last words" {
+		t.Errorf("peek at all: %q", b)
+	}
+	b, _ = s.read(p, 7, 14, 0)
+	if string(b) != "the las" {
+		t.Errorf("a call gets %q of both", b)
+	}
+	s.giveBack(p, b)
 	b, _ = s.read(p, 3, 14, 0)
 	if string(b) != "the" {
 		t.Errorf("%q", b)

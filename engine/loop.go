@@ -61,6 +61,7 @@ type engine struct {
 	datagram    [maxIO]byte
 	follower    [maxIO]byte // of one that is put behind another, see takeRun
 	received    []byte      // the same for a call that takes more from a stream
+	ancillary   []byte      // of the message being sent, see controlRoom
 	taken       batch       // by the recvmmsg being served
 	vectors     [hostlink.RemoteVectors]hostlink.RemoteVec
 	vectorBytes [hostlink.RemoteVectors * iovecLen]byte

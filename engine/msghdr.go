@@ -131,7 +131,7 @@ func (c *call) scatter(m *message, b []byte) error {
 	return nil
 }
 
-// readControl copies the message's ancillary data.
+// readControl copies the message's ancillary data. It is valid until the next call.
 func (c *call) readControl(m *message) ([]byte, error) {
 	if m.control == 0 || m.ctrlLen == 0 {
 		return nil, nil
@@ -139,8 +139,23 @@ func (c *call) readControl(m *message) ([]byte, error) {
 	if m.ctrlLen > uint64(c.eng.profile.Tunables.OptmemMax) {
 		return nil, errno.ENOBUFS
 	}
-	b := make([]byte, m.ctrlLen)
+	b := c.eng.controlRoom(int(m.ctrlLen))
 	return b, c.read(m.control, b)
+}
+
+// keptControl is how much memory for ancillary data stays for the next call, in
+// bytes.
+const keptControl = 256 << 10
+
+// controlRoom is memory for n bytes of ancillary data.
+func (e *engine) controlRoom(n int) []byte {
+	if n > keptControl {
+		return make([]byte, n)
+	}
+	if n > len(e.ancillary) {
+		e.ancillary = make([]byte, n)
+	}
+	return e.ancillary[:n]
 }
 
 // eachControl calls f for every piece of ancillary data. EINVAL: malformed.

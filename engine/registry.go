@@ -12,6 +12,7 @@ type registry struct {
 	gen      uint32
 	max      int
 	live     int    // sockets with an E
+	shut     int    // TCP sockets that are shut for writing
 	tombs    []tomb // a ring once it has maxTombstones entries
 	oldest   int
 }
@@ -56,8 +57,32 @@ func (r *registry) unlink(s *sock) {
 
 // remove forgets a socket that no program holds any more.
 func (r *registry) remove(s *sock) {
-	if r.byCookie[s.cookie] == s {
-		delete(r.byCookie, s.cookie)
+	r.drop(tomb{s, s.cookie})
+}
+
+// drop forgets a socket, unless its cookie is another's by now.
+func (r *registry) drop(t tomb) {
+	if r.byCookie[t.cookie] != t.s {
+		return
+	}
+	delete(r.byCookie, t.cookie)
+	if t.s.stream != nil && t.s.stream.wrShut {
+		r.shut--
+	}
+}
+
+// noteShut notes that a socket is, or is no longer, shut for writing.
+func (r *registry) noteShut(s *stream, shut bool) {
+	if s.wrShut == shut {
+		return
+	}
+	s.wrShut = shut
+	switch {
+	case r.byCookie[s.cookie] != &s.sock:
+	case shut:
+		r.shut++
+	default:
+		r.shut--
 	}
 }
 
@@ -74,9 +99,7 @@ func (r *registry) bury(s *sock) {
 		r.tombs = append(r.tombs, t)
 		return
 	}
-	if old := r.tombs[r.oldest]; r.byCookie[old.cookie] == old.s {
-		delete(r.byCookie, old.cookie)
-	}
+	r.drop(r.tombs[r.oldest])
 	r.tombs[r.oldest] = t
 	r.oldest = (r.oldest + 1) % maxTombstones
 }

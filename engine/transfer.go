@@ -99,7 +99,8 @@ func (s *stream) endOfOutput() {
 		s.retire()
 		return
 	}
-	s.wrShut, s.finQueued = true, true
+	s.eng.socks.noteShut(s, true)
+	s.finQueued = true
 	s.tcp.CloseWrite()
 }
 
