@@ -29,7 +29,7 @@ const (
 // maxPoll bounds the descriptors of one call that are looked at, since each costs
 // some microseconds in which nobody else is served; a call with more is the kernel's.
 // So is every call while no socket of the sandbox is shut for writing.
-const maxPoll = 256
+const maxPoll = 1024
 
 // notWritable are the events that a socket shut for writing does not show.
 const notWritable = abi.POLLOUT | abi.POLLWRNORM | abi.POLLWRBAND
