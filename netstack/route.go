@@ -122,8 +122,9 @@ func (s *Stack) route(src, dst netip.Addr, num int) (way, errno.Errno) {
 	if !dst.IsValid() || dst.Is4In6() || src.IsValid() && src.Is4() != dst.Is4() {
 		return way{}, errno.EINVAL
 	}
-	if num == LoopbackLink {
-		num = 0 // answers to what was looped: the destination says it all
+	looped := num == LoopbackLink
+	if looped {
+		num = 0 // the destination says it all
 	}
 	if num != 0 && s.link(num) == nil {
 		return way{}, errno.ENODEV
@@ -142,6 +143,9 @@ func (s *Stack) route(src, dst netip.Addr, num int) (way, errno.Errno) {
 	}
 	if s.IsLocal(dst) {
 		return s.localWay(src, dst), 0
+	}
+	if looped {
+		return way{}, errno.ENETUNREACH // the loopback leads nowhere else
 	}
 	if src.IsValid() && src.IsLoopback() {
 		return way{}, errno.EINVAL // as Linux answers: a loopback source cannot leave

@@ -48,6 +48,8 @@ func TestRouting(t *testing.T) {
 		{"10.99.1.2", "10.99.2.7", 0, 0, "10.99.1.2", "10.99.2.7", 2, 1500},
 		{"", "8.8.8.8", 2, errno.ENETUNREACH, "", "", 0, 0},
 		{"", "8.8.8.8", 3, errno.ENODEV, "", "", 0, 0},
+		{"", "8.8.8.8", LoopbackLink, errno.ENETUNREACH, "", "", 0, 0},
+		{"", "ff02::5", LoopbackLink, errno.ENETUNREACH, "", "", 0, 0},
 		{"1.2.3.4", "8.8.8.8", 0, errno.EADDRNOTAVAIL, "", "", 0, 0},
 		{"127.0.0.1", "8.8.8.8", 0, errno.EINVAL, "", "", 0, 0},
 		{"", "127.9.9.9", 0, 0, "127.0.0.1", "", -1, 65535},

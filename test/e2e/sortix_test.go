@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -28,7 +29,7 @@ func TestSortixPoll(t *testing.T) {
 const boundServer = `
 import socket, time
 lists = []
-for number, value, port in [(25, b"eth0", 7003), (62, socket.if_nametoindex("eth0"), 7004), (0, 0, 7005)]:
+for number, value, port in [(25, b"lo", 7001), (62, 1, 7002), (25, b"eth0", 7003), (62, socket.if_nametoindex("eth0"), 7004), (0, 0, 7005)]:
     s = socket.socket()
     if number:
         s.setsockopt(socket.SOL_SOCKET, number, value)
@@ -41,7 +42,13 @@ time.sleep(600)
 
 const boundClient = `
 import errno, socket, sys
-print(errno.errorcode.get(socket.socket().connect_ex((sys.argv[1], int(sys.argv[2]))), "ok"))
+s = socket.socket()
+if len(sys.argv) > 3:
+    name = sys.argv[3].encode()
+    s.setsockopt(socket.SOL_SOCKET, 25, name)
+    assert s.getsockopt(socket.SOL_SOCKET, 25, 16).rstrip(b"\0") == name
+    assert s.getsockopt(socket.SOL_SOCKET, 62) == socket.if_nametoindex(name)
+print(errno.errorcode.get(s.connect_ex((sys.argv[1], int(sys.argv[2]))), "ok"))
 `
 
 // TestSortixBoundToInterface: a listener that SO_BINDTODEVICE or SO_BINDTOINDEX
@@ -52,21 +59,40 @@ func TestSortixBoundToInterface(t *testing.T) {
 	pod := h.pod("--profile", "sortix")
 	server := pod.startWith(plumbing{}, "/usr/bin/python3", "-c", boundServer)
 	server.line("ready")
-	ask := func(from place, addr string, port int) string {
-		return from.start("/usr/bin/python3", "-c", boundClient, addr, strconv.Itoa(port)).ok()
+	ask := func(from place, addr string, port int, by ...string) string {
+		args := append([]string{"/usr/bin/python3", "-c", boundClient, addr, strconv.Itoa(port)}, by...)
+		return strings.TrimSpace(from.start(args...).ok())
 	}
-	for _, c := range []struct {
-		port          int
-		inside, outer string
-	}{
-		{7003, "ECONNREFUSED", "ok"}, {7004, "ECONNREFUSED", "ok"}, {7005, "ok", "ok"},
-	} {
-		if got := ask(pod, "127.0.0.1", c.port); got != c.inside+"\n" {
-			t.Errorf("port %d through lo: %s, want %s", c.port, got, c.inside)
+	reached := func(when string) {
+		t.Helper()
+		for _, c := range []struct {
+			port          int
+			inside, outer string
+		}{
+			{7001, "ok", "ECONNREFUSED"}, {7002, "ok", "ECONNREFUSED"},
+			{7003, "ECONNREFUSED", "ok"}, {7004, "ECONNREFUSED", "ok"}, {7005, "ok", "ok"},
+		} {
+			if got := ask(pod, "127.0.0.1", c.port); got != c.inside {
+				t.Errorf("%s: port %d through lo: %s, want %s", when, c.port, got, c.inside)
+			}
+			if got := ask(h, pod.v4, c.port); got != c.outer {
+				t.Errorf("%s: port %d through eth0: %s, want %s", when, c.port, got, c.outer)
+			}
 		}
-		if got := ask(h, pod.v4, c.port); got != c.outer+"\n" {
-			t.Errorf("port %d through eth0: %s, want %s", c.port, got, c.outer)
-		}
+	}
+	reached("at first")
+	if got := ask(pod, "127.0.0.1", 7001, "lo"); got != "ok" {
+		t.Errorf("lo to lo: %s", got)
+	}
+	if got := ask(pod, hostV4, 7001, "lo"); got != "ENETUNREACH" {
+		t.Errorf("lo leads to the host: %s", got)
+	}
+	if got := ask(pod, hostV4, 7001, "eth0"); got != "ECONNREFUSED" {
+		t.Errorf("eth0 leads to the host: %s", got)
+	}
+	if !onKernel {
+		pod.crash()
+		reached("under the engine's successor")
 	}
 	server.stop()
 	pod.stop()
