@@ -203,7 +203,7 @@ func (d *dgram) pump() {
 		switch {
 		case e == abi.EAGAIN:
 			return
-		case e != 0 || n == 0 && d.hup:
+		case e != 0 || n == 0 && d.atEnd():
 			d.programClosed()
 			return
 		case n == 0 && d.wrShut:
@@ -218,6 +218,17 @@ func (d *dgram) pump() {
 		d.noteBound()
 	}
 	d.mark()
+}
+
+// atEnd tells the end of file from an empty datagram: both are a read of nothing.
+// The program may have closed since the events were fetched. What is behind an empty
+// datagram is still sent, unless it is empty as well.
+func (d *dgram) atEnd() bool {
+	if !d.hup {
+		now, e := hostlink.PollNow(d.fd, 0)
+		d.hup = e == 0 && now&abi.POLLHUP != 0
+	}
+	return d.hup && hostlink.QueuedIn(d.fd) == 0
 }
 
 // mark has settle called before the loop sleeps.

@@ -6,6 +6,10 @@ package engine
 // gets the answer that was missed, and nothing goes twice. The same for the calls
 // of an engine that died between what it did and its answer: the journal says so,
 // in the place for the call's flags, of which the kernel has none.
+//
+// One answer that is missed cannot be told: the kernel takes it, and drops it, when
+// the thread has seen its signal and not yet the lock (seccomp_do_user_notification).
+// That is some instructions long, unless the thread loses its processor just there.
 
 import (
 	"encoding/binary"
