@@ -1,10 +1,10 @@
 package engine
 
 // How often the garbage collector works. A collection holds the loop up for as
-// long as tens of connections take, and what lives, nearly all of it sockets, is
-// small in most engines: a fixed percentage of that would be over after a few
-// hundred connections. So there is a least amount of garbage, and a percentage on
-// top, which counts where there are many sockets.
+// long as tens of connections take, and what lives is small in most engines: a
+// fixed percentage of that would be over after a few hundred connections. So there
+// is a least amount of garbage, and a percentage on top, which counts where there
+// are many sockets or much payload.
 
 import "runtime/debug"
 
@@ -17,23 +17,33 @@ const (
 	gcPercent    = 50
 )
 
-// collection is the percentage that was set last.
+// collection is what lived when the percentage was set last, in bytes.
 type collection int
 
-// adjust is called when an engine has so many sockets.
-func (c *collection) adjust(sockets int) {
-	want := collection(gcPercent + leastGarbage*100/(emptyEngine+sockets*socketSize))
-	if want == *c {
-		return
+// percent is what to set when so much lives: leastGarbage of it and gcPercent.
+func (c collection) percent() int { return gcPercent + leastGarbage*100/int(c) }
+
+// outgrown notes what lives now and reports whether that differs so much that the
+// percentage has to be set anew. Between, garbage is at most gcPercent of what lives
+// and four times leastGarbage.
+func (c *collection) outgrown(sockets, payload int) bool {
+	live := collection(emptyEngine + sockets*socketSize + payload)
+	if live < 2**c && live > *c/4 {
+		return false
 	}
-	*c = want
-	debug.SetGCPercent(int(want))
+	*c = live
+	return true
 }
 
-// grown adjusts when the number of sockets has doubled, as that stops all threads
-// for a moment.
-func (c *collection) grown(sockets int) {
-	if sockets >= 256 && sockets&(sockets-1) == 0 {
-		c.adjust(sockets)
+// adjustCollector is called in each turn. Setting the percentage waits for a
+// collection under way, which the loop must not.
+func (e *engine) adjustCollector() {
+	if e.adjusting.Load() || !e.collection.outgrown(e.socks.live, e.stack.Pool().InUse()) {
+		return
 	}
+	e.adjusting.Store(true)
+	go func(percent int) {
+		debug.SetGCPercent(percent)
+		e.adjusting.Store(false)
+	}(e.collection.percent())
 }

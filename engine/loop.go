@@ -56,7 +56,8 @@ type engine struct {
 
 	tidying     tidying
 	collection  collection
-	spare       *buf.Chunk // for the next read from a pair
+	adjusting   atomic.Bool // the collection's percentage is being set
+	spare       *buf.Chunk  // for the next read from a pair
 	scratch     [maxOptVal]byte
 	datagram    [maxIO]byte
 	follower    [maxIO]byte // of one that is put behind another, see takeRun
@@ -106,6 +107,7 @@ var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
 
 // loop runs the engine until it is told to stop.
 func (e *engine) loop() error {
+	e.adjustCollector()
 	for !e.stopped.Load() {
 		events, err := e.poll.Wait(e.patience())
 		if err != nil {
@@ -121,6 +123,7 @@ func (e *engine) loop() error {
 		e.inline.turn()
 		e.sweepRelays()
 		e.tidy()
+		e.adjustCollector()
 	}
 	return nil
 }

@@ -157,7 +157,6 @@ func open(cfg Config, held *Inherited) (_ *engine, err error) {
 	}
 	e := &engine{cfg: cfg, log: slog.With("sandbox", cfg.Name), started: hostlink.Now(), held: held, ifindex: map[string]int{}}
 	e.now = e.started
-	e.collection.adjust(0)
 	defer func() {
 		if err != nil {
 			e.close()

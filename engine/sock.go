@@ -103,7 +103,6 @@ func (e *engine) newPair(typ int, nonblock bool) (s *sock, p int, err abi.Errno)
 // program can use P.
 func (s *sock) adopt() error {
 	s.eng.socks.add(s)
-	s.eng.collection.grown(s.eng.socks.live)
 	s.mask = baseMask
 	return s.eng.poll.Add(s.fd, s.mask, tag(kindSock, s.gen, s.fd))
 }

@@ -45,7 +45,6 @@ func (e *engine) tidy() {
 	}
 	e.tidying.events = 0
 	e.tidying.under.Store(true)
-	e.collection.adjust(e.socks.live)
 	e.stack.Pool().Trim()
 	go func() {
 		debug.FreeOSMemory()
