@@ -27,8 +27,8 @@ func (c collection) percent() int { return gcPercent + leastGarbage*100/int(c) }
 // percentage has to be set anew. Between, garbage is at most gcPercent of what lives
 // and four times leastGarbage.
 func (c *collection) outgrown(sockets, payload int) bool {
-	live := collection(emptyEngine + sockets*socketSize + payload)
-	if live < 2**c && live > *c/4 {
+	live, was := collection(emptyEngine+sockets*socketSize+payload), *c
+	if was/4 < live && live < 2*was {
 		return false
 	}
 	*c = live

@@ -2,6 +2,15 @@ package engine
 
 import "testing"
 
+// mmsghdrPython are the structures of sendmmsg(2) and recvmmsg(2) for programs that
+// import ctypes.
+const mmsghdrPython = `class iovec(ctypes.Structure):
+    _fields_ = [('base', ctypes.c_void_p), ('len', ctypes.c_size_t)]
+class mmsghdr(ctypes.Structure):
+    _fields_ = [('name', ctypes.c_void_p), ('namelen', ctypes.c_uint), ('iov', ctypes.c_void_p), ('iovlen', ctypes.c_size_t),
+                ('control', ctypes.c_void_p), ('controllen', ctypes.c_size_t), ('flags', ctypes.c_int), ('len', ctypes.c_uint), ('pad', ctypes.c_uint)]
+`
+
 // TestSendmmsgIsBounded: one call does not keep everybody else waiting with
 // ancillary data. The program goes on where it ended.
 func TestSendmmsgIsBounded(t *testing.T) {
@@ -9,12 +18,7 @@ func TestSendmmsgIsBounded(t *testing.T) {
 	got := s.run("/usr/bin/python3", "-c", `
 import ctypes, socket, struct
 libc = ctypes.CDLL(None, use_errno=True)
-class iovec(ctypes.Structure):
-    _fields_ = [('base', ctypes.c_void_p), ('len', ctypes.c_size_t)]
-class mmsghdr(ctypes.Structure):
-    _fields_ = [('name', ctypes.c_void_p), ('namelen', ctypes.c_uint), ('iov', ctypes.c_void_p), ('iovlen', ctypes.c_size_t),
-                ('control', ctypes.c_void_p), ('controllen', ctypes.c_size_t), ('flags', ctypes.c_int), ('len', ctypes.c_uint), ('pad', ctypes.c_uint)]
-b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+`+mmsghdrPython+`b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 b.bind(("127.0.0.1", 7000))
 a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 a.connect(("127.0.0.1", 7000))

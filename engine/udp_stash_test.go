@@ -126,12 +126,7 @@ func TestDatagramsOutliveSignals(t *testing.T) {
 	got := s.run("/usr/bin/python3", "-c", `
 import ctypes, random, select, signal, socket, struct, time
 libc = ctypes.CDLL(None, use_errno=True)
-class iovec(ctypes.Structure):
-    _fields_ = [('base', ctypes.c_void_p), ('len', ctypes.c_size_t)]
-class mmsghdr(ctypes.Structure):
-    _fields_ = [('name', ctypes.c_void_p), ('namelen', ctypes.c_uint), ('iov', ctypes.c_void_p), ('iovlen', ctypes.c_size_t),
-                ('control', ctypes.c_void_p), ('controllen', ctypes.c_size_t), ('flags', ctypes.c_int), ('len', ctypes.c_uint), ('pad', ctypes.c_uint)]
-rnd, fired = random.Random(7), 0
+`+mmsghdrPython+`rnd, fired = random.Random(7), 0
 def handler(*_):
     global fired
     fired += 1

@@ -256,7 +256,7 @@ func masquerade(u *undo, c *Config, s Sandbox, rec *Record, p *plan) error {
 		return nil
 	}
 	u.push(func() error { return tearDownMasq(rec.MasqBackend, c.Name, s, p.addrs) })
-	return setUpMasq(c, s, rec, p.addrs)
+	return setUpMasq(c.Name, s, rec, p.addrs)
 }
 
 // engineConfig says what the engine of the attachment does.

@@ -31,20 +31,22 @@ func masqBackend(c *Config) (string, error) {
 	case utils.SupportsIPTables():
 		return backendIPTables, nil
 	}
-	return "", errors.New("ipMasq: true: neither nftables nor iptables works here: accepted: a kernel with nftables, or the program iptables (Debian package iptables)")
+	return "", errNoMasq
 }
 
-// setUpMasq adds the rules for the sandbox's addresses.
-func setUpMasq(c *Config, s Sandbox, rec *Record, addrs []netip.Prefix) error {
-	backend := rec.MasqBackend
-	if backend == "" {
-		_, err := masqBackend(c)
-		return err
+var errNoMasq = errors.New("ipMasq: true: neither nftables nor iptables works here: accepted: a kernel with nftables, or the program iptables (Debian package iptables)")
+
+// setUpMasq adds the rules for the sandbox's addresses, by the backend that the
+// record names: what DEL takes away is what is made here.
+func setUpMasq(network string, s Sandbox, rec *Record, addrs []netip.Prefix) error {
+	switch backend := rec.MasqBackend; backend {
+	case "":
+		return errNoMasq
+	case backendNFTables:
+		return setUpNFTables(network, s, addrs)
+	default:
+		return ip.SetupIPMasqForNetworks(&backend, ipNets(addrs), network, s.IfName, s.ContainerID)
 	}
-	if backend == backendNFTables {
-		return setUpNFTables(c.Name, s, addrs)
-	}
-	return ip.SetupIPMasqForNetworks(&backend, ipNets(addrs), c.Name, s.IfName, s.ContainerID)
 }
 
 // checkMasq looks for the rules of the sandbox's addresses. How the CNI project's

@@ -73,7 +73,10 @@ func (s *shape) schema(def string) any {
 	add(len(about) > 0, "description", strings.Join(about, "; "))
 	add(s.kind != "", "type", s.kind)
 	add(s.enum != nil, "enum", s.enum)
-	add(s.pattern != nil, "pattern", fmt.Sprint(s.pattern))
+	if s.pattern != nil {
+		s.pattern.MatchString("") // that it can be compiled shows only now
+		add(true, "pattern", s.pattern.String())
+	}
 	if s.orZero {
 		add(true, "anyOf", []any{ordered{{"const", 0}}, ordered{{"minimum", s.min}, {"maximum", s.max}}})
 	} else {

@@ -118,6 +118,16 @@ type taker struct{ bytes int }
 func (t *taker) Deliver(p []byte) int { t.bytes += len(p); return len(p) }
 func (t *taker) Event(tcp.Events)     {}
 
+// listening is a pair of which one listens.
+func listening() (*pair, *tcp.Socket, error) {
+	p, err := newPair()
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := p.listener()
+	return p, l, err
+}
+
 func (p *pair) listener() (*tcp.Socket, error) {
 	l := p.b.NewTCP(2, nil)
 	if err := l.Bind(netip.AddrPortFrom(p.addrB, 80), 0, privileged); err != nil {
@@ -144,11 +154,7 @@ func (p *pair) connect(l *tcp.Socket) (client, server *tcp.Socket, fromServer, f
 
 // transfer moves n bytes from a to b at a time, a millisecond apart.
 func transfer(n int) (func() error, error) {
-	p, err := newPair()
-	if err != nil {
-		return nil, err
-	}
-	l, err := p.listener()
+	p, l, err := listening()
 	if err != nil {
 		return nil, err
 	}
@@ -176,11 +182,7 @@ func transfer(n int) (func() error, error) {
 }
 
 func exchange() (func() error, error) {
-	p, err := newPair()
-	if err != nil {
-		return nil, err
-	}
-	l, err := p.listener()
+	p, l, err := listening()
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +205,7 @@ func exchange() (func() error, error) {
 }
 
 func handshake() (func() error, error) {
-	p, err := newPair()
-	if err != nil {
-		return nil, err
-	}
-	l, err := p.listener()
+	p, l, err := listening()
 	if err != nil {
 		return nil, err
 	}
