@@ -16,7 +16,8 @@ import (
 
 // parcelOf is a datagram as a receiving call gives it.
 func (c *call) parcelOf(o origin, payload []byte) *parcel {
-	x := &parcel{name: o.from, payload: payload}
+	x := &c.eng.parcel
+	*x = parcel{name: o.from, payload: payload}
 	if d := c.s.dgram; o.to.IsValid() {
 		x.control = runControl(d.stampControl(nil, &o), &o)
 		at := netip.AddrPortFrom(o.to, d.udp.LocalAddr().Port())

@@ -20,8 +20,9 @@ type call struct {
 	s   *sock // the socket that it is
 	th  *thread
 
-	note int  // where the journal has it, or noNote
-	late bool // it has waited for as long as it may
+	note    int  // where the journal has it, or noNote
+	late    bool // it has waited for as long as it may
+	grouped bool // see group
 
 	until time.Duration // it waits already, and for no longer than this; 0: as it likes
 }
@@ -115,10 +116,31 @@ func (c *call) accessV(do func(mem int, v []hostlink.RemoteVec, b []byte) (int, 
 	return do(mem, v, b)
 }
 
+// still reports whether the caller is there, so that the number of its thread means
+// nobody else.
+func (c *call) still() bool { return c.grouped || c.on.Valid(c.req.ID) }
+
+// group makes accesses to the caller's memory go without a look at whether the caller
+// is there until ungroup: one look after the last of several reads says as much as one
+// after each, and one before the first of several short writes keeps as far from the
+// memory of somebody else as one before each.
+func (c *call) group() { c.grouped = true }
+
+func (c *call) ungroup() { c.grouped = false }
+
+// look is the look that a group goes without: nil says that what was read is the
+// caller's, and that the caller may be written to.
+func (c *call) look() error {
+	if !c.on.Valid(c.req.ID) {
+		return errno.EFAULT
+	}
+	return nil
+}
+
 // read copies program memory. It checks that the caller is still there, so that
 // what was read is the caller's.
 func (c *call) read(addr uint64, b []byte) error {
-	if n, e := c.access(hostlink.ReadMemory, addr, b); e != 0 || n < len(b) || !c.on.Valid(c.req.ID) {
+	if n, e := c.access(hostlink.ReadMemory, addr, b); e != 0 || n < len(b) || !c.still() {
 		return errno.EFAULT
 	}
 	return nil
@@ -127,7 +149,7 @@ func (c *call) read(addr uint64, b []byte) error {
 // write copies to program memory. The check comes first: a thread number that
 // means somebody else must not be written to.
 func (c *call) write(addr uint64, b []byte) error {
-	if !c.on.Valid(c.req.ID) {
+	if !c.still() {
 		return errno.EFAULT
 	}
 	if n, e := c.access(hostlink.WriteMemory, addr, b); e != 0 || n < len(b) {
@@ -163,10 +185,21 @@ func (c *call) readSockaddr(addr uint64, n int) ([]byte, error) {
 // writeSockaddr returns an address through a pointer and a value-result length,
 // as move_addr_to_user does: cut to the program's room, with the true length.
 func (c *call) writeSockaddr(addr, lenAddr uint64, sa []byte) error {
+	c.group()
+	defer c.ungroup()
 	room, err := c.readInt(lenAddr)
+	if gone := c.look(); gone != nil {
+		return gone
+	}
 	if err != nil {
 		return err
 	}
+	return c.putSockaddr(addr, lenAddr, room, sa)
+}
+
+// putSockaddr is writeSockaddr when the length was read. One that is true already
+// stays.
+func (c *call) putSockaddr(addr, lenAddr uint64, room int, sa []byte) error {
 	if room < 0 {
 		return errno.EINVAL
 	}
@@ -174,6 +207,9 @@ func (c *call) writeSockaddr(addr, lenAddr uint64, sa []byte) error {
 		if err := c.write(addr, sa[:n]); err != nil {
 			return err
 		}
+	}
+	if room == len(sa) {
+		return nil
 	}
 	return c.writeInt(lenAddr, len(sa))
 }

@@ -140,7 +140,9 @@ func (d *dgram) take(p int, peek bool) (origin, []byte, abi.Errno) {
 		}
 		return st.origin, st.payload, 0
 	}
-	d.origins.keepLast(hostlink.QueuedIn(p))
+	if d.origins.len() > 1 { // a single one is what comes, or nothing comes
+		d.origins.keepLast(hostlink.QueuedIn(p))
+	}
 	if e := d.skipWakes(p); e != 0 {
 		return origin{}, nil, e
 	}
@@ -232,19 +234,43 @@ func setPeekOffset(p int, at int32) {
 	hostlink.SetSockOpt(p, abi.SOL_SOCKET, abi.SO_PEEK_OFF, b[:])
 }
 
+// groupedBytes is how much a group of writes writes before it looks again, in bytes:
+// more takes longer than the look.
+const groupedBytes = 4096
+
 func (c *call) giveFrom(x *parcel) (int, error) {
 	m := message{name: c.ptr(4)}
 	c.oneVector(&m)
-	if err := c.scatter(&m, x.payload); err != nil {
+	c.group()
+	defer c.ungroup()
+	room, noRoom := 0, error(nil)
+	if m.name != 0 {
+		room, noRoom = c.readInt(c.ptr(5))
+	}
+	if err := c.look(); err != nil {
+		return 0, err
+	}
+	if err := c.scatterLook(&m, x.payload); err != nil {
 		return 0, err
 	}
 	if m.name != 0 {
-		var room [sockaddrIn6Len]byte
-		if err := c.writeSockaddr(m.name, c.ptr(5), appendSockaddr(room[:0], c.s.domain, x.name)); err != nil {
+		if noRoom != nil {
+			return 0, noRoom
+		}
+		var sa [sockaddrIn6Len]byte
+		if err := c.putSockaddr(m.name, c.ptr(5), room, appendSockaddr(sa[:0], c.s.domain, x.name)); err != nil {
 			return 0, err
 		}
 	}
 	return c.received(&m, x.payload), nil
+}
+
+// scatterLook is scatter in a group of writes.
+func (c *call) scatterLook(m *message, payload []byte) error {
+	if err := c.scatter(m, payload); err != nil || len(payload) <= groupedBytes {
+		return err
+	}
+	return c.look()
 }
 
 // received is the length that a receiving call returns.
@@ -261,7 +287,9 @@ func (c *call) giveMmsg(x *parcel) (int, error) { return 1, c.giveAt(c.ptr(1), x
 
 // giveAt fills one struct mmsghdr.
 func (c *call) giveAt(at uint64, x *parcel) error {
-	n, err := c.giveMessage(at, x)
+	c.group()
+	defer c.ungroup()
+	n, err := c.fillMessage(at, x)
 	if err != nil {
 		return err
 	}
@@ -270,11 +298,21 @@ func (c *call) giveAt(at uint64, x *parcel) error {
 
 // giveMessage fills one struct msghdr and what it points to.
 func (c *call) giveMessage(at uint64, x *parcel) (int, error) {
+	c.group()
+	defer c.ungroup()
+	return c.fillMessage(at, x)
+}
+
+// fillMessage is giveMessage in a group.
+func (c *call) fillMessage(at uint64, x *parcel) (int, error) {
 	m, err := c.readMessage(at)
+	if gone := c.look(); gone != nil {
+		return 0, gone
+	}
 	if err != nil {
 		return 0, err
 	}
-	if err := c.scatter(&m, x.payload); err != nil {
+	if err := c.scatterLook(&m, x.payload); err != nil {
 		return 0, err
 	}
 	var room [sockaddrIn6Len]byte

@@ -13,10 +13,7 @@ import (
 
 // refusedSendFlags are those that udp(7) has and this does not: urgent data does
 // not exist, and datagrams are not put together from several calls.
-var refusedSendFlags = map[int]errno.Errno{
-	abi.MSG_OOB:  errno.EOPNOTSUPP,
-	abi.MSG_MORE: errno.EOPNOTSUPP,
-}
+const refusedSendFlags = abi.MSG_OOB | abi.MSG_MORE
 
 func (c *call) sendtoDgram(d *dgram) {
 	m := message{name: c.ptr(4), nameLen: c.arg(5)}
@@ -31,8 +28,10 @@ func (c *call) oneVector(m *message) {
 }
 
 func (c *call) sendmsgDgram(d *dgram) {
+	c.group()
 	m, err := c.readMessage(c.ptr(1))
 	if err != nil {
+		c.ungroup()
 		c.result(err)
 		return
 	}
@@ -91,11 +90,13 @@ func (c *call) sendmmsgDgram(d *dgram) {
 			return
 		}
 		at := c.message(i)
+		c.group()
 		m, err := c.readMessage(at)
 		var x departing
 		if err == nil {
 			x, err = c.prepare(d, &m, c.arg(3))
 		}
+		c.ungroup()
 		if err == nil {
 			err = c.transmit(d, &x, i, i+1)
 		}
@@ -176,12 +177,13 @@ func (c *call) sendFailed(d *dgram, err error) {
 	}
 }
 
-// prepare reads one message and finds out whether it may go.
+// prepare reads one message, in the group of what was read of it already, and finds
+// out whether it may go.
 func (c *call) prepare(d *dgram, m *message, flags int) (x departing, err error) {
-	for flag, e := range refusedSendFlags {
-		if flags&flag != 0 {
-			return x, e
-		}
+	c.group()
+	defer c.ungroup()
+	if flags&refusedSendFlags != 0 {
+		return x, errno.EOPNOTSUPP
 	}
 	if d.wrShut {
 		return x, errno.EPIPE
@@ -201,10 +203,15 @@ func (c *call) prepare(d *dgram, m *message, flags int) (x departing, err error)
 		limit = maxDatagram6
 	}
 	if m.room > limit {
+		if err := c.look(); err != nil {
+			return x, err
+		}
 		return x, d.udp.TooLarge(x.to)
 	}
-	x.payload, err = c.gather(m, c.eng.datagram[:])
-	return x, err
+	if x.payload, err = c.gather(m, c.eng.datagram[:]); err != nil {
+		return x, err
+	}
+	return x, c.look()
 }
 
 // transmit sends a datagram, after which the call's answer is certain. If it does not

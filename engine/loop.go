@@ -64,6 +64,7 @@ type engine struct {
 	received    []byte      // the same for a call that takes more from a stream
 	ancillary   []byte      // of the message being sent, see controlRoom
 	taken       batch       // by the recvmmsg being served
+	parcel      parcel      // being handed over
 	vectors     [hostlink.RemoteVectors]hostlink.RemoteVec
 	vectorBytes [hostlink.RemoteVectors * iovecLen]byte
 	frame       [hostlink.FrameRoom]byte

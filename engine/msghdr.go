@@ -109,7 +109,7 @@ func (c *call) gather(m *message, b []byte) ([]byte, error) {
 		return b, nil
 	}
 	n, e := c.accessV(hostlink.ReadMemoryV, m.iov, b)
-	if e != 0 || n < len(b) || !c.on.Valid(c.req.ID) {
+	if e != 0 || n < len(b) || !c.still() {
 		return nil, errno.EFAULT
 	}
 	return b, nil
@@ -121,7 +121,7 @@ func (c *call) scatter(m *message, b []byte) error {
 	if len(b) == 0 {
 		return nil
 	}
-	if !c.on.Valid(c.req.ID) {
+	if !c.still() {
 		return errno.EFAULT
 	}
 	n, e := c.accessV(hostlink.WriteMemoryV, m.iov, b)
