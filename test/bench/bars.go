@@ -79,7 +79,7 @@ func (r *report) outcomes() (list []outcome) {
 		if side == "" {
 			side = sandboxSide
 		}
-		value, ok := r.median(b.test, side)
+		value, ok := r.Median(b.test, side)
 		if !ok {
 			if res := r.Results[b.test]; res != nil && res.Failed[side] != "" {
 				list = append(list, outcome{Bar: b.words(res.Unit), Limit: b.factor, Unit: res.Unit})
@@ -88,7 +88,7 @@ func (r *report) outcomes() (list []outcome) {
 		}
 		o := outcome{Bar: b.words(r.Results[b.test].Unit), Value: value, Limit: b.factor, Unit: r.Results[b.test].Unit}
 		if b.of != "" {
-			other, ok := r.median(b.test, b.of)
+			other, ok := r.Median(b.test, b.of)
 			if !ok {
 				continue
 			}

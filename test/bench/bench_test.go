@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tcpcni/tcpcni/test/bench/figures"
 )
 
 // names returns every result that a run can have.
@@ -34,9 +36,9 @@ func TestNamesExist(t *testing.T) {
 		}
 	}
 	for _, c := range charts {
-		for _, n := range c.tests {
+		for _, n := range c.Tests {
 			if !all[n] {
-				t.Errorf("%s shows %q, which nothing measures", c.file, n)
+				t.Errorf("%s shows %q, which nothing measures", c.File, n)
 			}
 		}
 	}
@@ -55,17 +57,17 @@ func TestNamesExist(t *testing.T) {
 }
 
 func TestOutcomes(t *testing.T) {
-	r := &report{Results: map[string]*result{}}
+	r := &report{Report: figures.New()}
 	for _, v := range []float64{9, 40, 41} {
-		r.add("up-1", "", "Gbit/s", kernelSide, v)
+		r.Add("up-1", "", "Gbit/s", kernelSide, v)
 	}
-	r.add("up-1", "", "Gbit/s", sandboxSide, 29.9) // 0.7475 of the median
-	r.add("rr-1", "", "per s", kernelSide, 1000)
-	r.add("rr-1", "", "per s", sandboxSide, 650)
-	r.add("memory-idle", "", "MB", sandboxSide, 15.1)
-	r.add("start-add", "", "ms", kernelSide, 20)
-	r.add("start-add", "", "ms", sandboxSide, 80)
-	r.fail("memory-100k-held", "", "connections", sandboxSide, errors.New("no room"))
+	r.Add("up-1", "", "Gbit/s", sandboxSide, 29.9) // 0.7475 of the median
+	r.Add("rr-1", "", "per s", kernelSide, 1000)
+	r.Add("rr-1", "", "per s", sandboxSide, 650)
+	r.Add("memory-idle", "", "MB", sandboxSide, 15.1)
+	r.Add("start-add", "", "ms", kernelSide, 20)
+	r.Add("start-add", "", "ms", sandboxSide, 80)
+	r.Fail("memory-100k-held", "", "connections", sandboxSide, errors.New("no room"))
 	want := map[string]bool{
 		"bulk in, 1 stream: at least 0.75 × kernel":                    false,
 		"exchanges, 1 connection: at least 0.65 × kernel":              true,
@@ -86,10 +88,11 @@ func TestOutcomes(t *testing.T) {
 }
 
 func TestSVGIsXML(t *testing.T) {
-	r := &report{CPU: "A <B> & C", Results: map[string]*result{}}
-	r.add("up-1", "bulk <in>", "Gbit/s", kernelSide, 3)
-	r.add("up-1", "bulk <in>", "Gbit/s", sandboxSide, 2)
-	text := r.svg(charts[0])
+	r := &report{Report: figures.New()}
+	r.CPU = "A <B> & C"
+	r.Add("up-1", "bulk <in>", "Gbit/s", kernelSide, 3)
+	r.Add("up-1", "bulk <in>", "Gbit/s", sandboxSide, 2)
+	text := r.SVG(charts[0], drawn())
 	d := xml.NewDecoder(strings.NewReader(text))
 	elements := 0
 	for {
@@ -107,7 +110,7 @@ func TestSVGIsXML(t *testing.T) {
 	if elements < 8 {
 		t.Errorf("%d elements", elements)
 	}
-	if r.svg(charts[1]) != "" {
+	if r.SVG(charts[1], drawn()) != "" {
 		t.Error("a chart without numbers")
 	}
 }

@@ -50,7 +50,7 @@ func (l *lab) speed(r *report) error {
 						return err
 					}
 					unable[t.name+name] = true
-					r.fail(t.name, t.what, t.measure().unit, name, err)
+					r.Fail(t.name, t.what, t.measure().unit, name, err)
 					fmt.Fprintf(os.Stderr, "round %d  %-14s %-11s %v\n", round+1, t.name, name, err)
 					continue
 				}
@@ -206,7 +206,7 @@ func (l *lab) memory(r *report, deep bool) error {
 			err := l.weigh(s, r, m.name, m.what, m.conns)
 			if err != nil && m.deep && l.ctx.Err() == nil {
 				// Limits of the machine or of the sandbox: an answer as well.
-				r.fail(m.name+"-held", "connections held", "connections", name, err)
+				r.Fail(m.name+"-held", "connections held", "connections", name, err)
 				fmt.Fprintln(os.Stderr, err)
 				err = nil
 			}
@@ -239,11 +239,11 @@ func (l *lab) weigh(s *side, r *report, name, what string, conns int) error {
 	each := float64(loaded-idle) / float64(conns)
 	fmt.Fprintf(os.Stderr, "%-12s %-11s idle %.1f MB, %d connections %.1f MB, %.0f bytes each\n", name, s.name, mb(idle), conns, mb(loaded), each)
 	if name == "memory" {
-		r.add("memory-idle", "nothing connected, resident", "MB", s.name, mb(idle))
+		r.Add("memory-idle", "nothing connected, resident", "MB", s.name, mb(idle))
 	} else {
-		r.add(name+"-held", "connections held", "connections", s.name, float64(conns))
+		r.Add(name+"-held", "connections held", "connections", s.name, float64(conns))
 	}
-	r.add(name+"-conn", what, "bytes", s.name, each)
+	r.Add(name+"-conn", what, "bytes", s.name, each)
 	time.Sleep(settle)
 	return nil
 }

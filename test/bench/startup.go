@@ -33,7 +33,7 @@ func (l *lab) startup(r *report) error {
 			if err != nil {
 				return err
 			}
-			r.add("start-run", "a program that ends at once, in a sandbox of its own", "ms", name, took)
+			r.Add("start-run", "a program that ends at once, in a sandbox of its own", "ms", name, took)
 			fmt.Fprintf(os.Stderr, "round %d  start-run      %-11s %12.2f ms\n", round+1, name, took)
 		}
 	}
@@ -121,7 +121,7 @@ func (l *lab) additions(r *report) error {
 			if _, err := call("DEL"); err != nil {
 				return err
 			}
-			r.add("start-add", "ADD at a bridge (kernel: the reference plugin)", "ms", p.side, took)
+			r.Add("start-add", "ADD at a bridge (kernel: the reference plugin)", "ms", p.side, took)
 			fmt.Fprintf(os.Stderr, "round %d  start-add      %-11s %12.2f ms\n", round+1, p.side, took)
 		}
 	}

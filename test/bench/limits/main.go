@@ -1,100 +1,138 @@
 // Command limits measures what the machine takes for the pieces of every path:
-// system calls, memory copies, a pair of local sockets, a TAP. They are bare
-// loops in C (c/limits.c), so nothing that does more can be faster. It needs root
-// and gcc, and works in a network namespace of its own.
+// system calls, memory copies, a pair of local sockets, a TAP, and for pieces that
+// could be used instead. They are bare loops in C (c/limits.c), so nothing that
+// does more can be faster. It needs root and gcc, and works in a network namespace
+// of its own. What the pieces mean for the paths is in docs/performance.md.
 package main
 
 import (
-	_ "embed"
+	"embed"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/tcpcni/tcpcni/hostlink"
 )
 
-//go:embed c/limits.c
-var source []byte
+//go:embed c
+var sources embed.FS
 
-// whats are the loops in words.
-var whats = map[string]string{
-	"system-call":                       "a system call that does nothing",
-	"epoll-empty":                       "epoll_wait that finds nothing",
-	"memcpy-cached":                     "copy within the caches",
-	"memcpy-memory":                     "copy from memory to memory",
-	"pair":                              "write and read of an AF_UNIX pair, one thread",
-	"pair-two-processes-there-and-back": "over two pairs to another process and back, which waits in read",
-	"tap-write":                         "write to a TAP, to where the kernel drops the segment",
-	"packet-write-tap-read":             "write to a packet socket and read from the TAP",
+type options struct {
+	duration time.Duration
+	rounds   int
+	only     string
 }
 
 func main() {
-	duration := flag.Duration("time", time.Second, "length of each loop, at least 1ms")
+	var o options
+	flag.DurationVar(&o.duration, "time", 300*time.Millisecond, "length of each loop, at least 1ms")
+	flag.IntVar(&o.rounds, "rounds", 3, "rounds, at least 1, whose medians count")
+	flag.StringVar(&o.only, "only", "", "run only the loops whose name begins so")
 	flag.Parse()
-	if flag.NArg() != 0 || *duration < time.Millisecond {
-		fmt.Fprintln(os.Stderr, "usage: limits [-time 1s]")
+	if flag.NArg() != 0 || o.duration < time.Millisecond || o.rounds < 1 {
+		fmt.Fprintln(os.Stderr, "usage: limits [-time 300ms] [-rounds 3] [-only NAME]")
 		os.Exit(2)
 	}
-	if err := run(*duration); err != nil {
+	if err := o.run(os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "limits:", err)
 		os.Exit(1)
 	}
 }
 
-func run(duration time.Duration) (err error) {
+func (o *options) run(w io.Writer) (err error) {
 	dir, err := os.MkdirTemp("", "tcpcni-limits-")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file, program, space := filepath.Join(dir, "limits.c"), filepath.Join(dir, "limits"), filepath.Join(dir, "ns")
-	if err := os.WriteFile(file, source, 0o644); err != nil {
+	program, space := filepath.Join(dir, "limits"), filepath.Join(dir, "ns")
+	if err := compile(dir, program); err != nil {
 		return err
-	}
-	if out, err := exec.Command("gcc", "-O2", "-Wall", "-o", program, file).CombinedOutput(); err != nil {
-		return fmt.Errorf("gcc: %w: %s", err, out)
 	}
 	if err := hostlink.NewNetNS(space); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, hostlink.DeleteNetNS(space)) }()
-	var out []byte
-	err = hostlink.InNetNS(space, func() (err error) {
-		cmd := exec.Command(program, fmt.Sprint(duration.Milliseconds()))
-		cmd.Stderr = os.Stderr
-		out, err = cmd.Output()
+	loops := newLoops()
+	for range o.rounds {
+		var out []byte
+		err := hostlink.InNetNS(space, func() (err error) {
+			if err := makeVeth(); err != nil {
+				return err
+			}
+			cmd := exec.Command(program, fmt.Sprint(o.duration.Milliseconds()), o.only)
+			cmd.Stderr = os.Stderr
+			out, err = cmd.Output()
+			return errors.Join(err, removeVeth())
+		})
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(out)) {
+			if err := loops.add(line); err != nil {
+				return err
+			}
+		}
+	}
+	loops.print(w)
+	return nil
+}
+
+func compile(dir, program string) error {
+	if err := os.CopyFS(dir, sources); err != nil {
 		return err
-	})
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "c", "*.c"))
 	if err != nil {
 		return err
 	}
-	return print(string(out))
-}
-
-// print writes a table in Markdown.
-func print(lines string) error {
-	fmt.Print("| | bytes | ns | Gbit/s |\n|---|---|---|---|\n")
-	for line := range strings.Lines(lines) {
-		var name string
-		var ns float64
-		var bytes int
-		if _, err := fmt.Sscan(line, &name, &ns, &bytes); err != nil {
-			return fmt.Errorf("limits printed %q: %w", line, err)
-		}
-		if name == "pair-memory" {
-			fmt.Printf("| kernel memory of an AF_UNIX pair | %d | | |\n", bytes)
-			continue
-		}
-		speed := ""
-		if bytes > 1000 {
-			speed = fmt.Sprintf("%.1f", float64(bytes)*8/ns)
-		}
-		fmt.Printf("| %s | %d | %.0f | %s |\n", whats[name], bytes, ns, speed)
+	args := append([]string{"-O2", "-Wall", "-pthread", "-o", program}, files...)
+	if out, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("gcc: %w: %s", err, out)
 	}
 	return nil
+}
+
+// The ends of the pair for the packet sockets.
+const vethName, vethPeer = "limit1", "limit2"
+
+func makeVeth() error {
+	// A kernel that speaks of itself would be in the way of what is measured.
+	for _, which := range []string{"all", "default"} {
+		file := "/proc/sys/net/ipv6/conf/" + which + "/disable_ipv6"
+		if err := os.WriteFile(file, []byte("1"), 0o644); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	v := &netlink.Veth{LinkAttrs: netlink.NewLinkAttrs(), PeerName: vethPeer}
+	v.Name = vethName
+	if err := netlink.LinkAdd(v); err != nil {
+		return fmt.Errorf("veth pair: %w", err)
+	}
+	for _, name := range []string{vethName, vethPeer} {
+		link, err := netlink.LinkByName(name)
+		if err == nil {
+			err = netlink.LinkSetUp(link)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func removeVeth() error {
+	link, err := netlink.LinkByName(vethName)
+	if err != nil {
+		return err
+	}
+	return netlink.LinkDel(link)
 }
