@@ -58,6 +58,7 @@ type engine struct {
 	collection  collection
 	adjusting   atomic.Bool // the collection's percentage is being set
 	spare       *buf.Chunk  // for the next read from a pair
+	frame       *buf.Chunk  // for the next frame, or with the one that is being taken in; nil: made when needed
 	scratch     [maxOptVal]byte
 	datagram    [maxIO]byte
 	follower    [maxIO]byte // of one that is put behind another, see takeRun
@@ -67,7 +68,6 @@ type engine struct {
 	parcel      parcel      // being handed over
 	vectors     [hostlink.RemoteVectors]hostlink.RemoteVec
 	vectorBytes [hostlink.RemoteVectors * iovecLen]byte
-	frame       [hostlink.FrameRoom]byte
 }
 
 // What a poller's tag stands for.
@@ -256,6 +256,14 @@ func (e *engine) chunk() *buf.Chunk {
 	return e.spare
 }
 
+// frameRoom returns memory for a frame. Whoever keeps it sets frame to nil.
+func (e *engine) frameRoom() []byte {
+	if e.frame == nil {
+		e.frame = e.stack.Pool().Get(buf.FrameSize)
+	}
+	return e.frame.B[:buf.FrameSize]
+}
+
 // A port is a link of the engine and what the engine does with its frames.
 type port struct {
 	hostlink.Link
@@ -278,7 +286,7 @@ const (
 // input hands waiting frames to the stack.
 func (e *engine) input(p *port) {
 	for n, size := 0, 0; n < frameBatch && size < byteBatch; n++ {
-		f, err := p.ReadFrame(e.frame[:])
+		f, err := p.ReadFrame(e.frameRoom())
 		if err != nil {
 			if errors.Is(err, hostlink.ErrGone) && !p.gone {
 				p.gone = true

@@ -16,10 +16,10 @@ import (
 // dialled by the engine; who asked gets its answer when the outcome of that is
 // known, so a refusal stays a refusal.
 //
-// Bytes cross in the moment of their delivery: they are copied once, from the
-// frame into the other end's send queue. What has no room there is copied into
-// the receive queue of the end that it came from, whose window closes, and a
-// second time when there is room again.
+// Bytes cross in the moment of their delivery: the other end's send queue takes the
+// frame's memory over, or a copy of what is too little for that. What has no room
+// there is copied into the receive queue of the end that it came from, whose window
+// closes, and a second time when there is room again.
 type splice struct {
 	eng      *engine
 	asked    end // nil until its SYN was answered

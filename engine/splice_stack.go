@@ -98,6 +98,11 @@ func (x *stackEnd) write(p []byte, urgent bool) int {
 	if urgent {
 		return x.sock.WriteUrgent(p)
 	}
+	if e := x.splice.eng; len(p) >= copyBelow && len(p) <= x.sock.SendSpace() && e.frame != nil && e.frame.Narrow(p) {
+		x.sock.WriteChunk(e.frame)
+		e.frame = nil
+		return len(p)
+	}
 	n := x.sock.Write(p)
 	if n < len(p) {
 		x.sock.SendSpace() // asks for EventWritable
