@@ -109,18 +109,18 @@ $(STATICCHECK):
 	GOFLAGS= GOBIN=$(@D) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
 # Ours against the kernel, see docs/performance.md. BENCH="-tests rr,up-1" or
-# "-all" for less or more; real-time priority keeps what else runs on the machine
-# from deciding the numbers.
+# "-all" for less or more. On a busy machine PRIORITY="chrt -r 5" keeps the rest
+# from deciding the numbers, and changes them: see there.
 BENCH    ?=
-REALTIME := $(shell chrt -r 5 true 2>/dev/null && echo chrt -r 5)
+PRIORITY ?=
 bench: deps build bench-tools
-	$(REALTIME) bin/bench/bench $(BENCH)
+	$(PRIORITY) bin/bench/bench $(BENCH)
 
 # The same with what people would use instead, ten minutes.
 bench-peers: deps build bench-tools $(RUNSC)
 	@sh test/setup/debian.sh slirp4netns passt
 	cd $(PEERS) && $(STATIC) -o $(CURDIR)/bin/bench/library ./library
-	$(REALTIME) bin/bench/bench -peers -rounds 3 -runsc $(RUNSC) $(BENCH)
+	$(PRIORITY) bin/bench/bench -peers -rounds 3 -runsc $(RUNSC) $(BENCH)
 
 bench-tools:
 	@mkdir -p bin/bench
