@@ -82,12 +82,25 @@ func (c *call) sendmmsgDgram(d *dgram) {
 		c.answerOnce(n, sum)
 		return
 	}
-	sum = 0
+	c.eng.stack.Gather()
+	n, sum, err := c.sendEach(d, count)
+	c.eng.stack.EmitGathered()
+	if err != nil {
+		c.sendFailed(d, err)
+		return
+	}
+	if n >= 0 {
+		c.answerOnce(n, sum)
+	}
+}
+
+// sendEach sends the messages of sendmmsg and returns what the call answers, with the
+// sum of what was sent. -1: the call is over already.
+func (c *call) sendEach(d *dgram, count int) (answer int, sum uint64, err error) {
 	spent := 0
 	for i := range count {
 		if spent >= maxSendmmsg {
-			c.answerOnce(i, sum)
-			return
+			return i, sum, nil
 		}
 		at := c.message(i)
 		c.group()
@@ -109,20 +122,18 @@ func (c *call) sendmmsgDgram(d *dgram) {
 				sum = next
 			case !c.on.Valid(c.req.ID):
 				c.unhear(i+1, next) // a signal, and this one has gone
-				return
+				return -1, 0, nil
 			}
 		}
 		switch {
 		case err == nil:
 		case i > 0:
-			c.answerOnce(i, sum)
-			return
+			return i, sum, nil
 		default:
-			c.sendFailed(d, err)
-			return
+			return 0, 0, err
 		}
 	}
-	c.answerOnce(count, sum)
+	return count, sum, nil
 }
 
 // lastLength writes the length of the last of n messages, which may be missing.
@@ -347,6 +358,10 @@ func (h *sendHow) send(d *dgram, p []byte, to netip.AddrPort) error {
 	size := h.segment
 	if size < 0 {
 		size = int(o.Rare().UDPSegment)
+	}
+	if size > 0 && len(p) > size {
+		d.eng.stack.Gather()
+		defer d.eng.stack.EmitGathered()
 	}
 	if h.tos < 0 && h.ttl < 0 && h.dontFrag < 0 && !h.given {
 		return d.udp.SendFrom(h.src, p, to, size)

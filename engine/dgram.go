@@ -192,32 +192,55 @@ func (d *dgram) ready(mask uint32) {
 // pumpBatch bounds the datagrams that one socket sends in one turn of the loop.
 const pumpBatch = 64
 
-// pump sends what the program has written natively, one datagram a read.
+// pump sends what the program has written natively, one datagram a read. The first
+// goes at once: mostly it is the only one, and somebody waits for it. Those behind it
+// leave together, as far as they are alike.
 func (d *dgram) pump() {
-	for range pumpBatch {
-		if d.fd < 0 {
-			return
-		}
-		b := d.eng.datagram[:]
-		n, e := hostlink.Recv(d.fd, b, 0)
-		switch {
-		case e == abi.EAGAIN:
-			return
-		case e != 0 || n == 0 && d.atEnd():
-			d.programClosed()
-			return
-		case n == 0 && d.wrShut:
-			return
-		}
-		if pending := d.udp.TakeError(); pending != 0 {
-			d.failure = pending // of an earlier one: write has succeeded, so this one goes
-		}
-		if err := d.udp.SendTo(b[:n], netip.AddrPort{}); err != nil {
-			d.failure = asErrno(err) // the next notified send reports it, or SO_ERROR
-		}
-		d.noteBound()
+	stack := d.eng.stack
+	gathers := d.udp.Options().Rare().UDPSegment != 0
+	if gathers {
+		stack.Gather()
 	}
+	for n := range pumpBatch {
+		if n == 1 && !gathers {
+			gathers = true
+			stack.Gather()
+		}
+		if !d.pumpOne() {
+			if gathers {
+				stack.EmitGathered()
+			}
+			return
+		}
+	}
+	stack.EmitGathered()
 	d.mark()
+}
+
+// pumpOne sends one datagram. False: there is none.
+func (d *dgram) pumpOne() bool {
+	if d.fd < 0 {
+		return false
+	}
+	b := d.eng.datagram[:]
+	n, e := hostlink.Recv(d.fd, b, 0)
+	switch {
+	case e == abi.EAGAIN:
+		return false
+	case e != 0 || n == 0 && d.atEnd():
+		d.programClosed()
+		return false
+	case n == 0 && d.wrShut:
+		return false
+	}
+	if pending := d.udp.TakeError(); pending != 0 {
+		d.failure = pending // of an earlier one: write has succeeded, so this one goes
+	}
+	if err := d.udp.SendTo(b[:n], netip.AddrPort{}); err != nil {
+		d.failure = asErrno(err) // the next notified send reports it, or SO_ERROR
+	}
+	d.noteBound()
+	return true
 }
 
 // atEnd tells the end of file from an empty datagram: both are a read of nothing.

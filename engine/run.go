@@ -269,7 +269,7 @@ func (e *engine) openLinks() error {
 	}
 	p.num, err = e.stack.AddLink(netstack.LinkConfig{
 		Name: e.cfg.Ifname, MAC: mac, MTU: e.cfg.MTU, Addrs: e.cfg.Addrs,
-		TxChecksum: true, TSO: true, Sink: sink,
+		TxChecksum: true, TSO: true, USO: hostlink.CutsDatagrams(), Sink: sink,
 	})
 	if err != nil {
 		return err

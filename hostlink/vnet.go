@@ -29,8 +29,8 @@ const (
 	vnetDataValid = 2 // VIRTIO_NET_HDR_F_DATA_VALID
 
 	// gsoUDPL4 is VIRTIO_NET_HDR_GSO_UDP_L4, which packet sockets deliver without
-	// having been asked; the types for TCP are wire's.
-	gsoUDPL4 = 5
+	// having been asked.
+	gsoUDPL4 = wire.GSOUDP
 )
 
 // putVnet writes the header that describes f into h.

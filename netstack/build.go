@@ -140,7 +140,7 @@ func (s *Stack) emit(l *link, dst wire.MAC, f *TxFrame) {
 	}
 	h.AppendTo(f.Buf[VnetRoom:VnetRoom])
 	switch {
-	case f.GSOType != wire.GSONone && !l.tso:
+	case f.GSOType != wire.GSONone && f.GSOType != wire.GSOUDP && !l.tso:
 		s.cutter.cut(l, f)
 		return
 	case f.NeedsCsum && !l.txCsum:

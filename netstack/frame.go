@@ -20,10 +20,10 @@ type TxFrame struct {
 	CsumOffset uint16 // bytes from CsumStart
 
 	// A super-segment is cut by the link every GSOSize payload bytes. Set only
-	// on links with TSO.
-	GSOType uint8  // wire.GSONone, GSOTCP4 or GSOTCP6
+	// on links with TSO, or for UDP with USO.
+	GSOType uint8  // wire.GSONone, GSOTCP4, GSOTCP6 or GSOUDP
 	GSOSize uint16 // payload bytes per segment
-	HdrLen  uint16 // bytes from the Ethernet header to the TCP payload; valid iff GSOType is set
+	HdrLen  uint16 // bytes from the Ethernet header to the payload; valid iff GSOType is set
 }
 
 // Len is the length of the frame in bytes, without the spare ones.

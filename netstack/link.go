@@ -39,6 +39,7 @@ type LinkConfig struct {
 	Addrs      []netip.Prefix // address and length of its on-link prefix; fe80::/64 is added from the MAC when the MTU allows IPv6
 	TxChecksum bool           // the link finishes transport checksums
 	TSO        bool           // the link cuts TCP super-segments; needs TxChecksum
+	USO        bool           // the link cuts several UDP datagrams in one frame; needs TxChecksum
 	Sink       Sink
 
 	// Transparent: the link leads to one host, the peer, whose packets to
@@ -62,6 +63,7 @@ type link struct {
 	mtu    int
 	txCsum bool
 	tso    bool
+	uso    bool
 	sink   Sink
 	peer   *peer // Valid iff the link is transparent
 
@@ -81,7 +83,7 @@ func (s *Stack) AddLink(cfg LinkConfig) (int, error) {
 	}
 	l := &link{
 		num: len(s.links) + 1, name: cfg.Name, mac: cfg.MAC, mtu: cfg.MTU,
-		txCsum: cfg.TxChecksum, tso: cfg.TSO, sink: cfg.Sink,
+		txCsum: cfg.TxChecksum, tso: cfg.TSO, uso: cfg.USO, sink: cfg.Sink,
 	}
 	l.addrs = slices.Clone(cfg.Addrs)
 	if cfg.Transparent {
@@ -130,6 +132,8 @@ func (s *Stack) checkLink(cfg *LinkConfig) error {
 		return fmt.Errorf("link %q: MTU %d; accepted: %d..%d", cfg.Name, cfg.MTU, minMTU, maxMTU)
 	case cfg.TSO && !cfg.TxChecksum:
 		return fmt.Errorf("link %q: TSO without TxChecksum; a link that cuts segments must finish their checksums", cfg.Name)
+	case cfg.USO && !cfg.TxChecksum:
+		return fmt.Errorf("link %q: USO without TxChecksum; a link that cuts datagrams must finish their checksums", cfg.Name)
 	case len(cfg.Addrs) > maxAddrs:
 		return fmt.Errorf("link %q: %d addresses; accepted: at most %d", cfg.Name, len(cfg.Addrs), maxAddrs)
 	}

@@ -44,6 +44,7 @@ type Stack struct {
 	rxTCP  tcp.Rx
 	rxUDP  udp.Rx
 	tx     builder // packets of the layers above
+	gather gathered
 	ctl    builder // ARP and ND, which a packet of tx may need first
 	cutter cutter
 

@@ -77,9 +77,16 @@ func (n *udpNetwork) Transmit(p *udp.Path, h *wire.UDP, payload []byte, o *udp.S
 			spec.id = uint16(s.ids.next(p.Src, p.Dst, wire.ProtoUDP))
 		}
 	}
-	if header+spec.length > o.MTU && !o.Fragment {
+	fits := header+spec.length <= o.MTU
+	if !fits && !o.Fragment {
 		return errno.EMSGSIZE
 	}
+	if s.gather.depth > 0 && fits && p.Options == nil && nb.takesSeveral(s.now) {
+		s.ipCounters(p.Dst).OutRequests++
+		s.gatherUDP(nb, &spec, h, payload)
+		return nil
+	}
+	s.emitGathered() // these go first
 	if p.Options != nil {
 		spec.take(p.Options, hop, s.now)
 	}

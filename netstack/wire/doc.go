@@ -39,5 +39,6 @@ const (
 	GSONone = 0    // one packet
 	GSOTCP4 = 1    // a TCP super-segment over IPv4
 	GSOTCP6 = 4    // a TCP super-segment over IPv6
+	GSOUDP  = 5    // several UDP datagrams of one flow behind one header, over IPv4 or IPv6
 	GSOECN  = 0x80 // flag: the super-segment carries CWR, which only its first segment keeps
 )
