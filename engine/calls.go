@@ -37,24 +37,39 @@ var handlers = map[int32]handler{
 // intercept is one attached listener.
 type intercept struct {
 	*hostlink.Notifier
-	gen uint32
+	gen   uint32
+	taken bool // next was taken off the listener and is to be served
+	next  call
 }
 
 // serve takes one call that waits at a listener. Only one: before the next,
 // what the program has done to its descriptors since then must be seen, such as
 // the close of a listening socket before a connect to its port.
 func (e *engine) serve(on *intercept) {
+	if !on.taken && !e.take(on) {
+		return
+	}
+	on.taken = false
 	c := &e.current
+	*c = on.next
+	c.dispatch()
+	c.release()
+	c.forget()
+}
+
+// take takes the next call off a listener, for serve.
+func (e *engine) take(on *intercept) bool {
+	c := &on.next
 	*c = call{eng: e, on: on.Notifier, p: -1}
 	var req *hostlink.Notification
 	req, c.note = e.place()
-	if on.Recv(req) == 0 {
-		c.req = *req
-		e.calls++
-		c.dispatch()
-		c.release()
+	if on.Recv(req) != 0 {
+		c.forget()
+		return false
 	}
-	c.forget()
+	c.req, on.taken = *req, true
+	e.calls++
+	return true
 }
 
 func (c *call) dispatch() {

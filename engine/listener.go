@@ -45,6 +45,8 @@ func (s *stream) admit() {
 // hand ends an accept call with the next connection. The connection leaves the
 // queue only if the program got it: the caller may have been interrupted.
 func (s *stream) hand(c *call) {
+	e := s.eng
+	e.land(true) // one at a time
 	conn, err := s.tcp.Waiting()
 	if err != nil {
 		c.fail(asErrno(err))
@@ -62,22 +64,27 @@ func (s *stream) hand(c *call) {
 	if c.req.Nr == abi.SYS_ACCEPT4 {
 		flags = c.arg(3)
 	}
-	if e := s.layOut(conn, flags&abi.SOCK_NONBLOCK != 0); e != 0 {
-		c.fail(errno.Errno(e))
+	if no := s.layOut(conn, flags&abi.SOCK_NONBLOCK != 0); no != 0 {
+		c.fail(errno.Errno(no))
 		return
 	}
-	u := s.unborn
-	fd, e := c.on.ReplyFD(c.req.ID, u.p, flags&abi.SOCK_CLOEXEC != 0)
-	if e != 0 {
-		if e != abi.ENOENT {
-			c.fail(errno.Errno(e))
+	cloexec := flags&abi.SOCK_CLOEXEC != 0
+	e.landing.crowd = nil
+	if s.waiting() > 1 && e.landing.courier != nil {
+		e.landing.crowd = s
+		s.depart(c, cloexec)
+		return
+	}
+	fd, no := c.on.ReplyFD(c.req.ID, s.unborn.p, cloexec)
+	if no != 0 {
+		if no != abi.ENOENT {
+			c.fail(errno.Errno(no))
 		}
 		return
 	}
 	_, _ = s.tcp.Accept() // off the queue
-	hostlink.CloseFD(u.p)
-	u.child.home = place{c.req.TID, fd}
-	s.unborn, u.child.unborn = nil, nil
+	s.unborn.bear(place{c.req.TID, fd})
+	s.unborn = nil
 }
 
 // showWaiting makes P show n waiting connections. p is P' or -1.
@@ -113,6 +120,7 @@ func (s *stream) takeTokens(p, n int) {
 // stopListening ends the listener by shutdown(2): whoever waits in accept gets
 // EINVAL, whoever polls a hang-up. The socket cannot listen again.
 func (s *stream) stopListening() {
+	s.eng.land(true)
 	s.entomb()
 	s.withdraw()
 	s.phase = phaseEnded

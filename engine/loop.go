@@ -52,6 +52,7 @@ type engine struct {
 	dirty       []*stream // have events to act upon
 	dirtyDgrams []*dgram
 	spareList   []*stream // memory for the next dirty
+	landing     landing
 	strays      []*unborn // inherited by a listener that has not come to them yet
 
 	tidying     tidying
@@ -89,6 +90,9 @@ func tag(kind int, gen uint32, n int) uint64 {
 	return uint64(kind)<<56 | uint64(gen&genMask)<<32 | uint64(uint32(n))
 }
 
+// tagged takes generation and number out of a tag.
+func tagged(t uint64) (gen uint32, n int) { return uint32(t>>32) & genMask, int(uint32(t)) }
+
 // sources are the handlers of events, by kind.
 var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
 	kindPort: func(e *engine, _ uint32, n int, _ uint32) { e.input(e.ports[n]) },
@@ -116,6 +120,7 @@ func (e *engine) loop() error {
 		}
 		e.now = hostlink.Now()
 		e.advance()
+		e.land(false)
 		e.tidying.saw(len(events), e.now)
 		e.handle(events)
 		e.timers.run(e.now)
@@ -145,12 +150,17 @@ func (e *engine) flush() {
 	}
 }
 
-// handle serves what is ready: calls after everything else, since what a program
+// handle serves what is ready: calls, unless they are early ones, after everything else, since what a program
 // did before a call (a write, a close) is ready by the time that the call is.
 // When there were more events than fit, the calls wait for a turn that has seen
 // them all, but not twice.
 func (e *engine) handle(events []hostlink.Event) {
 	e.overdue = len(events) == pollerBatch && !e.overdue
+	for i := range events {
+		if events[i].Data()>>56 == kindNotifier && !e.overdue {
+			e.early(&events[i])
+		}
+	}
 	for i := range events {
 		if events[i].Data()>>56 != kindNotifier {
 			e.source(&events[i])
@@ -173,8 +183,8 @@ func (e *engine) handle(events []hostlink.Event) {
 }
 
 func (e *engine) source(ev *hostlink.Event) {
-	t := ev.Data()
-	sources[t>>56](e, uint32(t>>32)&genMask, int(uint32(t)), ev.Ready())
+	gen, n := tagged(ev.Data())
+	sources[ev.Data()>>56](e, gen, n, ev.Ready())
 }
 
 // settleRounds bounds how often sockets and stack answer each other in one turn;
@@ -217,7 +227,7 @@ func (e *engine) takeList() []*stream {
 
 // patience is how long the loop may sleep.
 func (e *engine) patience() time.Duration {
-	if e.unsettled() {
+	if e.unsettled() || e.landing.busy && !e.landing.underWay() {
 		return 0
 	}
 	at, ok := e.stack.Deadline()
@@ -334,13 +344,20 @@ func (e *engine) attach(fd int) error {
 	return nil
 }
 
+// interceptOf returns the listener that an event is for, nil when it was dropped.
+func (e *engine) interceptOf(gen uint32, fd int) *intercept {
+	if fd >= len(e.ons) || e.ons[fd] == nil || e.ons[fd].gen != gen {
+		return nil
+	}
+	return e.ons[fd]
+}
+
 // notified serves a listener, or drops it when its last program has ended.
 func (e *engine) notified(gen uint32, fd int, mask uint32) {
-	if fd >= len(e.ons) || e.ons[fd] == nil || e.ons[fd].gen != gen {
-		return
-	}
-	on := e.ons[fd]
+	on := e.interceptOf(gen, fd)
 	switch {
+	case on == nil:
+		return
 	case mask&hostlink.In != 0:
 		e.serve(on)
 		return
@@ -349,6 +366,7 @@ func (e *engine) notified(gen uint32, fd int, mask uint32) {
 		// (seccomp_notify_poll): the event comes again.
 		return
 	}
+	e.land(true) // which may be for this one
 	e.ons[fd] = nil
 	e.nOns--
 	_ = e.poll.Remove(fd)

@@ -123,6 +123,10 @@ func (e *engine) untilStopped() error {
 		}
 	}()
 	defer hostlink.HoldSignals()() // see Notifier.ReplyFD
+	if err := e.openLanding(); err != nil {
+		return err
+	}
+	defer e.closeLanding()
 	return e.loop()
 }
 

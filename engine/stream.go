@@ -160,6 +160,9 @@ func (s *stream) failed() {
 
 // programClosed handles the program's last close.
 func (s *stream) programClosed() {
+	if s.phase == phaseListening {
+		s.eng.land(true)
+	}
 	s.tcp.Close()
 	s.gone()
 }

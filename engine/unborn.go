@@ -77,10 +77,22 @@ func (s *stream) withdraw() {
 		if u.child.tcp.Owned() {
 			return false
 		}
-		u.child.unborn = nil
-		u.child.phase = phaseEnded // so that it reacts to nothing
-		u.child.discard()
-		hostlink.CloseFD(u.p)
+		u.drop()
 		return true
 	})
+}
+
+// bear notes that a program has the socket, and where.
+func (u *unborn) bear(at place) {
+	hostlink.CloseFD(u.p)
+	u.child.home = at
+	u.child.unborn = nil
+}
+
+// drop ends the socket of a connection that the stack has reset.
+func (u *unborn) drop() {
+	u.child.unborn = nil
+	u.child.phase = phaseEnded // so that it reacts to nothing
+	u.child.discard()
+	hostlink.CloseFD(u.p)
 }

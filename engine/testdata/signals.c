@@ -150,10 +150,83 @@ static void timeouts(void)
 	tell("%ld s %ld us", (long)got.tv_sec, (long)got.tv_usec);
 }
 
+static volatile sig_atomic_t over;
+
+static void *keep_shooting(void *arg)
+{
+	struct later *l = arg;
+	while (!over) {
+		pthread_kill(l->to, SIGUSR1);
+		for (volatile int i = 0; i < 5000; i++)
+			;
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* take_all accepts the n connections that wait, out of descriptors now and then, and
+ * returns how many of them said a number that nobody had said. */
+static int take_all(int l, int n)
+{
+	struct rlimit files, none = {0};
+	int good = 0, taken = 0;
+	char said[64] = {0}, b;
+	getrlimit(RLIMIT_NOFILE, &files);
+	none.rlim_max = files.rlim_max;
+	for (int tries = 0; taken < n; tries++) {
+		if (tries % 5 == 0)
+			setrlimit(RLIMIT_NOFILE, &none);
+		int s = accept(l, NULL, NULL);
+		if (tries % 5 == 0)
+			setrlimit(RLIMIT_NOFILE, &files);
+		if (s < 0 && (errno == EINTR || errno == EMFILE))
+			continue;
+		taken++;
+		if (s < 0)
+			continue;
+		while (read(s, &b, 1) < 0 && errno == EINTR)
+			;
+		good += b >= 0 && b < n && !said[(int)b]++;
+		close(s);
+	}
+	return good;
+}
+
+/* Connections wait together, and who accepts them is hit by signals all the time:
+ * each is accepted, once. */
+static void crowd(void)
+{
+	enum { CROWD = 32 };
+	int l = listener(), c[CROWD], good = 0;
+	struct later a = {.to = pthread_self()};
+	sigset_t usr1;
+	sigemptyset(&usr1);
+	sigaddset(&usr1, SIGUSR1);
+	handle(0);
+	pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+	listen(l, CROWD);
+	over = 0;
+	pthread_create(&a.self, NULL, keep_shooting, &a);
+	for (int round = 0; round < 20; round++) {
+		for (char i = 0; i < CROWD; i++) {
+			dial(c[(int)i] = tcp(), port_of(l));
+			write(c[(int)i], &i, 1);
+		}
+		pthread_sigmask(SIG_UNBLOCK, &usr1, NULL);
+		good += take_all(l, CROWD);
+		pthread_sigmask(SIG_BLOCK, &usr1, NULL);
+		for (int i = 0; i < CROWD; i++)
+			close(c[i]);
+	}
+	over = 1;
+	pthread_join(a.self, NULL);
+	tell("accepted %d, handler ran: %d", good, caught > 0);
+}
+
 static const struct scenario scenarios[] = {
 	{"accept_interrupted", accept_interrupted}, {"accept_restarted", accept_restarted},
 	{"read_interrupted", read_interrupted}, {"receive_interrupted", receive_interrupted},
-	{"under_fire", under_fire}, {"timeouts", timeouts}, {0},
+	{"under_fire", under_fire}, {"timeouts", timeouts}, {"crowd", crowd}, {0},
 };
 
 int main(int argc, char **argv) { return run_all(scenarios, argc, argv); }

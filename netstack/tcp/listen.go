@@ -96,6 +96,16 @@ func (s *Socket) Waiting() (*Socket, error) {
 	return s.lst.queue[0], nil
 }
 
+// TakeBack undoes Accept for the connection that it has returned last and that nobody
+// got. False: the socket does not listen any more.
+func (s *Socket) TakeBack(child *Socket) bool {
+	if s.lst == nil {
+		return false
+	}
+	s.lst.queue = slices.Insert(s.lst.queue, 0, child)
+	return true
+}
+
 // AcceptQueueLen is how many connections wait for Accept.
 func (s *Socket) AcceptQueueLen() int {
 	if s.lst == nil {
