@@ -71,7 +71,10 @@ func name(dir string) string {
 	return filepath.Base(dir) + "-" + hex.EncodeToString(sum[:4])
 }
 
-func (h *hierarchy) group(dir string) string { return filepath.Join(h.path, parent, name(dir)) }
+// Group is the path of that sandbox's group below the root of a hierarchy.
+func Group(dir string) string { return filepath.Join(parent, name(dir)) }
+
+func (h *hierarchy) group(dir string) string { return filepath.Join(h.path, Group(dir)) }
 
 // Enter moves the calling process into the group of the sandbox in directory dir
 // and limits its memory to that many bytes; 0 is no limit. Its threads are limited

@@ -3,10 +3,13 @@ package main
 // CPU accounting by control group: every process that is started for a side,
 // and what it starts, is in the side's own, so nothing that helps is forgotten.
 // Both hierarchies do (cgroups(7)): cpuacct.usage of version 1, cpu.stat of 2.
+// In version 2 there is one tree for everything, and an engine is in a group that
+// its holder has made there: that one counts as well.
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,8 +21,10 @@ import (
 
 // A group is a control group of the benchmark's own.
 type group struct {
-	dir   string
-	usage func() (time.Duration, error)
+	root string   // of its hierarchy
+	dir  string   // its own
+	also []string // other folders of what belongs to the side, where they exist
+	read func(dir string) (time.Duration, error)
 }
 
 // groupRoots are where the hierarchies are usually mounted, in the order of
@@ -43,9 +48,28 @@ func newGroup(name string) (*group, error) {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return nil, err
 		}
-		return &group{dir: dir, usage: func() (time.Duration, error) { return g.read(dir) }}, nil
+		return &group{root: g.root, dir: dir, read: g.read}, nil
 	}
 	return nil, errors.New("no control groups, which CPU time is counted by")
+}
+
+// count has the group below the hierarchy's root counted as well.
+func (g *group) count(path string) { g.also = append(g.also, filepath.Join(g.root, path)) }
+
+// usage returns the CPU time of all processes.
+func (g *group) usage() (sum time.Duration, err error) {
+	sum, err = g.read(g.dir)
+	for _, dir := range g.also {
+		if err != nil {
+			return 0, err
+		}
+		var more time.Duration
+		if more, err = g.read(dir); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		sum += more
+	}
+	return sum, err
 }
 
 // removeGroups removes the empty groups of a lab whose process was killed.
@@ -87,15 +111,20 @@ func (g *group) command(name string, args ...string) *exec.Cmd {
 	return exec.Command("/bin/sh", append([]string{"-c", script, filepath.Join(g.dir, "cgroup.procs"), name}, args...)...)
 }
 
-// processes returns the ids of those in the group.
+// processes returns the ids of those in the groups.
 func (g *group) processes() (pids []int, err error) {
-	text, err := os.ReadFile(filepath.Join(g.dir, "cgroup.procs"))
-	for _, f := range strings.Fields(string(text)) {
-		if pid, err := strconv.Atoi(f); err == nil {
-			pids = append(pids, pid)
+	for _, dir := range append([]string{g.dir}, g.also...) {
+		text, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		if err != nil && (dir == g.dir || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, err
+		}
+		for _, f := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(f); err == nil {
+				pids = append(pids, pid)
+			}
 		}
 	}
-	return pids, err
+	return pids, nil
 }
 
 // named returns those whose command line begins with one of the texts, in which

@@ -48,14 +48,15 @@ type sideKey struct{ name, way string }
 
 // A side is a server and where its client runs.
 type side struct {
-	name   string
-	client string                // namespace of the client
-	addr   [2]string             // of the server, IPv4 and IPv6; "" if it has none
-	within []string              // the command that starts a program beside the client, if the namespace alone does not
-	env    []string              // of within; nil is this process's
-	inside []string              // the command that starts a program beside the server
-	group  *group                // what its processes are accounted to
-	memory func() ([]int, error) // processes whose memory counts; nil if that is not compared
+	name    string
+	client  string                // namespace of the client
+	addr    [2]string             // of the server, IPv4 and IPv6; "" if it has none
+	within  []string              // the command that starts a program beside the client, if the namespace alone does not
+	env     []string              // of within; nil is this process's
+	inside  []string              // the command that starts a program beside the server
+	group   *group                // what its processes are accounted to
+	memory  func() ([]int, error) // processes whose memory counts; nil if that is not compared
+	sockets func() (int, error)   // that its engine has; nil if there is none to ask
 }
 
 func newLab(ctx context.Context, o *options, mtu int) (*lab, error) {

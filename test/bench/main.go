@@ -39,6 +39,7 @@ type options struct {
 	duration time.Duration
 	mtu      int
 	conns    int
+	many     int
 	json     string
 	markdown string
 	plots    string
@@ -62,10 +63,11 @@ func parseOptions() (*options, error) {
 	flag.DurationVar(&o.duration, "time", time.Second, "length of one measurement, at least 10ms")
 	flag.IntVar(&o.mtu, "mtu", 1500, "MTU of all sides in bytes, 1280 to 65520; tests whose name ends in @N have their own")
 	flag.IntVar(&o.conns, "conns", 10000, "idle connections whose memory is measured, 1 to 100000")
+	flag.IntVar(&o.many, "many", 100000, "idle connections that one sandbox is to hold in memory-100k, 1 to 110000; each takes a descriptor of every process")
 	flag.StringVar(&o.json, "json", "", "write every number to this file as well")
 	flag.StringVar(&o.markdown, "markdown", "", "write the tables to this file as well")
 	flag.StringVar(&o.plots, "plots", "", "write plots (SVG) into this folder")
-	flag.StringVar(&o.from, "from", "", "measure nothing, report what -json has written to this file")
+	flag.StringVar(&o.from, "from", "", "measure nothing, report what -json has written to this file; with more of them, separated by commas, the later ones have what the first lacks")
 	flag.BoolVar(&o.check, "check", false, "exit with 1 if a bar is missed")
 	flag.Parse()
 	switch {
@@ -89,6 +91,7 @@ func parseOptions() (*options, error) {
 		{o.duration >= 10*time.Millisecond, "-time", o.duration, "10ms and more"},
 		{o.mtu >= 1280 && o.mtu <= 65520, "-mtu", o.mtu, "1280 to 65520"},
 		{o.conns >= 1 && o.conns <= 100000, "-conns", o.conns, "1 to 100000"},
+		{o.many >= 1 && o.many <= mostHeld, "-many", o.many, fmt.Sprintf("1 to %d", mostHeld)},
 		{flag.NArg() == 0, "argument", strings.Join(flag.Args(), " "), "none"},
 	} {
 		if !c.ok {
@@ -133,7 +136,7 @@ func main() {
 // bench measures. What it returns besides an error is what was measured before.
 func bench(ctx context.Context, o *options) (*report, error) {
 	if o.from != "" {
-		return readReport(o.from)
+		return readReports(o.from)
 	}
 	if os.Geteuid() != 0 {
 		return nil, errors.New("needs root to make network namespaces")

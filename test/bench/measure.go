@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,9 +12,6 @@ import (
 
 	"github.com/tcpcni/tcpcni/hostlink"
 )
-
-// settle is how long an engine has to give back what it only needed meanwhile.
-const settle = 2 * time.Second
 
 // A sample is what a client measured.
 type sample struct {
@@ -170,139 +165,3 @@ func (l *lab) run(s *side, t *test, duration time.Duration, rate float64) (m sam
 	m.rate, m.amount, m.latency = numbers[0], numbers[1], numbers[2:]
 	return m, nil
 }
-
-// weighed are the sides whose memory is measured.
-var weighed = []string{sandboxSide, runscSide, librarySide}
-
-// A load is a number of idle connections.
-type load struct {
-	name, what string
-	conns      int
-	deep       bool
-	sides      []string
-}
-
-const many = 100000
-
-func (l *lab) loads() []load {
-	return []load{
-		{"memory", fmt.Sprintf("each of %d idle connections, resident", l.o.conns), l.o.conns, false, weighed},
-		{"memory-100k", "each of 100,000 idle connections, resident", many, true, []string{sandboxSide}},
-	}
-}
-
-// memory measures what serves the side before and under idle connections; deep is
-// about those loads that a server may not survive.
-func (l *lab) memory(r *report, deep bool) error {
-	for _, m := range l.loads() {
-		if m.deep != deep || !l.o.wants(m.name, m.deep) {
-			continue
-		}
-		for _, name := range m.sides {
-			s := l.sides[sideKey{name, outside}]
-			if s == nil {
-				continue
-			}
-			err := l.weigh(s, r, m.name, m.what, m.conns)
-			if err != nil && m.deep && l.ctx.Err() == nil {
-				// Limits of the machine or of the sandbox: an answer as well.
-				r.Fail(m.name+"-held", "connections held", "connections", name, err)
-				fmt.Fprintln(os.Stderr, err)
-				err = nil
-			}
-			if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// idleFor is how long nothing happens before an idle side is weighed.
-const idleFor = 3 * time.Second
-
-func (l *lab) weigh(s *side, r *report, name, what string, conns int) error {
-	time.Sleep(idleFor)
-	idle, err := s.resident()
-	if err != nil {
-		return err
-	}
-	release, err := l.holdIdle(s, conns)
-	if err != nil {
-		return err
-	}
-	time.Sleep(idleFor)
-	loaded, err := s.resident()
-	if err := errors.Join(err, release()); err != nil {
-		return err
-	}
-	each := float64(loaded-idle) / float64(conns)
-	fmt.Fprintf(os.Stderr, "%-12s %-11s idle %.1f MB, %d connections %.1f MB, %.0f bytes each\n", name, s.name, mb(idle), conns, mb(loaded), each)
-	if name == "memory" {
-		r.Add("memory-idle", "nothing connected, resident", "MB", s.name, mb(idle))
-	} else {
-		r.Add(name+"-held", "connections held", "connections", s.name, float64(conns))
-	}
-	r.Add(name+"-conn", what, "bytes", s.name, each)
-	time.Sleep(settle)
-	return nil
-}
-
-// holdIdle opens count connections to the side's server and returns what closes
-// them.
-func (l *lab) holdIdle(s *side, count int) (release func() error, err error) {
-	cmd := l.clientCommand(s, &test{mode: "idle", count: count}, 0, 0)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := hostlink.InNetNS(s.client, cmd.Start); err != nil {
-		return nil, err
-	}
-	hang := time.AfterFunc(8*patience, func() { _ = cmd.Process.Kill() })
-	defer hang.Stop()
-	ready := make([]byte, len("ready\n"))
-	if _, err := io.ReadFull(out, ready); err != nil {
-		_ = in.Close()
-		return nil, fmt.Errorf("client idle %d on the %s side: %w", count, s.name, errors.Join(err, cmd.Wait()))
-	}
-	return func() error { return errors.Join(in.Close(), cmd.Wait()) }, nil
-}
-
-// resident returns the bytes that the side's own processes have in memory.
-func (s *side) resident() (sum int64, err error) {
-	pids, err := s.memory()
-	if err != nil {
-		return 0, err
-	}
-	for _, pid := range pids {
-		n, err := residentBytes(pid)
-		if err != nil {
-			return 0, err
-		}
-		sum += n
-	}
-	return sum, nil
-}
-
-// residentBytes returns the resident set of a process (VmRSS of proc(5)).
-func residentBytes(pid int) (int64, error) {
-	text, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(pid), "status"))
-	if err != nil {
-		return 0, err
-	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kib, err := strconv.ParseInt(strings.Fields(value)[0], 10, 64)
-			return kib << 10, err
-		}
-	}
-	return 0, fmt.Errorf("process %d shows no VmRSS", pid)
-}
-
-func mb(n int64) float64 { return float64(n) / 1e6 }

@@ -26,6 +26,24 @@ func readReport(path string) (*report, error) {
 	return r, figures.Read(path, r)
 }
 
+// readReports reads files whose names are separated by commas. The first has the
+// run that is reported; what it has no numbers for is taken from those behind.
+func readReports(paths string) (*report, error) {
+	first, rest, more := strings.Cut(paths, ",")
+	r, err := readReport(strings.TrimSpace(first))
+	for err == nil && more {
+		first, rest, more = strings.Cut(rest, ",")
+		var next *report
+		if next, err = readReport(strings.TrimSpace(first)); err == nil {
+			r.Merge(&next.Report)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
 func (r *report) sample(t *test, side string, m sample) {
 	u := t.measure()
 	r.Add(t.name, t.what, u.unit, side, m.rate*u.scale)

@@ -10,7 +10,10 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/hostlink/cgroup"
+	"github.com/tcpcni/tcpcni/plugin"
 )
 
 func (l *lab) serverArgs() []string {
@@ -133,6 +136,7 @@ func (l *lab) startSandbox(s *side) error {
 	s.env = l.env()
 	s.inside = []string{l.o.command, "exec", "sandbox", "--"}
 	s.memory = func() ([]int, error) { return s.group.named("tcpcni\x00engine\x00") }
+	s.sockets = func() (int, error) { return l.engineSockets("sandbox") }
 	return nil
 }
 
@@ -212,7 +216,22 @@ func (l *lab) sandbox(s *side, host, name, conf string, program ...string) error
 	if _, err := os.Stat(l.o.command); err != nil {
 		return fmt.Errorf("-tcpcni: %w", err)
 	}
+	s.group.count(cgroup.Group(l.place(name).Dir))
 	return l.start(s, host, l.env(), l.o.command, append([]string{"run", "--name", name, "--conf", conf, "--"}, program...)...)
+}
+
+// place is that of a sandbox of run.
+func (l *lab) place(name string) plugin.Sandbox { return plugin.SandboxAt(l.state(), name, "eth0") }
+
+// engineSockets asks the engine of a sandbox for the number of its sockets.
+func (l *lab) engineSockets(name string) (int, error) {
+	c, err := engine.Dial(l.place(name).ControlPath())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = c.Close() }()
+	st, err := c.Status()
+	return st.Sockets, err
 }
 
 func (l *lab) state() string { return filepath.Join(l.dir, "state") }

@@ -21,8 +21,9 @@
  * ucrr   the same with the server's socket connected, COUNT is 1; exchanges
  * uin    datagrams of SIZE bytes as fast as they go; those that arrived
  * uout   datagrams of SIZE bytes from the server; those that arrived
- * idle   makes COUNT connections, exchanges one byte over each, prints "ready"
- *        and keeps them until its standard input ends
+ * idle   makes COUNT connections, exchanges one byte over each, prints "ready",
+ *        does the same again over all of them for each byte of its standard
+ *        input, and keeps them until that ends
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -40,7 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BUFFER = 128 << 10, MAXTHREADS = 1024, MAXSIZE = 1 << 20, SAMPLES = 1 << 21 };
+enum { BUFFER = 128 << 10, MAXTHREADS = 1024, MAXSIZE = 1 << 20, SAMPLES = 1 << 21, FIRSTPORT = 10000 };
 
 struct worker {
 	pthread_t thread;
@@ -77,11 +78,12 @@ static double now(void)
 	return t.tv_sec + t.tv_nsec * 1e-9;
 }
 
-/* open_socket connects to the server's PORT + offset. */
-static int open_socket(int type, int offset)
+/* open_from connects to the server's PORT + offset, from the port if it is not 0.
+ * It returns -1 if that port is in use. */
+static int open_from(int from, int type, int offset)
 {
-	int fd = socket(server.any.sa_family, type, 0);
-	__typeof__(server) to = server;
+	int fd = socket(server.any.sa_family, type, 0), on = 1;
+	__typeof__(server) to = server, at = { 0 };
 
 	if (fd < 0)
 		die("socket");
@@ -89,9 +91,29 @@ static int open_socket(int type, int offset)
 	to.v4.sin_port = htons(port + offset);
 	if (type == SOCK_STREAM && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, strlen(congestion)) < 0)
 		die("TCP_CONGESTION");
-	if (connect(fd, &to.any, server_len) < 0)
-		die("connect");
+	if (from != 0) {
+		/* Two connections have one port, to different ports of the server. */
+		if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0)
+			die("SO_REUSEADDR");
+		at.any.sa_family = server.any.sa_family;
+		at.v4.sin_port = htons(from);
+		if (bind(fd, &at.any, server_len) < 0) {
+			close(fd);
+			return -1;
+		}
+	}
+	if (connect(fd, &to.any, server_len) < 0) {
+		if (from == 0 || errno != EADDRNOTAVAIL)
+			die("connect");
+		close(fd);
+		return -1;
+	}
 	return fd;
+}
+
+static int open_socket(int type, int offset)
+{
+	return open_from(0, type, offset);
 }
 
 static int dial(int offset)
@@ -355,16 +377,29 @@ static void uout(struct worker *w, pthread_barrier_t *start)
 	free(buffer);
 }
 
+/* The kernel looks for a free port one by one, which with half of them taken is
+ * most of the time: so each connection brings its own. */
 static void idle(void)
 {
+	int *fds = calloc(count, sizeof *fds);
 	char c;
 
-	for (int i = 0; i < count; i++)
-		exchange(dial(i % 2 == 0 ? 2 : 8));
-	puts("ready");
-	fflush(stdout);
-	while (read(0, &c, 1) > 0)
-		;
+	if (fds == NULL)
+		die("calloc");
+	for (int i = 0; i < count; i++) {
+		int offset = i % 2 == 0 ? 2 : 8, from = FIRSTPORT + i / 2;
+
+		fds[i] = from < 65536 ? open_from(from, SOCK_STREAM, offset) : -1;
+		if (fds[i] < 0)
+			fds[i] = dial(offset);
+	}
+	do {
+		for (int i = 0; i < count; i++)
+			exchange(fds[i]);
+		puts("ready");
+		fflush(stdout);
+	} while (read(0, &c, 1) > 0);
+	free(fds);
 }
 
 static void *run(void *arg)

@@ -20,18 +20,24 @@ import (
 
 // A Report collects the numbers. It is written as JSON.
 type Report struct {
-	Commit  string             `json:"commit"` // of the clone; + if there were changes
-	Day     string             `json:"day"`
-	CPU     string             `json:"cpu"` // model
-	CPUs    int                `json:"cpus"`
-	Kernel  string             `json:"kernel"` // release of the running Linux
-	Go      string             `json:"go"`
-	Load    string             `json:"load"` // the three load averages before the first measurement
-	Rounds  int                `json:"rounds"`
-	Seconds float64            `json:"seconds"`       // of one measurement
-	MTU     int                `json:"mtu,omitempty"` // bytes
-	Order   []string           `json:"order"`         // of the results
+	Facts
+	Order   []string           `json:"order"` // of the results
 	Results map[string]*Result `json:"results"`
+	Added   []Added            `json:"added,omitempty"` // results of other runs, see Merge
+}
+
+// Facts say what a run was.
+type Facts struct {
+	Commit  string  `json:"commit"` // of the clone; + if there were changes
+	Day     string  `json:"day"`
+	CPU     string  `json:"cpu"` // model
+	CPUs    int     `json:"cpus"`
+	Kernel  string  `json:"kernel"` // release of the running Linux
+	Go      string  `json:"go"`
+	Load    string  `json:"load"` // the three load averages before the first measurement
+	Rounds  int     `json:"rounds"`
+	Seconds float64 `json:"seconds"`       // of one measurement
+	MTU     int     `json:"mtu,omitempty"` // bytes
 }
 
 // A Result is one test's numbers, in the order of the rounds.
@@ -44,7 +50,7 @@ type Result struct {
 
 // New begins a report of this machine and clone.
 func New() Report {
-	r := Report{CPUs: runtime.NumCPU(), Go: runtime.Version(), Day: time.Now().UTC().Format(time.DateOnly), Results: map[string]*Result{}}
+	r := Report{Results: map[string]*Result{}, Facts: Facts{CPUs: runtime.NumCPU(), Go: runtime.Version(), Day: time.Now().UTC().Format(time.DateOnly)}}
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		r.Load = strings.Join(strings.Fields(string(text))[:3], " ")
 	}
@@ -145,13 +151,17 @@ func Cell(v []float64) string {
 	return fmt.Sprintf("%s (%s–%s)", Number(Median(v)), Number(slices.Min(v)), Number(slices.Max(v)))
 }
 
-// Machine is what the numbers are of, as the first line of a page.
+// Machine is what the numbers are of, as the first lines of a page.
 func (r *Report) Machine() string {
-	text := fmt.Sprintf("%s, commit %s; %s, %d processors, Linux %s, %s; load %s before; %d rounds of %g s each", r.Day, r.Commit, r.CPU, r.CPUs, r.Kernel, r.Go, r.Load, r.Rounds, r.Seconds)
-	if r.MTU != 0 {
-		text += fmt.Sprintf(", MTU %d", r.MTU)
+	return r.words() + ". Medians, in brackets the smallest and the largest." + r.others()
+}
+
+func (f *Facts) words() string {
+	text := fmt.Sprintf("%s, commit %s; %s, %d processors, Linux %s, %s; load %s before; %d rounds of %g s each", f.Day, f.Commit, f.CPU, f.CPUs, f.Kernel, f.Go, f.Load, f.Rounds, f.Seconds)
+	if f.MTU != 0 {
+		text += fmt.Sprintf(", MTU %d", f.MTU)
 	}
-	return text + ". Medians, in brackets the smallest and the largest."
+	return text
 }
 
 // Table writes the results that are called so, if there are any: a row for each, a

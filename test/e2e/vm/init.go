@@ -30,18 +30,20 @@ type job struct {
 	Release string
 	Top     string   // of the clone
 	Modules []string // files below /modules, in the order to load them
+	Write   string   // a folder of the machine that can be written to; "": none
 	Env     []string
 	Steps   []step
 }
 
 const jobFile = "/job.json"
 
-// Tags of the shared folders: the machine's root, the added packages and the
-// kernel's modules.
+// Tags of the shared folders: the machine's root, the added packages, the
+// kernel's modules, and the one for writing.
 const (
 	tagRoot    = "root"
 	tagAdded   = "added"
 	tagModules = "modules"
+	tagWrite   = "write"
 )
 
 // The two lines to the machine, by the numbers that the devices are given.
@@ -125,6 +127,10 @@ func mountAll(list []mounting) error {
 // share9p are the options of folders that nobody changes.
 const share9p = "trans=virtio,version=9p2000.L,msize=512000,cache=loose"
 
+// share9pWritten are those of the folder that the guest writes to: nothing of it
+// waits in the guest's memory.
+const share9pWritten = "trans=virtio,version=9p2000.L,msize=512000,cache=none"
+
 // enterRoot makes the layered file system the root.
 func enterRoot() error {
 	err := mountAll([]mounting{
@@ -163,7 +169,7 @@ const clone = "/.clone"
 // furnish mounts what programs expect, as systemd does.
 func furnish(j *job) error {
 	const usual = unix.MS_NOSUID | unix.MS_NODEV
-	err := mountAll([]mounting{
+	list := []mounting{
 		{j.Top, clone, "", unix.MS_BIND, ""},
 		{"proc", "/proc", "proc", usual | unix.MS_NOEXEC, ""},
 		{"sys", "/sys", "sysfs", usual | unix.MS_NOEXEC, ""},
@@ -177,10 +183,13 @@ func furnish(j *job) error {
 		{"tmp", "/tmp", "tmpfs", 0, "mode=1777"}, // a part of the disk on most machines
 		{clone, j.Top, "", unix.MS_BIND, ""},     // it may be below one of these
 		{tagModules, filepath.Join("/usr/lib/modules", j.Release), "9p", unix.MS_RDONLY, share9p},
-		// Mounts are shared, as everywhere that systemd has started.
-		{"", "/", "", unix.MS_REC | unix.MS_SHARED, ""},
-	})
-	if err != nil {
+	}
+	if j.Write != "" {
+		list = append(list, mounting{tagWrite, j.Write, "9p", 0, share9pWritten})
+	}
+	// Mounts are shared, as everywhere that systemd has started.
+	list = append(list, mounting{"", "/", "", unix.MS_REC | unix.MS_SHARED, ""})
+	if err := mountAll(list); err != nil {
 		return err
 	}
 	for link, to := range map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2"} {

@@ -2,9 +2,13 @@
 // version 2, VLANs and everything else that distributions have and the machine
 // at hand may lack.
 //
-//	vm run [COMMAND [ARG...]]   boot, run COMMAND (default: the tests that
-//	                            selection.go names), power off
-//	vm fetch                    only fill the cache
+//	vm run [FLAG...] [COMMAND [ARG...]]   boot, run COMMAND (default: the tests
+//	                                      that selection.go names), power off
+//	vm fetch                              only fill the cache
+//
+//	-memory MIB      of the guest
+//	-write FOLDER    what the guest writes there stays; all else goes with it
+//	-append TEXT     more parameters for its kernel
 //
 // The kernel runs in qemu, by KVM where there is one, and else emulated. Its
 // root is the machine's own file system, shared read-only, below a layer in
@@ -35,7 +39,7 @@ func main() {
 	}
 	f, ok := modes[word]
 	if !ok {
-		fmt.Fprintln(os.Stderr, "usage: vm run [COMMAND [ARG...]] | vm fetch")
+		fmt.Fprintln(os.Stderr, "usage: vm run [FLAG...] [COMMAND [ARG...]] | vm fetch")
 		os.Exit(2)
 	}
 	if err := f(os.Args[min(len(os.Args), 2):]); err != nil {

@@ -23,8 +23,15 @@ import (
 	"time"
 )
 
-// memory is what the guest has, in MiB: it holds all that tests write.
-const memory = 3072
+// A machine is what may differ from guest to guest.
+type machine struct {
+	memory int    // MiB: it holds all that tests write
+	write  string // a folder of this machine that the guest can write to; "": none
+	append string // to the kernel's command line
+}
+
+// leastMemory is what the guest needs for what it does by default, in MiB.
+const leastMemory = 3072
 
 // patience ends a guest that hangs. Emulated it is some ten times slower.
 const (
@@ -53,14 +60,14 @@ func accelerated() bool { return os.Getenv("E2E_VM_ACCEL") != "tcg" && hasKVM() 
 
 // guest boots, has the steps run and returns an error unless all have ended
 // well.
-func guest(p *platform, env []string, steps []step) error {
+func guest(p *platform, m machine, env []string, steps []step) error {
 	dir, err := os.MkdirTemp("", "tcpcni-vm-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	initrd := filepath.Join(dir, "initrd")
-	archive, err := initramfs(p, env, steps)
+	archive, err := initramfs(p, m, env, steps)
 	if err != nil {
 		return err
 	}
@@ -71,22 +78,26 @@ func guest(p *platform, env []string, steps []step) error {
 	if !accelerated() { // more processors are no faster
 		limit, accel = patienceEmulated, []string{"-accel", "tcg", "-cpu", "max", "-smp", "1"}
 	}
-	share := func(tag, path string) []string {
+	share := func(tag, path, access string) []string {
 		return []string{
-			"-fsdev", "local,id=" + tag + ",path=" + path + ",readonly=on,security_model=none,multidevs=remap",
+			"-fsdev", "local,id=" + tag + ",path=" + path + "," + access + "security_model=none,multidevs=remap",
 			"-device", "virtio-9p-pci,fsdev=" + tag + ",mount_tag=" + tag,
 		}
+	}
+	shares := slices.Concat(share(tagRoot, "/", readOnly), share(tagAdded, p.added, readOnly), share(tagModules, p.modules, readOnly))
+	if m.write != "" {
+		shares = append(shares, share(tagWrite, m.write, "")...)
 	}
 	console, status := filepath.Join(dir, "console"), filepath.Join(dir, "status")
 	args := slices.Concat(accel, []string{
 		"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-		"-machine", "pc", "-m", strconv.Itoa(memory), "-nic", "none",
-		"-kernel", p.kernel, "-initrd", initrd, "-append", "console=ttyS0 quiet panic=-1 random.trust_cpu=on " + os.Getenv("XA"),
+		"-machine", "pc", "-m", strconv.Itoa(m.memory), "-nic", "none",
+		"-kernel", p.kernel, "-initrd", initrd, "-append", strings.TrimSpace("console=ttyS0 quiet panic=-1 random.trust_cpu=on " + m.append),
 		"-chardev", "file,id=console,path=" + console, "-serial", "chardev:console",
 		"-device", "virtio-serial-pci",
 		"-chardev", "file,id=output,path=/dev/stdout", "-device", fmt.Sprintf("virtserialport,chardev=output,nr=%d", outputLine),
 		"-chardev", "file,id=status,path=" + status, "-device", fmt.Sprintf("virtserialport,chardev=status,nr=%d", statusLine),
-	}, share(tagRoot, "/"), share(tagAdded, p.added), share(tagModules, p.modules))
+	}, shares)
 
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -133,9 +144,12 @@ func verdict(console, status string) error {
 	return errors.Join(errs...)
 }
 
+// readOnly is of shares that the guest must not write to.
+const readOnly = "readonly=on,"
+
 // initramfs is what the guest starts with: this program, its job, and the
 // modules that it needs to see more.
-func initramfs(p *platform, env []string, steps []step) ([]byte, error) {
+func initramfs(p *platform, m machine, env []string, steps []step) ([]byte, error) {
 	order, err := bootOrder(p.modules)
 	if err != nil {
 		return nil, err
@@ -144,7 +158,7 @@ func initramfs(p *platform, env []string, steps []step) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(job{Release: p.release, Top: top, Modules: order, Env: env, Steps: steps})
+	text, err := json.Marshal(job{Release: p.release, Top: top, Modules: order, Write: m.write, Env: env, Steps: steps})
 	if err != nil {
 		return nil, err
 	}
@@ -159,12 +173,12 @@ func initramfs(p *platform, env []string, steps []step) ([]byte, error) {
 	c.folder("modules")
 	c.file("init", 0o755, self)
 	c.file(strings.TrimPrefix(jobFile, "/"), 0o644, text)
-	for _, m := range order {
-		content, err := os.ReadFile(filepath.Join(p.modules, m))
+	for _, module := range order {
+		content, err := os.ReadFile(filepath.Join(p.modules, module))
 		if err != nil {
 			return nil, err
 		}
-		c.file("modules/"+filepath.Base(m), 0o644, content)
+		c.file("modules/"+filepath.Base(module), 0o644, content)
 	}
 	return c.end(), nil
 }

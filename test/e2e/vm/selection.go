@@ -3,6 +3,7 @@ package main
 // What runs in the guest by default.
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -36,6 +37,7 @@ var suites = []suite{
 		"TestEngineKilledSandboxGoesOn", "TestEngineKilledInlineConnections", "TestWatchSeesKernelSockets",
 	}},
 	{name: "runc", pkg: "test/e2e", tests: append(slices.Clone(oci), "TestBroker", "TestPodman")},
+	{name: "connections held", pkg: "test/bench", tests: []string{"TestHeld"}, env: []string{"BENCH_HELD=25000"}},
 	// What crun cannot do is in docs/runtimes.md.
 	{name: "crun", pkg: "test/e2e", tests: oci, env: []string{"E2E_RUNC=crun"}},
 	{name: "podman with crun", pkg: "test/e2e", tests: []string{"TestPodman"}, sub: "/^own$", env: []string{"E2E_RUNC=crun"}},
@@ -43,6 +45,10 @@ var suites = []suite{
 
 func run(args []string) error {
 	top, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	m, args, err := parse(args)
 	if err != nil {
 		return err
 	}
@@ -63,7 +69,30 @@ func run(args []string) error {
 		how = "with KVM"
 	}
 	say("Linux %s, %s", p.release, how)
-	return guest(p, env, steps)
+	return guest(p, m, env, steps)
+}
+
+// parse splits flags and command.
+func parse(args []string) (m machine, command []string, err error) {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	flags.IntVar(&m.memory, "memory", leastMemory, "MiB of the guest")
+	flags.StringVar(&m.write, "write", "", "folder that the guest can write to")
+	flags.StringVar(&m.append, "append", "", "more parameters for the guest's kernel")
+	if err := flags.Parse(args); err != nil {
+		return m, nil, err
+	}
+	if m.memory < leastMemory {
+		return m, nil, fmt.Errorf("-memory: %d, accepted is %d and more", m.memory, leastMemory)
+	}
+	if m.write != "" {
+		if m.write, err = filepath.Abs(m.write); err != nil {
+			return m, nil, err
+		}
+		if info, err := os.Stat(m.write); err != nil || !info.IsDir() || strings.Contains(m.write, ",") {
+			return m, nil, fmt.Errorf("-write: %q, accepted is a folder without a comma in its path", m.write)
+		}
+	}
+	return m, flags.Args(), nil
 }
 
 // compile makes the steps that are the suites, or those of their packages'
