@@ -121,7 +121,7 @@ func (c *call) shutForWriting() bool {
 	if !ok {
 		return false
 	}
-	s := c.eng.socks.find(cookie)
+	s := c.eng.known(cookie)
 	return s != nil && s.stream != nil && s.stream.wrShut
 }
 

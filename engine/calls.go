@@ -108,7 +108,7 @@ func (c *call) dispatch() {
 		c.resume() // no socket; the kernel knows the error
 		return
 	}
-	s := c.eng.socks.find(cookie)
+	s := c.eng.known(cookie)
 	if s == nil {
 		c.resume()
 		return

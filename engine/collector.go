@@ -38,7 +38,7 @@ func (c *collection) outgrown(sockets, payload int) bool {
 // adjustCollector is called in each turn. Setting the percentage waits for a
 // collection under way, which the loop must not.
 func (e *engine) adjustCollector() {
-	if e.adjusting.Load() || !e.collection.outgrown(e.socks.live, e.stack.Pool().InUse()) {
+	if e.adjusting.Load() || !e.collection.outgrown(e.socks.live, e.stack.Pool().InUse()+e.shards.inUse()) {
 		return
 	}
 	e.adjusting.Store(true)

@@ -48,6 +48,7 @@ type Config struct {
 	Pcap        string            `json:"pcap,omitempty"`     // file that gets a copy of every frame of the uplink
 	Impair      string            `json:"impair,omitempty"`   // see hostlink.ParseImpairment
 	MaxSockets  int               `json:"maxSockets,omitempty"`
+	Shards      int               `json:"shards,omitempty"` // loops, 1 to MaxShards; 0 is 1. More than one takes a TAP of as many queues and nothing that stands between it and the stack
 	Memory      int64             `json:"memory,omitempty"` // limit of the cgroup of holder and engine in bytes; 0: none
 
 	SocketOptions []SocketRule `json:"socketOptions,omitempty"` // values that TCP sockets start with
@@ -63,6 +64,9 @@ type Config struct {
 // DefaultMaxSockets bounds the sockets of a sandbox when the configuration does
 // not: each holds one descriptor of the engine.
 const DefaultMaxSockets = 131072
+
+// MaxShards bounds the loops of an engine: each is a thread.
+const MaxShards = 64
 
 // LoadConfig reads a Config from a JSON file. Unknown fields are errors.
 func LoadConfig(path string) (Config, error) {
@@ -134,8 +138,34 @@ func (c *Config) Validate() error {
 			return err
 		}
 	}
+	if err := c.checkShards(); err != nil {
+		return err
+	}
 	if c.Memory < 0 {
 		return fmt.Errorf("memory: %d, accepted is 0 (for no limit) or a number of bytes", c.Memory)
+	}
+	return nil
+}
+
+// checkShards refuses what frames would have to pass one by one.
+func (c *Config) checkShards() error {
+	if c.Shards < 0 || c.Shards > MaxShards {
+		return fmt.Errorf("shards: %d, accepted is 0 (for 1) to %d", c.Shards, MaxShards)
+	}
+	if c.Shards <= 1 {
+		return nil
+	}
+	for _, x := range []struct {
+		set  bool
+		what string
+	}{
+		{c.Uplink.Kind != LinkTAP, fmt.Sprintf("uplink.kind is %q", c.Uplink.Kind)},
+		{c.Pcap != "", "pcap is set"}, {c.Impair != "", "impair is set"},
+		{c.Bandwidth != nil, "bandwidth is set"}, {c.Lease != nil, "lease is set"},
+	} {
+		if x.set {
+			return fmt.Errorf("shards: %d, accepted is 1, since %s", c.Shards, x.what)
+		}
 	}
 	return nil
 }

@@ -45,6 +45,9 @@ type engine struct {
 	overdue bool                  // calls were put off in the last turn
 	calls   uint64
 
+	shard  *shard  // Valid iff the loop is not the main one
+	shards *shards // nil: there is one loop
+
 	inline      inline
 	lease       *lease // nil: the address is the sandbox's own
 	mirrors     mirrors
@@ -122,6 +125,9 @@ func (e *engine) loop() error {
 		e.advance()
 		e.land(false)
 		e.tidying.saw(len(events), e.now)
+		if e.shards != nil {
+			e.shards.gather()
+		}
 		e.handle(events)
 		e.timers.run(e.now)
 		e.tick()
@@ -130,6 +136,9 @@ func (e *engine) loop() error {
 		e.sweepRelays()
 		e.tidy()
 		e.adjustCollector()
+		if e.shards != nil {
+			e.shards.turned(hostlink.Now())
+		}
 	}
 	return nil
 }
@@ -311,6 +320,9 @@ func (e *engine) input(p *port) {
 		}
 		if p.stack != nil {
 			p.stack.Input(p.num, &f)
+		}
+		if e.shards != nil {
+			e.shards.seen.note(e.stack.TCP().Latest())
 		}
 	}
 }

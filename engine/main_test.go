@@ -18,6 +18,9 @@ import (
 // puts a program under the filter. roleVar tells which.
 const roleVar = "TCPCNI_ENGINE_TEST_ROLE"
 
+// lendVar, when it is set, has an engine with shards lend every connection at once.
+const lendVar = "TCPCNI_ENGINE_TEST_LEND"
+
 func TestMain(m *testing.M) {
 	roles := map[string]func() error{"engine": playEngine, "shim": playShim}
 	play, ok := roles[os.Getenv(roleVar)]
@@ -41,6 +44,7 @@ func playEngine() error {
 		}
 		return nil
 	}
+	lendAll = os.Getenv(lendVar) != ""
 	cfg, err := LoadConfig(os.Args[1])
 	if err != nil {
 		return err

@@ -54,7 +54,17 @@ type Status struct {
 	Links     []LinkStatus      `json:"links"`
 	Counters  map[string]uint64 `json:"counters,omitempty"` // of the stack, by SNMP-like name
 	Inline    *InlineStatus     `json:"inline,omitempty"`   // nil: there is no inline path
+	Shards    []ShardStatus     `json:"shards,omitempty"`   // the loops beside the main one
 	Poll      bool              `json:"poll,omitempty"`     // programs' poll(2) is to be notified: hostlink.PollRules
+}
+
+// ShardStatus counts what one loop beside the main one does.
+type ShardStatus struct {
+	Connections int    `json:"connections"` // that it serves now
+	Lent        uint64 `json:"lent"`        // connections that it was given so far
+	Passed      uint64 `json:"passed"`      // frames that were in its queue and not for it
+	Dropped     uint64 `json:"dropped"`     // of these, for want of room
+	Visits      uint64 `json:"visits"`      // frames for its connections that were in the main loop's queue
 }
 
 // InlineStatus counts what programs do that have sockets of the sandbox's own

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -17,7 +18,7 @@ import (
 
 // Limits of the loop.
 const (
-	maxProcs = 2 // the loop, and the collector beside it
+	maxProcs = 2 // the main loop, and the collector beside it; each shard is one more
 
 	pollerBatch = 128
 
@@ -46,8 +47,9 @@ type Inherited struct {
 	Holder  int // questions to the holder, see package rpc
 	Control int // the listener of the control socket
 	Uplink  int
-	Inner   int // -1: the configuration has none
-	Pcap    int // the file that the configuration names; -1: it names none
+	Inner   int   // -1: the configuration has none
+	Queues  []int // further queues of the uplink, one for each shard but the first
+	Pcap    int   // the file that the configuration names; -1: it names none
 }
 
 // Run is the engine of one sandbox, without a holder: it opens the links, drops
@@ -127,7 +129,12 @@ func (e *engine) untilStopped() error {
 		return err
 	}
 	defer e.closeLanding()
-	return e.loop()
+	if e.shards == nil {
+		return e.loop()
+	}
+	e.shards.start()
+	err := e.loop()
+	return errors.Join(err, e.shards.stop())
 }
 
 // stop makes the loop end. It may be called from any goroutine.
@@ -149,10 +156,10 @@ func (e *engine) inSandbox(f func() error) error {
 
 // open does everything that needs privileges. held: the holder has done it.
 func open(cfg Config, held *Inherited) (_ *engine, err error) {
-	runtime.GOMAXPROCS(maxProcs)
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
+	runtime.GOMAXPROCS(maxProcs + max(cfg.Shards, 1) - 1)
 	if cfg.Profile == "" {
 		cfg.Profile = "linux"
 	}
@@ -257,7 +264,7 @@ func (e *engine) openLinks() error {
 	if err != nil {
 		return err
 	}
-	up, err := e.openLink("uplink", e.cfg.Uplink)
+	up, queues, err := e.openUplink()
 	if err != nil {
 		return err
 	}
@@ -271,16 +278,12 @@ func (e *engine) openLinks() error {
 		e.lease = e.openLease(p, mac)
 		sink = e.lease
 	}
-	p.num, err = e.stack.AddLink(netstack.LinkConfig{
-		Name: e.cfg.Ifname, MAC: mac, MTU: e.cfg.MTU, Addrs: e.cfg.Addrs,
-		TxChecksum: true, TSO: true, USO: hostlink.CutsDatagrams(), Sink: sink,
-	})
-	if err != nil {
+	if err := e.plug(p, sink); err != nil {
 		return err
 	}
-	for _, r := range e.cfg.Routes {
-		if err := e.stack.AddRoute(netstack.Route{Dst: r.Dst, Gateway: r.Gateway, Link: p.num, MTU: r.MTU}); err != nil {
-			return fmt.Errorf("routes: %v: %w", r.Dst, err)
+	if len(queues) > 0 {
+		if err := e.openShards(queues); err != nil {
+			return err
 		}
 	}
 	if e.cfg.Inner.Kind == "" {
@@ -300,6 +303,68 @@ func (e *engine) openLinks() error {
 		return nil
 	}
 	return e.openInner(p)
+}
+
+// plug has the stack use the uplink, port p, and know its routes.
+func (e *engine) plug(p *port, sink netstack.Sink) error {
+	mac, err := e.cfg.hardwareAddr()
+	if err != nil {
+		return err
+	}
+	p.num, err = e.stack.AddLink(netstack.LinkConfig{
+		Name: e.cfg.Ifname, MAC: mac, MTU: e.cfg.MTU, Addrs: e.cfg.Addrs,
+		TxChecksum: true, TSO: true, USO: hostlink.CutsDatagrams(), Sink: sink,
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range e.cfg.Routes {
+		if err := e.stack.AddRoute(netstack.Route{Dst: r.Dst, Gateway: r.Gateway, Link: p.num, MTU: r.MTU}); err != nil {
+			return fmt.Errorf("routes: %v: %w", r.Dst, err)
+		}
+	}
+	return nil
+}
+
+// openUplink opens the uplink, and its further queues where the configuration asks
+// for shards.
+func (e *engine) openUplink() (hostlink.Link, []hostlink.Link, error) {
+	if e.cfg.Shards <= 1 {
+		up, err := e.openLink("uplink", e.cfg.Uplink)
+		return up, nil, err
+	}
+	if e.held == nil {
+		all, err := OpenQueues(e.cfg.Uplink, e.cfg.Shards)
+		if err != nil {
+			return nil, nil, fmt.Errorf("uplink: %w", err)
+		}
+		return all[0], all[1:], nil
+	}
+	if n := len(e.held.Queues) + 1; n != e.cfg.Shards {
+		return nil, nil, fmt.Errorf("uplink: %d queues for %d shards", n, e.cfg.Shards)
+	}
+	var queues []hostlink.Link
+	for _, fd := range e.held.Queues {
+		queues = append(queues, hostlink.AdoptTAP(fd, e.cfg.Uplink.Ifname))
+	}
+	return hostlink.AdoptTAP(e.held.Uplink, e.cfg.Uplink.Ifname), queues, nil
+}
+
+// OpenQueues opens n queues of a TAP of the configuration, which was made for
+// several.
+func OpenQueues(spec LinkSpec, n int) ([]hostlink.Link, error) {
+	var all []hostlink.Link
+	for range n {
+		l, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, AsIs: true, MultiQueue: true})
+		if err != nil {
+			for _, l := range all {
+				_ = l.Close()
+			}
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
 }
 
 // openLink opens a link with the wrappers that the configuration asks for. The
@@ -398,6 +463,9 @@ func (e *engine) ifindexOf(addr interface{ IsLoopback() bool }) int {
 func (e *engine) close() {
 	for _, p := range e.ports {
 		_ = p.Close()
+	}
+	if e.shards != nil {
+		e.shards.close()
 	}
 	e.ctl.close()
 	if e.held == nil && e.ctl.open {

@@ -68,8 +68,6 @@ func newSandbox(t testing.TB, edits ...func(*Config)) *sandbox {
 	t.Helper()
 	needroot.Check(t, "make network namespaces and seccomp listeners")
 	s := &sandbox{t: t, ns: newNetNS(t, "in"), host: newNetNS(t, "host")}
-	s.addTAP(s.host, "up0", nil, "10.98.0.1/24", "fd98::1/64")
-	s.addTAP(s.ns, "eth0", net.HardwareAddr{2, 0, 0, 0, 0x98, 2}, "10.98.0.2/24", "fd98::2/64")
 	s.cfg = Config{
 		Name:        "test",
 		ControlPath: filepath.Join(t.TempDir(), "control.sock"),
@@ -83,13 +81,16 @@ func newSandbox(t testing.TB, edits ...func(*Config)) *sandbox {
 	for _, edit := range edits {
 		edit(&s.cfg)
 	}
+	s.addTAP(s.host, "up0", nil, "10.98.0.1/24", "fd98::1/64")
+	s.addTAP(s.ns, "eth0", net.HardwareAddr{2, 0, 0, 0, 0x98, 2}, "10.98.0.2/24", "fd98::2/64")
 	s.start()
 	return s
 }
 
 func (s *sandbox) addTAP(ns, name string, mac net.HardwareAddr, addrs ...string) {
 	s.t.Helper()
-	tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, NetNS: ns, MTU: 1500, MAC: mac, Persist: true, Up: true})
+	tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, NetNS: ns, MTU: 1500, MAC: mac, Persist: true, Up: true,
+		MultiQueue: name == s.cfg.Uplink.Ifname && s.cfg.Shards > 1})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -125,6 +126,9 @@ func (s *sandbox) start() {
 	}
 	cmd := exec.Command("/proc/self/exe", file)
 	cmd.Env = append(os.Environ(), roleVar+"=engine")
+	if s.cfg.Shards > 1 {
+		cmd.Env = append(cmd.Env, lendVar+"=all")
+	}
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -136,6 +136,8 @@ func (e *engine) answer(line []byte, c *hostlink.ControlConn) response {
 	if !ok {
 		return response{Error: fmt.Sprintf("op %q is unknown; accepted: %s", q.Op, strings.Join(slices.Sorted(maps.Keys(operations)), ", "))}
 	}
+	e.shards.halt()
+	defer e.shards.resume()
 	return f(e, &q, c)
 }
 

@@ -30,12 +30,34 @@ func (e *engine) status() *Status {
 			RxFrames: s.RxFrames, RxBytes: s.RxBytes, TxFrames: s.TxFrames, TxBytes: s.TxBytes,
 		})
 	}
-	for name, value := range e.stack.All {
-		if value != 0 {
-			st.Counters[name] = value
+	st.count(e)
+	if e.shards != nil {
+		for _, sh := range e.shards.list {
+			st.addShard(sh)
 		}
 	}
 	return st
+}
+
+// count adds what a loop's stack has counted.
+func (st *Status) count(e *engine) {
+	for name, value := range e.stack.All {
+		if value != 0 {
+			st.Counters[name] += value
+		}
+	}
+}
+
+// addShard adds what a shard did to what the main loop did.
+func (st *Status) addShard(sh *shard) {
+	st.count(sh.eng)
+	up, s := &st.Links[0], sh.eng.ports[0].Stats()
+	up.RxFrames += s.RxFrames
+	up.RxBytes += s.RxBytes
+	up.TxFrames += s.TxFrames
+	up.TxBytes += s.TxBytes
+	sh.moved.Connections = sh.eng.stack.TCP().Guests()
+	st.Shards = append(st.Shards, sh.moved)
 }
 
 // sockets lists what ss(8) lists: listeners, connections in every state, and

@@ -91,6 +91,9 @@ func (s *stream) mayHold(n, room int) bool { return n == room || s.urgent || s.e
 // close.
 func (s *stream) endOfOutput() {
 	switch {
+	case s.eng.shard != nil:
+		s.eng.shard.ask(s) // it is read there again
+		return
 	case s.hup && !s.wrShut, s.hup && !s.eofSent && !s.rdShut:
 		s.programClosed()
 		return

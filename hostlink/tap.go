@@ -23,6 +23,11 @@ type TAPConfig struct {
 	Persist bool             // the device outlives the descriptor
 	AsIs    bool             // a device that is there outlives the descriptor iff it did before, a new one does not; Persist means nothing
 	Up      bool             // set the device up
+
+	// MultiQueue makes a device of several queues, or attaches to one as one more of
+	// them: each descriptor is a queue. A device is of one kind or the other for its
+	// life. The kernel puts a frame into the queue that last sent one of its flow.
+	MultiQueue bool
 }
 
 // A TAP is one end of a virtual cable whose other end is a network device of
@@ -98,7 +103,7 @@ func (t *TAP) open(cfg *TAPConfig) (err error) {
 			_ = unix.Close(fd)
 		}
 	}()
-	if err := attachTAP(fd, cfg.Name); err != nil {
+	if err := attachTAP(fd, cfg); err != nil {
 		return err
 	}
 	if err := setTAPModes(fd, cfg); err != nil {
@@ -111,18 +116,23 @@ func (t *TAP) open(cfg *TAPConfig) (err error) {
 	return nil
 }
 
-func attachTAP(fd int, name string) error {
-	ifr, err := unix.NewIfreq(name)
+func attachTAP(fd int, cfg *TAPConfig) error {
+	ifr, err := unix.NewIfreq(cfg.Name)
 	if err != nil {
 		return err
 	}
-	ifr.SetUint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	flags := uint16(unix.IFF_TAP | unix.IFF_NO_PI | unix.IFF_VNET_HDR)
+	if cfg.MultiQueue {
+		flags |= unix.IFF_MULTI_QUEUE
+	}
+	ifr.SetUint16(flags)
 	err = unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr)
 	switch {
 	case errors.Is(err, unix.EBUSY):
 		return fmt.Errorf("attach: %w", ErrBusy)
 	case errors.Is(err, unix.EINVAL):
-		// TUNSETIFF says EINVAL when the name is a veth, a TUN, a multi-queue TAP.
+		// TUNSETIFF says EINVAL when the name is a veth, a TUN, a TAP of several
+		// queues where one is asked for, or the reverse.
 		return fmt.Errorf("attach: %w", ErrNameTaken)
 	case err != nil:
 		return fmt.Errorf("attach: %w", err)

@@ -122,7 +122,7 @@ func (s *Stack) sendARP(l *link, dst wire.MAC, h *wire.ARP) {
 // announceAll announces the addresses of links that were added since, so that
 // neighbours that knew their earlier owner forget it at once.
 func (s *Stack) announceAll() {
-	if s.announced == len(s.links) {
+	if s.announced == len(s.links) || s.guest {
 		return
 	}
 	for _, l := range s.links[s.announced:] {

@@ -47,6 +47,7 @@ type neighbour struct {
 	mac      wire.MAC
 	state    neighState
 	gone     bool // no longer in the table: paths must look it up again
+	lent     bool // stacks that connections were lent to have copied mac
 	solicits uint8
 	timer    time.Duration // end of reachability, or the next step of the state
 	used     time.Duration
@@ -155,11 +156,15 @@ func (s *Stack) dropNeighbour(n *neighbour) {
 		s.neighUnqueue(n)
 	}
 	n.gone = true
+	s.moved(n)
 }
 
 // neighOutput is output for a neighbour that is not known to be reachable.
 func (s *Stack) neighOutput(n *neighbour, f *TxFrame) {
 	n.used = s.now
+	if s.guest {
+		return // not lent with a connection: whoever asks for neighbours will fetch it
+	}
 	switch n.state {
 	case neighReachable, neighStale:
 		// RFC 4861 section 7.3.3: use it, and find out whether it still answers.
@@ -229,6 +234,9 @@ func (s *Stack) solicit(n *neighbour) {
 
 // confirmed makes n reachable at mac and sends what waits for it.
 func (s *Stack) confirmed(n *neighbour, mac wire.MAC) {
+	if n.mac != mac {
+		s.moved(n)
+	}
 	n.mac, n.solicits = mac, 0
 	s.setTimer(n, neighReachable, reachableTime)
 	s.neighFlush(n)
@@ -236,6 +244,9 @@ func (s *Stack) confirmed(n *neighbour, mac wire.MAC) {
 
 // learned makes n known at mac without proof that it hears the stack.
 func (s *Stack) learned(n *neighbour, mac wire.MAC) {
+	if n.mac != mac {
+		s.moved(n)
+	}
 	n.mac, n.state, n.solicits = mac, neighStale, 0
 	s.neighFlush(n)
 }
@@ -334,6 +345,7 @@ func (s *Stack) neighTimeout(n *neighbour) {
 	case n.state == neighProbe:
 		// Silence: the next packet starts with a question to all.
 		n.state, n.mac, n.solicits = neighNone, wire.MAC{}, 0
+		s.moved(n)
 	default:
 		s.unresolved(n)
 	}

@@ -52,6 +52,9 @@ type Stack struct {
 	transparent *link     // the link with a peer; nil: none
 	forward     forwarding
 
+	guest    bool   // see NewGuest
+	stranded func() // see SetLender
+
 	tcp       *tcp.Layer
 	udp       *udp.Layer
 	woken     bool

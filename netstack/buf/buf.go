@@ -74,6 +74,10 @@ func (p *Pool) Put(c *Chunk) {
 	p.idle[class]++
 }
 
+// Give notes that n bytes of chunks that this pool has handed out are another's
+// from now on, whose count the caller raises by Give(-n).
+func (p *Pool) Give(n int) { p.inUse -= n }
+
 // Trim leaves the chunks that nobody has to the garbage collector.
 func (p *Pool) Trim() { clear(p.free[:]); clear(p.idle[:]) }
 

@@ -249,6 +249,10 @@ func (c *conn) runTimers(now time.Duration) time.Duration {
 		if at == 0 || at > now {
 			continue
 		}
+		if c.homeTimer(i) {
+			c.timers[i] = now + homeSoon
+			continue
+		}
 		c.timers[i] = 0
 		timerActions[i](c, now)
 		if c.state == StateClosed {

@@ -29,7 +29,7 @@ func (l *Layer) SACKHoles() int {
 
 // Retune takes over the tunables that the layer keeps a copy of.
 func (l *Layer) Retune() {
-	l.memory = limitsOf(l.tun)
+	l.memory = l.limits()
 	l.takeFastOpenKeys()
 	if l.tun.NoMetricsSave {
 		l.metrics = metricsTable{}

@@ -47,6 +47,7 @@ func (l *Layer) ICMP(local, remote netip.Addr, quoted []byte, e ICMPError) bool 
 	if c == nil {
 		return false
 	}
+	l.here(c)
 	believed := c.icmp(seq, e, local, quoted)
 	l.dispatch()
 	return believed

@@ -58,6 +58,10 @@ type Layer struct {
 	lastKey tuple // the connection of the last segment: bulk arrives in runs
 	last    *conn
 
+	lender  Lender        // of a layer that lends; nil: it lends nothing
+	askHome func(*Socket) // of a guest; nil: it is none
+	parts   int           // layers that share the bounds on memory; 0 is 1
+
 	memory     memoryLimits
 	ooo        oooList // what arrived ahead of its turn
 	orphans    int     // connections whose program is gone
@@ -174,6 +178,9 @@ func (l *Layer) Input(rx *Rx) {
 	if c == nil || k != l.lastKey {
 		c = l.conns[k]
 		if c != nil {
+			if c.l != l && l.away(c, rx) {
+				return
+			}
 			l.last, l.lastKey = c, k
 		}
 	}
@@ -288,7 +295,9 @@ func (l *Layer) dispatch() {
 	for i := 0; i < len(l.raised); i++ {
 		s := l.raised[i]
 		l.raised[i] = nil
-		s.report()
+		if s != nil { // else its connection has moved
+			s.report()
+		}
 	}
 	l.raised = l.raised[:0]
 	l.running = false

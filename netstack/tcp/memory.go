@@ -22,6 +22,12 @@ func limitsOf(t *sockopt.Tunables) memoryLimits {
 	return memoryLimits{int(t.TCPMem.Default) * memoryPage, int(t.TCPMem.Max) * memoryPage}
 }
 
+// limits are the layer's part of the bounds.
+func (l *Layer) limits() memoryLimits {
+	m, n := limitsOf(l.tun), max(l.parts, 1)
+	return memoryLimits{m.soft / n, m.hard / n}
+}
+
 // pressed reports whether buffers may not grow.
 func (l *Layer) pressed() bool { return l.pool.InUse() >= l.memory.soft }
 

@@ -40,6 +40,20 @@ func (o *oooList) account(r *reassembly, before int) {
 	}
 }
 
+// leave takes out a queue that goes to another layer; enter is the reverse.
+func (o *oooList) leave(r *reassembly) {
+	held := r.mem
+	r.mem = 0
+	o.account(r, held)
+	r.mem = held
+	o.pieces -= r.listed
+}
+
+func (o *oooList) enter(r *reassembly) {
+	o.account(r, 0)
+	o.pieces += r.listed
+}
+
 // count enters that r has n pieces now.
 func (o *oooList) count(r *reassembly, n int) {
 	o.pieces += n - r.listed
