@@ -245,7 +245,7 @@ func makeDevices(u *undo, c *Config, s Sandbox, rec *Record, p *plan) error {
 		hostMAC[0] = 0xfe
 		err = c.whileLocked(func() error { return setUpBridge(u, c, rec.Device, alias, hostMAC, p) })
 	} else {
-		err = setUpPTP(u, rec.Device, alias, hostMAC, p)
+		err = setUpPTP(u, c, rec.Device, alias, hostMAC, p)
 	}
 	return err
 }
@@ -280,6 +280,7 @@ func engineConfig(c *Config, s Sandbox, rec *Record, p *plan) engine.Config {
 		SocketOptions: c.SocketOptions,
 		Bandwidth:     c.Bandwidth,
 		Memory:        c.Memory,
+		Shards:        c.Shards,
 		RefusePlain:   c.Intercept != InterceptNone,
 	}
 	if rec.Uplink == UplinkChained {

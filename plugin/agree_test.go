@@ -79,6 +79,7 @@ var good = map[string][]string{
 	"podAnnotations": {`[]`, `["profile","mtu","bandwidth","congestion","tunables","tunables.tcp_keepalive_*","tunables.net.ipv4.tcp_sack","socket-options.TCP_NODELAY","socket-options.*"]`},
 	"resources":      {`{}`, `{"memory":134217728}`},
 	"pcap":           {`"/tmp/a.pcap"`},
+	"shards":         {`1`, `64`},
 	"impair":         {`""`, `"seed=1,loss=0.02"`},
 }
 
@@ -121,6 +122,7 @@ var bad = map[string][]string{
 	"resources":      {`7`, `{"memory":1}`, `{"memory":"128Mi"}`, `{"cpu":1}`},
 	"dhcp":           {`"yes"`, `true`},
 	"pcap":           {`"x.pcap"`, `7`},
+	"shards":         {`0`, `65`, `-1`, `1.5`, `"2"`},
 	"impair":         {`7`},
 }
 

@@ -28,7 +28,7 @@ func setUpBridge(u *undo, c *Config, name, alias string, mac net.HardwareAddr, p
 	if err := setUpGateway(u, c, br, p); err != nil {
 		return err
 	}
-	if err := makeTAP(u, tapSpec{name: name, alias: alias, mtu: p.mtu, mac: mac}); err != nil {
+	if err := makeTAP(u, tapSpec{name: name, alias: alias, mtu: p.mtu, mac: mac, queues: c.Shards > 1}); err != nil {
 		return err
 	}
 	if err := joinBridge(c, name, br); err != nil {

@@ -53,6 +53,7 @@ type Config struct {
 	Tunables      map[string]string // of package sockopt, by name
 	SocketOptions []engine.SocketRule
 	Bandwidth     *engine.Bandwidth // nil: no limit
+	Shards        int               // loops of the engine; 0 is 1. Not with UplinkChained
 	Memory        int64             // limit of the engine's cgroup in bytes; 0: none
 	Pcap          string            // file for a copy of every frame of the uplink; "" is none
 	Impair        string            // of hostlink.ParseImpairment; "" is none

@@ -5,6 +5,7 @@ package plugin
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tcpcni/tcpcni/engine"
@@ -29,7 +30,29 @@ func (c *Config) check(list []member) error {
 	if err := c.checkDHCP(); err != nil {
 		return err
 	}
+	if err := c.checkShards(); err != nil {
+		return err
+	}
 	return c.checkStack()
+}
+
+// checkShards refuses shards beside what frames have to pass one by one.
+func (c *Config) checkShards() error {
+	if c.Shards <= 1 {
+		return nil
+	}
+	for _, x := range []struct {
+		set bool
+		key string
+	}{{c.Pcap != "", "pcap"}, {c.Impair != "", "impair"}, {c.Bandwidth != nil, "bandwidth"}} {
+		if x.set {
+			return &FieldError{"shards", strconv.Itoa(c.Shards), fmt.Sprintf("1, since %q is set", x.key)}
+		}
+	}
+	if c.leases() {
+		return &FieldError{"shards", strconv.Itoa(c.Shards), `1, since "ipam.type" is "dhcp"`}
+	}
+	return nil
 }
 
 // uplinkIs is the condition in words.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/containernetworking/cni/pkg/types"
 
+	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/sockopt"
 )
@@ -150,6 +151,8 @@ func stackKeys() []key {
 		{name: "profile", def: DefaultProfile, shape: oneOf(sockopt.ProfileNames()...).is("the system whose socket behaviour programs see"),
 			read: into(func(c *Config) *string { return &c.Profile })},
 		{name: "tunables", shape: tunablesShape(), read: readTunables},
+		{name: "shards", uplinks: unchained, def: "1", shape: integer(1, engine.MaxShards).is("loops of the engine, each a thread and a queue of the uplink, that share the work of TCP connections; more than 1 not with pcap, impair and bandwidth"),
+			read: into(func(c *Config) *int { return &c.Shards })},
 		{name: "socketOptions", shape: rulesShape(), read: readRules},
 		{name: "podAnnotations", def: strings.Join(defaultAllowed, ", "), shape: allowShape(),
 			read: into(func(c *Config) *[]string { c.Allowed = nil; return &c.Allowed })},

@@ -102,7 +102,10 @@ func (c *Config) readAttachment() error {
 	if c.Uplink == UplinkChained && c.MAC != nil {
 		return &FieldError{"mac", c.MAC.String(), `no value, since "uplink" is "chained" and the plugin before has given the address`}
 	}
-	return c.annotate()
+	if err := c.annotate(); err != nil {
+		return err
+	}
+	return c.checkShards()
 }
 
 // readMembers reads the members of an object that has passed its shape.

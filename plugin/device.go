@@ -31,6 +31,7 @@ type tapSpec struct {
 	alias         string // says whose it is, to GC and to people
 	mtu           int    // bytes of an IP packet
 	mac           net.HardwareAddr
+	queues        bool // it has several
 	v6, linkLocal bool // IPv6 is used; the kernel may form a link-local address
 }
 
@@ -41,7 +42,7 @@ func makeTAP(u *undo, t tapSpec) error {
 		if _, err := netlink.LinkByName(t.name); err == nil {
 			return fmt.Errorf("interface %q exists already: accepted: a name that is free", t.name)
 		}
-		tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: t.name, MTU: t.mtu, MAC: t.mac, Persist: true})
+		tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: t.name, MTU: t.mtu, MAC: t.mac, Persist: true, MultiQueue: t.queues})
 		if err != nil {
 			return err
 		}
@@ -59,6 +60,10 @@ func clearUplink(name string) error {
 		return nil //nolint:nilerr // there is none; another kind is for makeTAP to refuse
 	}
 	tap, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: name, Persist: true})
+	if errors.Is(err, hostlink.ErrNameTaken) && dev.Attrs().OperState == netlink.OperDown {
+		// Of several queues: it takes any number, and has a carrier while there is one.
+		tap, err = hostlink.OpenTAP(hostlink.TAPConfig{Name: name, Persist: true, MultiQueue: true})
+	}
 	if err != nil {
 		return fmt.Errorf("interface %q is in use: accepted: no other attachment of the same container ID and interface: %w", name, err)
 	}
@@ -194,8 +199,8 @@ func configure(ifname string, p *plan) error {
 
 // setUpPTP makes the uplink TAP, gives it the gateway's addresses and adds the
 // host's route to each address of the sandbox.
-func setUpPTP(u *undo, name, alias string, mac net.HardwareAddr, p *plan) error {
-	if err := makeTAP(u, tapSpec{name: name, alias: alias, mtu: p.mtu, mac: mac, v6: p.v6, linkLocal: p.v6}); err != nil {
+func setUpPTP(u *undo, c *Config, name, alias string, mac net.HardwareAddr, p *plan) error {
+	if err := makeTAP(u, tapSpec{name: name, alias: alias, mtu: p.mtu, mac: mac, v6: p.v6, linkLocal: p.v6, queues: c.Shards > 1}); err != nil {
 		return err
 	}
 	dev, err := netlink.LinkByName(name)

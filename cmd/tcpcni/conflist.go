@@ -30,6 +30,7 @@ type edits struct {
 	set     []string // TUNABLE=VALUE
 	pcap    string
 	impair  string
+	shards  int // 0: as the list has it
 }
 
 // loadConflist reads the list at path, "" for the embedded one, and applies the
@@ -139,6 +140,9 @@ func (e *edits) apply(entry map[string]json.RawMessage) error {
 	}
 	if e.impair != "" {
 		err = errors.Join(err, put("impair", e.impair))
+	}
+	if e.shards != 0 {
+		err = errors.Join(err, put("shards", e.shards))
 	}
 	if e.pcap != "" {
 		abs, aerr := filepath.Abs(e.pcap)

@@ -44,5 +44,6 @@ func engineCommand() *cobra.Command {
 			_ = cmd.MarkFlagRequired(d.name)
 		}
 	}
+	cmd.Flags().IntSliceVar(&from.Queues, "queue-fd", nil, "descriptor of a further queue of the uplink, for a shard")
 	return cmd
 }

@@ -75,6 +75,9 @@ func (h *Holder) startEngine() (_ <-chan error, err error) {
 	if len(h.links) > 1 {
 		args = append(args, "--inner-fd", d.add(h.links[1].FD()))
 	}
+	for _, q := range h.queues {
+		args = append(args, "--queue-fd", d.add(q.FD()))
+	}
 	if h.pcap != nil {
 		args = append(args, "--pcap-fd", d.add(int(h.pcap.Fd())))
 	}

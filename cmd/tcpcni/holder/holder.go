@@ -27,6 +27,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,6 +61,7 @@ type Holder struct {
 
 	control int
 	links   []hostlink.Link // uplink, inner
+	queues  []hostlink.Link // of the uplink, for shards
 	pcap    *os.File
 
 	asks     *rpc.Conn // of the engine that runs
@@ -161,6 +163,14 @@ func (h *Holder) openFiles() (err error) {
 		if l.spec.Kind == "" {
 			continue
 		}
+		if l.field == "uplink" && h.cfg.Shards > 1 {
+			all, err := engine.OpenQueues(l.spec, h.cfg.Shards)
+			if err != nil {
+				return fmt.Errorf("%s: %w", l.field, err)
+			}
+			h.links, h.queues = all[:1:1], all[1:]
+			continue
+		}
 		link, err := engine.OpenLink(l.spec)
 		if err != nil {
 			return fmt.Errorf("%s: %w", l.field, err)
@@ -178,7 +188,7 @@ func (h *Holder) openFiles() (err error) {
 
 func (h *Holder) close() {
 	h.kept.close()
-	for _, l := range h.links {
+	for _, l := range slices.Concat(h.links, h.queues) {
 		_ = l.Close()
 	}
 	if h.control >= 0 {
