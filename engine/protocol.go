@@ -63,7 +63,6 @@ type ShardStatus struct {
 	Connections int    `json:"connections"` // that it serves now
 	Lent        uint64 `json:"lent"`        // connections that it was given so far
 	Passed      uint64 `json:"passed"`      // frames that were in its queue and not for it
-	Dropped     uint64 `json:"dropped"`     // of these, for want of room
 	Visits      uint64 `json:"visits"`      // frames for its connections that were in the main loop's queue
 }
 

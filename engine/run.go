@@ -328,7 +328,7 @@ func (e *engine) plug(p *port, sink netstack.Sink) error {
 
 // openUplink opens the uplink, and its further queues where the configuration asks
 // for shards.
-func (e *engine) openUplink() (hostlink.Link, []hostlink.Link, error) {
+func (e *engine) openUplink() (hostlink.Link, []*hostlink.TAP, error) {
 	if e.cfg.Shards <= 1 {
 		up, err := e.openLink("uplink", e.cfg.Uplink)
 		return up, nil, err
@@ -343,7 +343,7 @@ func (e *engine) openUplink() (hostlink.Link, []hostlink.Link, error) {
 	if n := len(e.held.Queues) + 1; n != e.cfg.Shards {
 		return nil, nil, fmt.Errorf("uplink: %d queues for %d shards", n, e.cfg.Shards)
 	}
-	var queues []hostlink.Link
+	var queues []*hostlink.TAP
 	for _, fd := range e.held.Queues {
 		queues = append(queues, hostlink.AdoptTAP(fd, e.cfg.Uplink.Ifname))
 	}
@@ -352,8 +352,8 @@ func (e *engine) openUplink() (hostlink.Link, []hostlink.Link, error) {
 
 // OpenQueues opens n queues of a TAP of the configuration, which was made for
 // several.
-func OpenQueues(spec LinkSpec, n int) ([]hostlink.Link, error) {
-	var all []hostlink.Link
+func OpenQueues(spec LinkSpec, n int) ([]*hostlink.TAP, error) {
+	var all []*hostlink.TAP
 	for range n {
 		l, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, AsIs: true, MultiQueue: true})
 		if err != nil {

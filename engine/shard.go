@@ -36,12 +36,17 @@ type shard struct {
 	lock, next sync.Mutex
 	holds      int // of the main loop, one within another
 
-	asks  map[*stream]bool // to be fetched
-	away  arena            // frames for the main loop
-	until time.Duration    // what the loop sleeps until, at the latest
-	seen  activity
-	moved ShardStatus // what was counted
-	told  int64       // busy when strained last said so
+	queue   *hostlink.TAP
+	enabled bool // the kernel puts frames into the queue
+	full    bool // the queue is not looked at until away has been taken
+
+	asks   map[*stream]bool // to be fetched
+	away   arena            // frames for the main loop
+	until  time.Duration    // what the loop sleeps until, at the latest
+	vacant time.Duration    // since when there is no connection; 0: not known, or there are some
+	seen   activity
+	moved  ShardStatus // what was counted
+	told   int64       // busy when strained last said so
 
 	// Without the lock.
 	owes    atomic.Bool  // there is something for the main loop, which was woken
@@ -105,6 +110,10 @@ func (sh *shard) turn(events []hostlink.Event) bool {
 func (sh *shard) input(p *port) {
 	e := sh.eng
 	for n, size := 0, 0; n < frameBatch && size < byteBatch; n++ {
+		if sh.full = !sh.away.hasRoom(); sh.full {
+			_ = e.poll.Modify(p.FD(), 0, tag(kindPort, 0, 0))
+			return
+		}
 		f, err := p.ReadFrame(e.frame[:])
 		if err != nil {
 			if errors.Is(err, hostlink.ErrGone) && !p.gone {
@@ -116,9 +125,7 @@ func (sh *shard) input(p *port) {
 		size += len(f.Data)
 		if !e.stack.Serves(p.num, &f) {
 			sh.moved.Passed++
-			if !sh.away.put(&f) {
-				sh.moved.Dropped++
-			}
+			sh.away.put(&f)
 			continue
 		}
 		e.stack.Input(p.num, &f)
@@ -172,19 +179,35 @@ func (sh *shard) patience() time.Duration {
 		return 0
 	}
 	at, ok := e.stack.Deadline()
+	if sh.enabled && e.stack.TCP().Guests() == 0 {
+		if sh.vacant == 0 {
+			sh.vacant = e.now
+		}
+		if at, ok = sh.vacant+idleAfter, true; at <= e.now {
+			sh.rest()
+			ok = false
+		}
+	}
 	if !ok {
 		sh.until = 1<<63 - 1
-		if len(sh.asks) == 0 && e.stack.TCP().Guests() == 0 {
-			e.stack.Pool().Trim()
-		}
 		return hostlink.Forever
 	}
 	sh.until = at
 	return max(0, at-hostlink.Now())
 }
 
+// rest has a shard without connections get no more frames, and gives its memory
+// back: what is not for a shard goes to the main loop without a detour.
+func (sh *shard) rest() {
+	if sh.queue.EnableQueue(false) == nil {
+		sh.enabled = false
+	}
+	sh.vacant = 0
+	sh.eng.stack.Pool().Trim()
+}
+
 // An arena holds frames for the main loop until that takes them: as many as a few
-// turns bring. What does not fit is dropped, as by a full queue.
+// turns bring.
 type arena struct {
 	room   []byte // of arenaSize bytes once there was a frame
 	frames []hostlink.RxFrame
@@ -195,20 +218,21 @@ const (
 	arenaFrames = 1024
 )
 
-// put keeps a copy of f. It reports whether there was room.
-func (a *arena) put(f *hostlink.RxFrame) bool {
+// hasRoom reports whether any frame fits.
+func (a *arena) hasRoom() bool {
+	return len(a.frames) < arenaFrames && arenaSize-len(a.room) >= hostlink.FrameRoom
+}
+
+// put keeps a copy of f.
+func (a *arena) put(f *hostlink.RxFrame) {
 	if a.room == nil {
 		a.room = make([]byte, 0, arenaSize)
 	}
 	at := len(a.room)
-	if len(f.Data) > cap(a.room)-at || len(a.frames) == arenaFrames {
-		return false
-	}
 	a.room = append(a.room, f.Data...)
 	kept := *f
 	kept.Data = a.room[at:len(a.room):len(a.room)]
 	a.frames = append(a.frames, kept)
-	return true
 }
 
 func (a *arena) clear() {

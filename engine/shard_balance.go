@@ -26,6 +26,9 @@ const (
 	settled = 200 * time.Millisecond
 	// sampleEvery is how many frames there are to one that is counted.
 	sampleEvery = 7
+	// lasting is how many segments have arrived of a connection that is worth the
+	// move: most that are short have fewer.
+	lasting = 64
 	// maxActive bounds the connections that are counted at a time.
 	maxActive = 256
 )
@@ -145,7 +148,7 @@ func (x *shards) compare(now time.Duration) {
 // relieve moves connections away from loop number from.
 func (x *shards) relieve(from int, loads []float64, now time.Duration) {
 	for _, m := range x.busiest(from) {
-		if _, stays := x.resting[m.s]; stays {
+		if _, stays := x.resting[m.s]; stays || from == 0 && m.s.tcp.Segments() < lasting {
 			continue
 		}
 		share := loads[from] * m.part

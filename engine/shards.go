@@ -3,6 +3,7 @@ package engine
 // The main loop's side of shards: what it lends, and how that comes back.
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -26,7 +27,7 @@ type shards struct {
 var _ tcp.Lender = (*shards)(nil)
 
 // openShards makes the loops, one for each further queue of the uplink.
-func (e *engine) openShards(queues []hostlink.Link) error {
+func (e *engine) openShards(queues []*hostlink.TAP) error {
 	n := len(queues) + 1
 	x := &shards{eng: e, asked: map[*stream]bool{}, failed: make(chan error, n)}
 	x.balance.init(e.now)
@@ -46,7 +47,11 @@ func (e *engine) openShards(queues []hostlink.Link) error {
 	return nil
 }
 
-func (sh *shard) open(l hostlink.Link, n int) (err error) {
+func (sh *shard) open(l *hostlink.TAP, n int) (err error) {
+	sh.queue = l
+	if err := l.EnableQueue(false); err != nil && !errors.Is(err, hostlink.ErrQueue) {
+		return err
+	}
 	e := sh.home
 	g := &engine{cfg: e.cfg, log: e.log, profile: e.profile, started: e.started, now: e.now, shard: sh}
 	sh.eng = g
@@ -153,6 +158,13 @@ func (x *shards) lend(s *stream, sh *shard) bool {
 	}
 	sh.hold()
 	defer sh.release()
+	if !sh.enabled {
+		if err := sh.queue.EnableQueue(true); err != nil && !errors.Is(err, hostlink.ErrQueue) {
+			return false
+		}
+		sh.enabled = true
+	}
+	sh.vacant = 0
 	if !e.stack.Lend(s.tcp, g.stack) {
 		return false
 	}
@@ -190,6 +202,9 @@ func (x *shards) fetch(s *stream) {
 	}
 	if s.events != 0 || s.abortDue {
 		s.mark()
+	}
+	if g.stack.TCP().Guests() == 0 {
+		g.poll.Wake() // it may rest
 	}
 }
 
@@ -272,6 +287,10 @@ func (x *shards) gather() {
 		sh.hold()
 		x.taken, sh.away = sh.away, x.taken
 		x.asked, sh.asks = sh.asks, x.asked
+		if sh.full {
+			sh.full = false
+			_ = sh.eng.poll.Modify(sh.queue.FD(), hostlink.In, tag(kindPort, 0, 0))
+		}
 		sh.release()
 		p := x.eng.ports[0]
 		for i := range x.taken.frames {

@@ -19,6 +19,8 @@ var (
 	ErrGone = errors.New("the link's device is gone")
 	// ErrBusy says that another process is attached to the TAP device.
 	ErrBusy = errors.New("the device is attached to another process")
+	// ErrQueue says that a queue of a device cannot be enabled or disabled.
+	ErrQueue = errors.New("the queue is so already, or the only one")
 	// ErrNameTaken says that the name belongs to a device of another kind.
 	ErrNameTaken = errors.New("the name belongs to another kind of device")
 )

@@ -84,6 +84,7 @@ var engineRequests = []uint32{
 	unix.SECCOMP_IOCTL_NOTIF_ID_VALID, unix.SECCOMP_IOCTL_NOTIF_RECV, unix.SECCOMP_IOCTL_NOTIF_SEND,
 	unix.SECCOMP_IOCTL_NOTIF_ADDFD, unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS,
 	unix.SIOCINQ, unix.SIOCOUTQ, unix.SIOCATMARK,
+	unix.TUNSETQUEUE, // which of its queues of the uplink get frames
 }
 
 // Options of level SOL_SOCKET. SO_PEERPIDFD, SO_PASSPIDFD and SO_PASSCRED are

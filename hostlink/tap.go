@@ -187,6 +187,26 @@ func configureDevice(cfg *TAPConfig) error {
 	return nil
 }
 
+// EnableQueue says whether the kernel puts frames into this queue of a device of
+// several; it always takes what is sent by it. What waits in a queue that is
+// disabled is lost. ErrQueue: it is so already, or the device has one queue only.
+func (t *TAP) EnableQueue(on bool) error {
+	ifr, err := unix.NewIfreq(t.name)
+	if err != nil {
+		return err
+	}
+	flags := uint16(unix.IFF_DETACH_QUEUE)
+	if on {
+		flags = unix.IFF_ATTACH_QUEUE
+	}
+	ifr.SetUint16(flags)
+	err = unix.IoctlIfreq(t.fd, unix.TUNSETQUEUE, ifr)
+	if errors.Is(err, unix.EINVAL) {
+		return ErrQueue
+	}
+	return os.NewSyscallError("TUNSETQUEUE", err)
+}
+
 // Name returns the device's name at the time of opening.
 func (t *TAP) Name() string { return t.name }
 

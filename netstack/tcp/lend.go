@@ -100,6 +100,14 @@ func (l *Layer) Latest() *Socket {
 	return l.last.s
 }
 
+// Segments is how many segments of the socket's connection have arrived.
+func (s *Socket) Segments() uint32 {
+	if s.conn == nil {
+		return 0
+	}
+	return s.conn.segsIn
+}
+
 // Path is the way of the socket's connection, which there must be.
 func (s *Socket) Path() Path { return s.conn.path }
 

@@ -27,7 +27,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -61,7 +60,7 @@ type Holder struct {
 
 	control int
 	links   []hostlink.Link // uplink, inner
-	queues  []hostlink.Link // of the uplink, for shards
+	queues  []*hostlink.TAP // of the uplink, for shards
 	pcap    *os.File
 
 	asks     *rpc.Conn // of the engine that runs
@@ -168,7 +167,7 @@ func (h *Holder) openFiles() (err error) {
 			if err != nil {
 				return fmt.Errorf("%s: %w", l.field, err)
 			}
-			h.links, h.queues = all[:1:1], all[1:]
+			h.links, h.queues = append(h.links, all[0]), all[1:]
 			continue
 		}
 		link, err := engine.OpenLink(l.spec)
@@ -188,8 +187,11 @@ func (h *Holder) openFiles() (err error) {
 
 func (h *Holder) close() {
 	h.kept.close()
-	for _, l := range slices.Concat(h.links, h.queues) {
+	for _, l := range h.links {
 		_ = l.Close()
+	}
+	for _, q := range h.queues {
+		_ = q.Close()
 	}
 	if h.control >= 0 {
 		hostlink.CloseFD(h.control)
