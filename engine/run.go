@@ -326,47 +326,6 @@ func (e *engine) plug(p *port, sink netstack.Sink) error {
 	return nil
 }
 
-// openUplink opens the uplink, and its further queues where the configuration asks
-// for shards.
-func (e *engine) openUplink() (hostlink.Link, []*hostlink.TAP, error) {
-	if e.cfg.Shards <= 1 {
-		up, err := e.openLink("uplink", e.cfg.Uplink)
-		return up, nil, err
-	}
-	if e.held == nil {
-		all, err := OpenQueues(e.cfg.Uplink, e.cfg.Shards)
-		if err != nil {
-			return nil, nil, fmt.Errorf("uplink: %w", err)
-		}
-		return all[0], all[1:], nil
-	}
-	if n := len(e.held.Queues) + 1; n != e.cfg.Shards {
-		return nil, nil, fmt.Errorf("uplink: %d queues for %d shards", n, e.cfg.Shards)
-	}
-	var queues []*hostlink.TAP
-	for _, fd := range e.held.Queues {
-		queues = append(queues, hostlink.AdoptTAP(fd, e.cfg.Uplink.Ifname))
-	}
-	return hostlink.AdoptTAP(e.held.Uplink, e.cfg.Uplink.Ifname), queues, nil
-}
-
-// OpenQueues opens n queues of a TAP of the configuration, which was made for
-// several.
-func OpenQueues(spec LinkSpec, n int) ([]*hostlink.TAP, error) {
-	var all []*hostlink.TAP
-	for range n {
-		l, err := hostlink.OpenTAP(hostlink.TAPConfig{Name: spec.Ifname, NetNS: spec.NetNS, AsIs: true, MultiQueue: true})
-		if err != nil {
-			for _, l := range all {
-				_ = l.Close()
-			}
-			return nil, err
-		}
-		all = append(all, l)
-	}
-	return all, nil
-}
-
 // openLink opens a link with the wrappers that the configuration asks for. The
 // capture shows what the wire carries: it stands between impairment and device.
 func (e *engine) openLink(field string, spec LinkSpec) (hostlink.Link, error) {

@@ -114,7 +114,7 @@ func (sh *shard) input(p *port) {
 			_ = e.poll.Modify(p.FD(), 0, tag(kindPort, 0, 0))
 			return
 		}
-		f, err := p.ReadFrame(e.frame[:])
+		f, err := p.ReadFrame(e.frameRoom())
 		if err != nil {
 			if errors.Is(err, hostlink.ErrGone) && !p.gone {
 				p.gone = true

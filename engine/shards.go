@@ -4,7 +4,6 @@ package engine
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -25,50 +24,6 @@ type shards struct {
 }
 
 var _ tcp.Lender = (*shards)(nil)
-
-// openShards makes the loops, one for each further queue of the uplink.
-func (e *engine) openShards(queues []*hostlink.TAP) error {
-	n := len(queues) + 1
-	x := &shards{eng: e, asked: map[*stream]bool{}, failed: make(chan error, n)}
-	x.balance.init(e.now)
-	e.shards = x
-	e.stack.SetLender(x, n, func() { x.stranded = true })
-	for i, l := range queues {
-		sh := &shard{home: e, asks: map[*stream]bool{}, until: 1<<63 - 1}
-		sh.seen.init()
-		x.list = append(x.list, sh)
-		if err := sh.open(l, n); err != nil {
-			for _, l := range queues[i+1:] {
-				_ = l.Close()
-			}
-			return fmt.Errorf("shard %d: %w", i+1, err)
-		}
-	}
-	return nil
-}
-
-func (sh *shard) open(l *hostlink.TAP, n int) (err error) {
-	sh.queue = l
-	if err := l.EnableQueue(false); err != nil && !errors.Is(err, hostlink.ErrQueue) {
-		return err
-	}
-	e := sh.home
-	g := &engine{cfg: e.cfg, log: e.log, profile: e.profile, started: e.started, now: e.now, shard: sh}
-	sh.eng = g
-	var seed [32]byte
-	hostlink.Entropy(seed[:])
-	g.stack = e.stack.NewGuest(seed, n, func(t *tcp.Socket) { sh.ask(t.Owner().(*stream)) })
-	g.stack.Advance(g.now)
-	g.ports = []*port{{Link: l, name: e.cfg.Uplink.Ifname, kind: e.cfg.Uplink.Kind, stack: g.stack}}
-	if g.poll, err = hostlink.NewPoller(pollerBatch); err != nil {
-		return err
-	}
-	g.poll.SetSpin(pollerSpin)
-	if err := g.plug(g.ports[0], l); err != nil {
-		return err
-	}
-	return g.poll.Add(l.FD(), hostlink.In, tag(kindPort, 0, 0))
-}
 
 // start runs the loops, stop ends them and returns why one has ended before.
 func (x *shards) start() {
