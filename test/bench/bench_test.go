@@ -251,4 +251,9 @@ func TestSelection(t *testing.T) {
 			t.Errorf("%+v wants %s: %v", c.o, c.name, got)
 		}
 	}
+	for tests, want := range map[string]bool{"": false, "memory": false, "up-1, memory-100k": true} {
+		if o := (options{tests: tests}); o.names("memory-100k") != want {
+			t.Errorf("-tests %q names memory-100k: %v", tests, !want)
+		}
+	}
 }

@@ -112,6 +112,11 @@ func (o *options) wants(name string, deep bool) bool {
 	})
 }
 
+// names reports whether the test was asked for by its whole name.
+func (o *options) names(test string) bool {
+	return slices.ContainsFunc(strings.Split(o.tests, ","), func(name string) bool { return strings.TrimSpace(name) == test })
+}
+
 func main() {
 	o, err := parseOptions()
 	if err != nil {
