@@ -6,8 +6,8 @@ package engine
 // gives it wait for that: two switches of threads, most of the time to another
 // processor and back. While further connections wait, a courier waits in the loop's
 // place. The connection is off its listener's queue then, and comes back to its head
-// if the program did not get it. P stays open here until the outcome is known, so
-// that nobody's close shows before.
+// if the program did not get it. P stays open here until the outcome is known, so that
+// nobody's close shows before; see arrive.
 
 import (
 	"github.com/tcpcni/tcpcni/hostlink"
@@ -20,6 +20,7 @@ import (
 type landing struct {
 	courier *hostlink.Courier // nil: there is none
 	crowd   *stream           // the listener at which further connections waited at the last accept; nil: none
+	landed  *stream           // whose P was closed since the poller looked; nil: none
 	busy    bool              // the rest is valid
 	call    call              // being answered; the journal has it until it was
 	from    *stream           // the listener
@@ -59,11 +60,13 @@ func (e *engine) land(wait bool) {
 	if !l.busy || !wait && !l.courier.Done() {
 		return
 	}
+	l.look()
 	fd, no := l.courier.Finish()
 	from, conn, u := l.from, l.conn, l.unborn
 	l.busy, l.from, l.conn, l.unborn = false, nil, nil, nil
 	if no == 0 {
 		u.bear(place{l.call.req.TID, fd})
+		l.landed = u.child
 	} else {
 		from.takeBack(conn, u)
 		if no != abi.ENOENT {
@@ -71,6 +74,29 @@ func (e *engine) land(wait bool) {
 		}
 	}
 	l.call.forget()
+}
+
+// arrive is called before a call is served that may depend on what the program has done
+// before: it may have closed what has just landed. True: it has.
+func (e *engine) arrive() bool {
+	e.land(true)
+	return e.landing.look()
+}
+
+// look notices that the program has closed what landed last, and reports whether it
+// has.
+func (l *landing) look() bool {
+	s := l.landed
+	l.landed = nil
+	if s == nil || s.fd < 0 {
+		return false
+	}
+	mask, no := hostlink.PollNow(s.fd, hostlink.In|hostlink.Pri|hostlink.RdHup)
+	if no != 0 || mask&hostlink.Hup == 0 {
+		return false
+	}
+	s.ready(uint32(mask))
+	return true
 }
 
 // underWay reports whether there is no outcome yet; the poller's next Wait returns

@@ -117,6 +117,8 @@ var sources = [...]func(e *engine, gen uint32, n int, mask uint32){
 func (e *engine) loop() error {
 	e.adjustCollector()
 	for !e.stopped.Load() {
+		e.land(false)
+		e.landing.landed = nil // the poller looks at it
 		events, err := e.poll.Wait(e.patience())
 		if err != nil {
 			return err
@@ -180,10 +182,13 @@ func (e *engine) handle(events []hostlink.Event) {
 	}
 	flushed := false
 	for i := range events {
-		if events[i].Data()>>56 == kindNotifier {
+		if events[i].Data()>>56 == kindNotifier && events[i].Ready() != 0 {
 			if !flushed {
 				// Some calls keep the loop waiting for the caller. Peers should not.
 				e.flush()
+				if e.arrive() {
+					e.flush()
+				}
 				flushed = true
 			}
 			e.source(&events[i])

@@ -223,10 +223,35 @@ static void crowd(void)
 	tell("accepted %d, handler ran: %d", good, caught > 0);
 }
 
+/* While further connections wait: what a program has closed is closed for its next
+ * call. */
+static void closed_at_once(void)
+{
+	enum { CROWD = 16 };
+	int c[CROWD], seen = 0;
+	for (int round = 0; round < 50; round++) {
+		int l = listener();
+		for (int i = 0; i < CROWD; i++)
+			dial(c[i] = tcp(), port_of(l));
+		for (int i = 0; i < CROWD; i++) {
+			struct tcp_info info = {0};
+			socklen_t n = sizeof info;
+			close(accept(l, NULL, NULL));
+			getsockopt(c[i], IPPROTO_TCP, TCP_INFO, &info, &n);
+			seen += info.tcpi_state == TCP_CLOSE_WAIT;
+		}
+		for (int i = 0; i < CROWD; i++)
+			close(c[i]);
+		close(l);
+	}
+	tell("seen %d", seen);
+}
+
 static const struct scenario scenarios[] = {
 	{"accept_interrupted", accept_interrupted}, {"accept_restarted", accept_restarted},
 	{"read_interrupted", read_interrupted}, {"receive_interrupted", receive_interrupted},
-	{"under_fire", under_fire}, {"timeouts", timeouts}, {"crowd", crowd}, {0},
+	{"under_fire", under_fire}, {"timeouts", timeouts}, {"crowd", crowd},
+	{"closed_at_once", closed_at_once}, {0},
 };
 
 int main(int argc, char **argv) { return run_all(scenarios, argc, argv); }
