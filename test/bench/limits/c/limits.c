@@ -253,16 +253,17 @@ static long slabs(void)
 
 static void pair_memory(void)
 {
-	enum { PAIRS = 20000 };
 	struct rlimit files;
-	long before;
+	long before, most = 20000;
 	int n, fds[2];
 
 	getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &files);
+	if (most > (long)files.rlim_max / 2 - 64)
+		most = (long)files.rlim_max / 2 - 64; /* some are left to look at the memory */
 	before = slabs();
-	for (n = 0; n < PAIRS && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0; n++)
+	for (n = 0; n < most && socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0; n++)
 		;
 	if (n > 0)
 		printf("pair-memory 0 %ld 0\n", (slabs() - before) / n);
