@@ -199,7 +199,7 @@ func (h *kernelHost) options(fd int, o sockopts) error {
 		}
 	}
 	if o.md5 != "" {
-		if err := setMD5(fd, addrOf(1-h.num, o.ip6), o.md5); err != nil {
+		if err := setMD5(fd, addrOf(peerOf(h.num), o.ip6), o.md5); err != nil {
 			return os.NewSyscallError("TCP_MD5SIG", err)
 		}
 	}
@@ -281,7 +281,7 @@ func (h *kernelHost) connect(port uint16, o sockopts, p program) (socket, error)
 			return nil, os.NewSyscallError("TCP_FASTOPEN_CONNECT", err)
 		}
 	}
-	err = unix.Connect(fd, sockaddr(netip.AddrPortFrom(addrOf(1-h.num, o.ip6), port)))
+	err = unix.Connect(fd, sockaddr(netip.AddrPortFrom(addrOf(peerOf(h.num), o.ip6), port)))
 	if err != nil && !errors.Is(err, unix.EINPROGRESS) {
 		return nil, os.NewSyscallError("connect", err)
 	}

@@ -14,10 +14,20 @@ import (
 	"github.com/tcpcni/tcpcni/sockopt/errno"
 )
 
-// Addresses: those of host 0 end in 1, those of host 1 in 2.
-var prefixes = [2][]netip.Prefix{
+// Addresses: those of host 0 end in 1, those of host 1 in 2, those of host 2, which
+// is at host 0's end, in 3.
+var prefixes = [3][]netip.Prefix{
 	{netip.MustParsePrefix("10.86.0.1/24"), netip.MustParsePrefix("fd86::1/64")},
 	{netip.MustParsePrefix("10.86.0.2/24"), netip.MustParsePrefix("fd86::2/64")},
+	{netip.MustParsePrefix("10.86.0.3/24"), netip.MustParsePrefix("fd86::3/64")},
+}
+
+// peerOf is who a host connects to.
+func peerOf(num int) int {
+	if num == 1 {
+		return 0
+	}
+	return 1
 }
 
 func macOf(i int) wire.MAC { return wire.MAC{2, 0, 10, 86, 0, byte(i + 1)} }
@@ -33,7 +43,7 @@ const mtu = 1500
 
 // stackHost is our TCP/IP, driven by the lab's loop.
 type stackHost struct {
-	num     int // which of the two
+	num     int // which of them
 	stack   *netstack.Stack
 	profile *sockopt.Profile
 	link    int
@@ -125,7 +135,7 @@ func (h *stackHost) socket(o sockopts, p program) (*stackSock, error) {
 		}
 	}
 	if o.md5 != "" {
-		peer := addrOf(1-h.num, o.ip6)
+		peer := addrOf(peerOf(h.num), o.ip6)
 		if err := s.s.SetMD5Key(netip.PrefixFrom(peer, peer.BitLen()), []byte(o.md5)); err != nil {
 			return nil, fmt.Errorf("MD5 key: %w", err)
 		}
@@ -167,7 +177,7 @@ func (h *stackHost) connect(port uint16, o sockopts, p program) (socket, error) 
 	if o.fastOpen {
 		s.s.Options().SetRare(func(r *sockopt.Rare) { r.FastOpenConnect = true })
 	}
-	if err := s.s.Connect(netip.AddrPortFrom(addrOf(1-h.num, o.ip6), port)); err != nil && !errors.Is(err, errno.EINPROGRESS) {
+	if err := s.s.Connect(netip.AddrPortFrom(addrOf(peerOf(h.num), o.ip6), port)); err != nil && !errors.Is(err, errno.EINPROGRESS) {
 		return nil, err
 	}
 	return s, nil

@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tcpcni/tcpcni/test/bench/figures"
 )
 
 // tableOptions say how the table is measured.
@@ -18,48 +18,34 @@ type tableOptions struct {
 	passes int
 	jobs   int
 	only   string
-	side   string
+	json   string
 }
-
-// Where the results go: netstack/sim takes the kernel's from there into
-// docs/congestion.md, and ours in real time stand beside for comparison.
-var sides = []struct {
-	name   string
-	kernel bool
-	file   string
-}{
-	{"kernel", true, "netstack/sim/testdata/kernel-congestion.txt"},
-	{"ours", false, "test/interop/testdata/ours-congestion.txt"},
-}
-
-var (
-	tableLosses = []int{0, 10, 30, 100}
-	tableTrips  = []int{1, 50, 200}
-	algorithms  = []string{"cubic", "reno", "bbr"} // what both have
-)
 
 // The buffers do not bound what an algorithm reaches.
 var largeBuffers = map[string]string{"tcp_rmem": "4096 4194304 67108864", "tcp_wmem": "4096 4194304 67108864"}
 
-// A task is a cell on one side, and what was measured.
-type task struct {
-	cell
-	kernel bool
-	shares []float64
-}
-
-func (o *tableOptions) run(stop <-chan os.Signal) error {
+// run measures, and adds what it measured to the file.
+func (o *tableOptions) run(stop <-chan os.Signal) (r *figures.Report, err error) {
+	if r, err = o.begin(); err != nil {
+		return nil, err
+	}
+	list := cells(o.only)
+	if len(list) == 0 {
+		return nil, fmt.Errorf("-only %q: no name begins so; they are like %s%s", o.only, fairName, path{algorithms[0], 10, 50}.name())
+	}
 	dir, err := os.MkdirTemp("", "tcpcni-interop-")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	tasks := o.tasks()
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	work := make(chan func(w *worker) error)
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
-	for i := range o.jobs {
+	// A line that waits in epoll_wait keeps its place with the scheduler, see
+	// hostlink.Poller.
+	runtime.GOMAXPROCS(runtime.NumCPU() + o.jobs)
+	for i := range min(o.jobs, len(list)*o.passes) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
@@ -80,8 +66,7 @@ func (o *tableOptions) run(stop <-chan os.Signal) error {
 	}
 	interrupted := false
 	for pass := range o.passes {
-		for i := range tasks {
-			t := &tasks[i]
+		for i, c := range list {
 			if interrupted {
 				break
 			}
@@ -89,12 +74,15 @@ func (o *tableOptions) run(stop <-chan os.Signal) error {
 			case <-stop:
 				interrupted = true
 			case work <- func(w *worker) error {
-				share, err := w.measure(t, uint64(1000*pass+i+1))
+				rates, err := w.measure(c, uint64(1000*(pass+r.Rounds)+i+1))
+				if err != nil {
+					return fmt.Errorf("%s, %s: %w", c.what(), c.side, err)
+				}
 				mu.Lock()
-				t.shares = append(t.shares, share)
-				fmt.Printf("%d %+v kernel %v: %.3f\n", pass, t.cell, t.kernel, share)
-				mu.Unlock()
-				return err
+				defer mu.Unlock()
+				add(r, c, rates)
+				fmt.Fprintf(os.Stderr, "pass %d, %s, %s: %.2f Mbit/s\n", pass+1, c.what(), c.side, rates)
+				return nil
 			}:
 			}
 		}
@@ -104,41 +92,73 @@ func (o *tableOptions) run(stop <-chan os.Signal) error {
 	if interrupted {
 		failed = errors.Join(failed, errors.New("interrupted"))
 	}
-	if failed != nil || o.only != "" {
-		return failed
+	if failed != nil {
+		return nil, failed
 	}
-	for _, side := range sides {
-		if o.side == "" || o.side == side.name {
-			failed = errors.Join(failed, write(side.file, tasks, side.kernel))
-			if !side.kernel {
-				failed = errors.Join(failed, document(side.file))
-			}
+	for _, res := range r.Results {
+		for _, v := range res.Rounds {
+			r.Rounds = max(r.Rounds, len(v))
 		}
 	}
-	return failed
+	if o.json != "" {
+		err = figures.Write(o.json, r)
+	}
+	return r, err
 }
 
-func (o *tableOptions) tasks() (list []task) {
-	for _, side := range sides {
-		if o.side != "" && o.side != side.name {
-			continue
-		}
-		for _, name := range algorithms {
-			for _, loss := range tableLosses {
-				for _, ms := range tableTrips {
-					if o.only == "" || o.only == name {
-						list = append(list, task{cell: cell{name, loss, ms}, kernel: side.kernel})
-					}
-				}
-			}
-		}
+// begin returns the report of the file if it is of this machine and commit.
+func (o *tableOptions) begin() (*figures.Report, error) {
+	r := figures.New()
+	r.Seconds, r.MTU = bulkSpan.Seconds(), mtu
+	for _, c := range cells("") { // the order of the page, whatever comes first
+		name(&r, c)
 	}
-	return list
+	if o.json == "" {
+		return &r, nil
+	}
+	was := new(figures.Report)
+	switch err := figures.Read(o.json, was); {
+	case errors.Is(err, os.ErrNotExist):
+		return &r, nil
+	case err != nil:
+		return nil, err
+	case was.Commit != r.Commit || was.CPU != r.CPU || was.Kernel != r.Kernel:
+		return nil, fmt.Errorf("%s: of commit %s, %s, Linux %s; accepted: what was measured here, commit %s, or no file", o.json, was.Commit, was.CPU, was.Kernel, r.Commit)
+	}
+	return was, nil
 }
 
-// A worker has two namespaces, and a thread of its own.
+// name makes the results of a cell.
+func name(r *figures.Report, c cell) {
+	if !c.fair() {
+		r.Result(aloneName+c.name(), c.what(), "Mbit/s")
+		return
+	}
+	r.Result(fairName+c.name(), c.what(), "Jain's index")
+	r.Result(partName+c.name(), c.what(), "% of both")
+}
+
+// add adds what the flows of a cell reached.
+func add(r *figures.Report, c cell, rates []float64) {
+	if !c.fair() {
+		r.Add(aloneName+c.name(), c.what(), "Mbit/s", c.side, rates[0])
+		return
+	}
+	r.Add(fairName+c.name(), c.what(), "Jain's index", c.side, jain(rates))
+	ours := rates[0]
+	switch c.side {
+	case oursFirst:
+	case kernelFirst:
+		ours = rates[1]
+	default:
+		return
+	}
+	r.Add(partName+c.name(), c.what(), "% of both", c.side, 100*ours/(rates[0]+rates[1]))
+}
+
+// A worker has three namespaces, and a thread of its own.
 type worker struct {
-	hosts [2]*kernelHost
+	hosts [3]*kernelHost // the third is a second sender
 	port  uint16
 }
 
@@ -169,45 +189,4 @@ func (w *worker) close() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (w *worker) measure(t *task, seed uint64) (float64, error) {
-	w.port++
-	if t.kernel {
-		return t.cell.measure(w.hosts[0], w.hosts[1], w.port, seed)
-	}
-	var ours [2]host
-	for i := range ours {
-		h, err := newStackHost(i, largeBuffers, seed+uint64(i)<<32)
-		if err != nil {
-			return 0, err
-		}
-		ours[i] = h
-	}
-	return t.cell.measure(ours[0], ours[1], w.port, seed)
-}
-
-// write puts the medians of one side into a file.
-func write(file string, tasks []task, kernel bool) error {
-	var release unix.Utsname
-	if err := unix.Uname(&release); err != nil {
-		return err
-	}
-	who := "our TCP"
-	if kernel {
-		who = "the kernel's TCP, Linux " + strings.SplitN(unix.ByteSliceToString(release.Release[:]), "-", 2)[0]
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Share of the line of docs/congestion.md that %s reaches in real time,\n"+
-		"# written by go run ./test/interop -table: algorithm, loss per thousand,\n# round trip in milliseconds, median of %d.\n", who, len(tasks[0].shares))
-	for _, t := range tasks {
-		if t.kernel == kernel {
-			slices.Sort(t.shares)
-			fmt.Fprintf(&b, "%s %d %d %.3f\n", t.algorithm, t.loss, t.ms, t.shares[len(t.shares)/2])
-		}
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return err
-	}
-	return os.WriteFile(file, []byte(b.String()), 0o644)
 }
