@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/tcpcni/tcpcni/test/bench/figures"
 )
 
 // loops are the results by name and size, in the order in which they came.
@@ -115,28 +117,33 @@ var whats = []struct{ name, what string }{
 	{"packet-veth-ring3-", "packet socket, veth, seen in a ring of TPACKET_V3, %s in a row"},
 }
 
-// print writes a table in Markdown: medians, and of the clock the smallest and the
+// print writes a page in Markdown: medians, and of the clock the smallest and the
 // largest.
-func (l *loops) print(w io.Writer) {
-	fmt.Fprint(w, "| | bytes | ns | | CPU ns | Gbit/s |\n|---|---|---|---|---|---|\n")
+func (l *loops) print(w io.Writer, o *options) error {
+	r := figures.New()
+	r.Rounds, r.Seconds = o.rounds, o.duration.Seconds()
+	var b strings.Builder
+	fmt.Fprintf(&b, "<!-- written by go run ./test/bench/limits -->\n# What the pieces cost\n\n%s\n\n", r.Machine())
+	b.WriteString("Nanoseconds of the clock for each operation, and of processor time in all processes. What the pieces are of, and what follows from them, is in [performance.md](../performance.md).\n\n")
+	b.WriteString("| | bytes | ns | CPU ns | Gbit/s |\n|---|---|---|---|---|\n")
 	for _, at := range l.order {
 		n := l.found[at]
 		if n.refused != "" {
-			fmt.Fprintf(w, "| %s | | %s | | | |\n", what(at.name), n.refused)
+			fmt.Fprintf(&b, "| %s | | %s | | |\n", what(at.name), n.refused)
 			continue
 		}
-		clock, cpu := middle(n.clock), middle(n.cpu)
+		clock := figures.Median(n.clock)
 		if at.name == memoryName {
-			fmt.Fprintf(w, "| kernel memory of an AF_UNIX pair | %.0f | | | | |\n", clock)
+			fmt.Fprintf(&b, "| kernel memory of an AF_UNIX pair | %.0f | | | |\n", clock)
 			continue
 		}
 		speed := ""
 		if at.bytes > 1000 {
 			speed = fmt.Sprintf("%.1f", float64(at.bytes)*8/clock)
 		}
-		fmt.Fprintf(w, "| %s | %d | %.0f | %.0f–%.0f | %.0f | %s |\n", what(at.name), at.bytes, clock,
-			slices.Min(n.clock), slices.Max(n.clock), cpu, speed)
+		fmt.Fprintf(&b, "| %s | %d | %.0f (%.0f–%.0f) | %.0f | %s |\n", what(at.name), at.bytes, clock,
+			slices.Min(n.clock), slices.Max(n.clock), figures.Median(n.cpu), speed)
 	}
+	_, err := io.WriteString(w, b.String())
+	return err
 }
-
-func middle(v []float64) float64 { return slices.Sorted(slices.Values(v))[len(v)/2] }

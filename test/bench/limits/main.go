@@ -3,6 +3,8 @@
 // could be used instead. They are bare loops in C (c/limits.c), so nothing that
 // does more can be faster. It needs root and gcc, and works in a network namespace
 // of its own. What the pieces mean for the paths is in docs/performance.md.
+//
+//	go run ./test/bench/limits > docs/performance/limits.md
 package main
 
 import (
@@ -82,8 +84,7 @@ func (o *options) run(w io.Writer) (err error) {
 			}
 		}
 	}
-	loops.print(w)
-	return nil
+	return loops.print(w, o)
 }
 
 func compile(dir, program string) error {
