@@ -43,6 +43,17 @@ func (p path) ways() [2]sim.Way {
 	}
 }
 
+// shaken is the path for two. Queues that drop what comes last are unfair by the
+// phase of the flows: of two whose packets come at a fixed distance, one finds the
+// queue full each time (Floyd and Jacobson, On Traffic Phase Effects in
+// Packet-Switched Gateways, 1992). Acknowledgements that are late by up to the time
+// of one packet, drawn at random, are their remedy.
+func (p path) shaken() [2]sim.Way {
+	ways := p.ways()
+	ways[1].Jitter = mtu * 8 * time.Second / bulkRate
+	return ways
+}
+
 // filler writes as much as it can.
 type filler struct {
 	s    socket

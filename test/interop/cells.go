@@ -107,7 +107,11 @@ func (w *worker) measure(c cell, seed uint64) (rates []float64, err error) {
 	case oursFirst, kernelFirst:
 		from = &together{host: ours[0], more: w.hosts[2], macs: [2]wire.MAC{macOf(0), macOf(2)}}
 	}
-	l, err := newLab(from, to, c.ways(), seed)
+	ways := c.ways()
+	if c.fair() {
+		ways = c.shaken()
+	}
+	l, err := newLab(from, to, ways, seed)
 	if err != nil {
 		return nil, err
 	}
