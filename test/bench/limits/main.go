@@ -35,12 +35,12 @@ type options struct {
 
 func main() {
 	var o options
-	flag.DurationVar(&o.duration, "time", 300*time.Millisecond, "length of each loop, at least 1ms")
-	flag.IntVar(&o.rounds, "rounds", 3, "rounds, at least 1, whose medians count")
+	flag.DurationVar(&o.duration, "time", 100*time.Millisecond, "length of each loop, at least 1ms")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds, at least 1, of which the least counts")
 	flag.StringVar(&o.only, "only", "", "run only the loops whose name begins so")
 	flag.Parse()
 	if flag.NArg() != 0 || o.duration < time.Millisecond || o.rounds < 1 {
-		fmt.Fprintln(os.Stderr, "usage: limits [-time 300ms] [-rounds 3] [-only NAME]")
+		fmt.Fprintln(os.Stderr, "usage: limits [-time 100ms] [-rounds 5] [-only NAME]")
 		os.Exit(2)
 	}
 	if err := o.run(os.Stdout); err != nil {
