@@ -33,7 +33,7 @@ PURE := ./netstack/... ./sockopt/...
 # What the race detector watches: everything that runs more than one goroutine.
 RACE := ./engine/... ./hostlink/... ./plugin/... ./cmd/...
 
-.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind e2e-vm lint bench bench-peers bench-held bench-core bench-tools sim fuzz mutate clean
+.PHONY: build image deps deps-e2e demo test unit race e2e interop e2e-kind e2e-vm lint bench bench-peers bench-held bench-paths bench-core bench-tools sim fuzz mutate clean
 
 build:
 	@mkdir -p bin
@@ -133,6 +133,10 @@ bench-held: deps build bench-tools
 	@mkdir -p bin/held
 	bin/e2e-vm run -memory 6144 -write bin/held -append slab_nomerge \
 		bin/bench/bench -sides sandbox -tests memory-100k -rounds 1 -json bin/held/held.json $(HELD)
+
+# Congestion control over emulated paths, ours and the kernel's, into docs/.
+bench-paths: deps
+	$(GO) run ./test/interop -table -jobs 18
 
 bench-tools:
 	@mkdir -p bin/bench

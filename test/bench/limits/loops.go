@@ -83,6 +83,7 @@ var whats = []struct{ name, what string }{
 	{"pair-two-processes-there-and-back", "over two pairs to another process and back, which waits in read"},
 	{"tap-write", "write to a TAP, to where the kernel drops the segment"},
 	{"packet-write-tap-read", "write to a packet socket and read from the TAP"},
+	{"pair-made", "socketpair and two times close"},
 	{"pair-peek", "write, peek, then read of a pair, one thread"},
 	{"pair-vmsplice", "vmsplice to a pipe, splice to the pair, read, one thread"},
 	{"pair-from-tap", "packet socket, TAP, read, send to the pair, read, one thread"},

@@ -12,6 +12,18 @@ static void sized(size_t n)
 		die("pair");
 }
 
+/* What a connection takes before its first byte and after its last. */
+static void made(size_t n)
+{
+	int fds[2];
+
+	(void)n;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+		die("socketpair");
+	close(fds[0]);
+	close(fds[1]);
+}
+
 /* What stays in the pair until it is acknowledged: peeked for each sending, then dropped. */
 static void peeked(size_t n)
 {
@@ -93,12 +105,13 @@ void pair_loops(void)
 	static const struct {
 		const char *name;
 		int room;
-	} rooms[] = { { "208k", 212992 / 2 }, { "1m", 1 << 19 } };
+	} rooms[] = { { "208k", 212992 / 2 }, { "512k", 1 << 18 }, { "1m", 1 << 19 }, { "2m", 1 << 20 } };
 
 	if (!wanted("pair-"))
 		return;
 	if (pipe(pipes) < 0 || fcntl(pipes[0], F_SETPIPE_SZ, 1 << 20) < 0)
 		die("pipe");
+	measure("pair-made", 0, made);
 	measure("pair-peek", 1448, peeked);
 	measure("pair-peek", SUPER, peeked);
 	measure("pair-vmsplice", 1448, spliced);
