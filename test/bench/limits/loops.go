@@ -134,6 +134,7 @@ func (l *loops) print(w io.Writer, o *options) error {
 			continue
 		}
 		least := slices.Min(n.clock)
+		cpu := n.cpu[slices.Index(n.clock, least)] // of the same round
 		if at.name == memoryName {
 			fmt.Fprintf(&b, "| kernel memory of an AF_UNIX pair | %.0f | | | |\n", least)
 			continue
@@ -143,7 +144,7 @@ func (l *loops) print(w io.Writer, o *options) error {
 			speed = fmt.Sprintf("%.1f", float64(at.bytes)*8/least)
 		}
 		fmt.Fprintf(&b, "| %s | %d | %.0f (%.0f, %.0f) | %.0f | %s |\n", what(at.name), at.bytes, least,
-			figures.Median(n.clock), slices.Max(n.clock), slices.Min(n.cpu), speed)
+			figures.Median(n.clock), slices.Max(n.clock), cpu, speed)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
