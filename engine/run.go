@@ -49,6 +49,7 @@ type Inherited struct {
 	Uplink  int
 	Inner   int   // -1: the configuration has none
 	Queues  []int // further queues of the uplink, one for each shard but the first
+	Uptime  int   // of hostlink.OpenIdle, for shards; -1: not to be had
 	Pcap    int   // the file that the configuration names; -1: it names none
 }
 

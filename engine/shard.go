@@ -49,10 +49,13 @@ type shard struct {
 	told   int64       // busy when strained last said so
 
 	// Without the lock.
-	owes    atomic.Bool  // there is something for the main loop, which was woken
-	busy    atomic.Int64 // nanoseconds in turns
-	payload atomic.Int64 // bytes that the pool has given out
-	last    int64        // busy when the main loop last looked, which has this
+	owes    atomic.Bool   // there is something for the main loop, which was woken
+	busy    atomic.Int64  // nanoseconds in turns
+	payload atomic.Int64  // bytes that the pool has given out
+	bytes   atomic.Uint64 // on the shard's queue
+	// What the main loop saw of these last.
+	last      int64
+	lastBytes uint64
 }
 
 // take makes the caller the one who drives the shard, until give.
@@ -78,6 +81,8 @@ func (sh *shard) run() error {
 		owes := sh.turn(events)
 		wait = sh.patience()
 		sh.busy.Add(int64(hostlink.Now() - sh.eng.now))
+		s := sh.queue.Stats()
+		sh.bytes.Store(s.RxBytes + s.TxBytes)
 		sh.payload.Store(int64(sh.eng.stack.Pool().InUse()))
 		sh.give()
 		if owes && !sh.owes.Swap(true) {

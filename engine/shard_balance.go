@@ -5,12 +5,19 @@ package engine
 // when a loop has no time left do the busiest of its connections go to the loop that
 // has the most, if that makes the busier of the two less busy. A single connection
 // therefore stays where it is.
+//
+// Small messages are another matter than bulk. A loop that serves many of them is
+// awake when the next one comes, and two loops sleep more often: where programs,
+// peers and loops compete for the processors, two loops do less than one. So those
+// are lent only while a processor has nothing to do, and fetched when none has any
+// more.
 
 import (
 	"cmp"
 	"slices"
 	"time"
 
+	"github.com/tcpcni/tcpcni/hostlink"
 	"github.com/tcpcni/tcpcni/netstack/tcp"
 )
 
@@ -31,6 +38,21 @@ const (
 	lasting = 64
 	// maxActive bounds the connections that are counted at a time.
 	maxActive = 256
+)
+
+// Of traffic that is not bulk.
+const (
+	// bulky is from how many bytes on the link for each second of a loop's work on
+	// that is bulk: a loop does ten times that with full segments, and a tenth of it
+	// with small ones.
+	bulky = 300 << 20
+	// idleFor is how long loops are crowded before it is judged whether the machine
+	// has processors to spare: sparing of them or more, or next to none.
+	idleFor = 100 * time.Millisecond
+	sparing = 0.5
+	none    = 0.1
+	// regret is how long everything stays at home after that turned out wrong.
+	regret = 10 * time.Second
 )
 
 // lendAll has every connection lent that can be, for tests.
@@ -68,12 +90,20 @@ type balance struct {
 	busy    time.Duration // in turns, since
 	since   time.Duration
 	resting map[*stream]time.Duration // stay where they are until then
-	turnTo  int                       // the shard that is next for lendAll
+	bytes   uint64                    // on the main loop's queue until since
+	uptime  int                       // for hostlink.IdleTime; -1: not to be had
+	idle    struct {
+		since, was time.Duration // when it was looked at, and what it was; 0: loops are not crowded
+		spare      float64       // processors that were idle then
+		known      bool
+	}
+	notBefore time.Duration // small messages are lent from then on
+	turnTo    int           // the shard that is next for lendAll
 }
 
 func (b *balance) init(now time.Duration) {
 	b.seen.init()
-	b.since = now
+	b.since, b.uptime = now, -1
 	b.resting = make(map[*stream]time.Duration)
 }
 
@@ -126,11 +156,17 @@ func (x *shards) spread() {
 func (x *shards) compare(now time.Duration) {
 	took := float64(now - x.since)
 	loads := make([]float64, 0, 64)
+	bulk := make([]bool, 0, 64)
+	sum := func(s hostlink.LinkStats) uint64 { return s.RxBytes + s.TxBytes }
+	all := sum(x.eng.ports[0].Stats())
 	loads = append(loads, float64(x.busy)/took) // of the main loop first
+	bulk = append(bulk, float64(all-x.bytes) >= bulky*x.busy.Seconds())
+	x.bytes = all
 	for _, sh := range x.list {
-		busy := sh.busy.Load()
+		busy, all := sh.busy.Load(), sh.bytes.Load()
 		loads = append(loads, float64(busy-sh.last)/took)
-		sh.last = busy
+		bulk = append(bulk, float64(all-sh.lastBytes) >= bulky*time.Duration(busy-sh.last).Seconds())
+		sh.last, sh.lastBytes = busy, all
 	}
 	x.busy, x.since = 0, now
 	for s, until := range x.resting {
@@ -139,10 +175,50 @@ func (x *shards) compare(now time.Duration) {
 		}
 	}
 	from := slices.Index(loads, slices.Max(loads))
-	if loads[from] >= crowded {
+	switch {
+	case loads[from] < crowded:
+		x.idle.since, x.idle.known = 0, false
+	case bulk[from]:
 		x.relieve(from, loads, now)
+	default:
+		x.judge(now)
+		switch {
+		case !x.idle.known:
+		case x.idle.spare < none:
+			x.gatherIn(bulk, now)
+		case x.idle.spare >= sparing && now >= x.notBefore:
+			x.relieve(from, loads, now)
+		}
 	}
 	clear(x.seen.by)
+}
+
+// judge finds out how many processors are idle while loops are crowded.
+func (x *shards) judge(now time.Duration) {
+	i := &x.idle
+	took := now - i.since
+	if i.since != 0 && took < idleFor {
+		return
+	}
+	idle, ok := hostlink.IdleTime(x.uptime)
+	if i.since != 0 {
+		i.spare, i.known = float64(idle-i.was)/float64(took), true
+		if !ok {
+			i.spare = sparing // nobody says no
+		}
+	}
+	i.since, i.was = now, idle
+}
+
+// gatherIn fetches everybody from shards whose traffic is small messages.
+func (x *shards) gatherIn(bulk []bool, now time.Duration) {
+	for i, sh := range x.list {
+		if bulk[i+1] || sh.eng.stack.TCP().Guests() == 0 {
+			continue
+		}
+		x.notBefore = now + regret
+		x.fetchFrom(sh)
+	}
 }
 
 // relieve moves connections away from loop number from.

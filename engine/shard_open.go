@@ -56,6 +56,11 @@ func (e *engine) openShards(queues []*hostlink.TAP) error {
 	n := len(queues) + 1
 	x := &shards{eng: e, asked: map[*stream]bool{}, failed: make(chan error, n)}
 	x.balance.init(e.now)
+	if e.held != nil {
+		x.uptime = e.held.Uptime
+	} else if fd, err := hostlink.OpenIdle(); err == nil {
+		x.uptime = fd
+	}
 	e.shards = x
 	e.stack.SetLender(x, n, func() { x.stranded = true })
 	for i, l := range queues {

@@ -61,6 +61,9 @@ func (x *shards) close() {
 			_ = sh.eng.poll.Close()
 		}
 	}
+	if x.uptime >= 0 {
+		hostlink.CloseFD(x.uptime)
+	}
 }
 
 // hold stops a shard until release, between two of its turns. The main loop may
@@ -269,10 +272,16 @@ func (x *shards) gather() {
 // fetchAll brings everybody home.
 func (x *shards) fetchAll() {
 	for _, sh := range x.list {
-		for _, k := range sh.eng.socks.byFD { // which nobody else writes
-			if k != nil {
-				x.fetch(k.stream)
-			}
+		x.fetchFrom(sh)
+	}
+}
+
+func (x *shards) fetchFrom(sh *shard) {
+	sh.hold()
+	defer sh.release()
+	for _, k := range sh.eng.socks.byFD {
+		if k != nil {
+			x.fetch(k.stream)
 		}
 	}
 }

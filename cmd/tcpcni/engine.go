@@ -37,6 +37,7 @@ func engineCommand() *cobra.Command {
 		{"control-fd", &from.Control, true, "descriptor that listens for clients"},
 		{"uplink-fd", &from.Uplink, true, "descriptor of the uplink"},
 		{"inner-fd", &from.Inner, false, "descriptor of the interface in the sandbox"},
+		{"uptime-fd", &from.Uptime, false, "descriptor that says how idle the machine is"},
 		{"pcap-fd", &from.Pcap, false, "descriptor of the capture file"},
 	} {
 		cmd.Flags().IntVar(d.to, d.name, -1, d.use)

@@ -28,6 +28,7 @@ const (
 	// The kernel's default may be another, and its sysctl in a namespace refuses
 	// what the machine does not allow to everyone: the programs ask for it.
 	congestion = "cubic"
+	twin       = 20               // from the port to that of a second server
 	patience   = 30 * time.Second // after which the start of a server counts as failed
 )
 
@@ -80,6 +81,7 @@ func newLab(ctx context.Context, o *options, mtu int) (*lab, error) {
 	starts := map[string]func(*side) error{
 		kernelSide: l.startKernel, sandboxSide: l.startSandbox, inlineSide: l.startInline,
 		runscSide: l.startRunsc, librarySide: l.startLibrary, slirpSide: l.startSlirp, pastaSide: l.startPasta,
+		oneShardSide: l.startShards(1), twoShardsSide: l.startShards(2),
 	}
 	bridges := map[string]func(*side) error{
 		kernelSide: l.startKernelBridge, sandboxSide: l.startSandboxBridge, runscSide: l.startRunscBridge,

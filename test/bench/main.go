@@ -56,7 +56,7 @@ func parseOptions() (*options, error) {
 	flag.StringVar(&o.library, "library", "bin/bench/library", "the server on gVisor's network stack")
 	flag.StringVar(&o.bridge, "bridge", "bin/bench/bridge", "the reference bridge plugin, for start-up")
 	flag.BoolVar(&peers, "peers", false, "compare with runsc, library, slirp4netns and pasta as well")
-	flag.StringVar(&chosen, "sides", "", "measure these sides alone, separated by commas: "+strings.Join(allSides, ", "))
+	flag.StringVar(&chosen, "sides", "", "measure these sides alone, separated by commas: "+strings.Join(knownSides, ", "))
 	flag.StringVar(&o.tests, "tests", "", "measure what matches one of these comma-separated prefixes, such as up,rr-1,memory (default what takes a few minutes)")
 	flag.BoolVar(&o.all, "all", false, "measure everything; takes an hour and more")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds, at least 1; each measures everything once on each side")
@@ -86,7 +86,7 @@ func parseOptions() (*options, error) {
 		value    any
 		accepted string
 	}{
-		{!slices.ContainsFunc(o.sides, func(s string) bool { return !slices.Contains(allSides, s) }), "-sides", chosen, strings.Join(allSides, ", ")},
+		{!slices.ContainsFunc(o.sides, func(s string) bool { return !slices.Contains(knownSides, s) }), "-sides", chosen, strings.Join(knownSides, ", ")},
 		{o.rounds >= 1, "-rounds", o.rounds, "1 and more"},
 		{o.duration >= 10*time.Millisecond, "-time", o.duration, "10ms and more"},
 		{o.mtu >= 1280 && o.mtu <= 65520, "-mtu", o.mtu, "1280 to 65520"},

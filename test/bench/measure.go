@@ -84,6 +84,11 @@ func (l *lab) clientCommand(s *side, t *test, duration time.Duration, rate float
 	}
 	args := append(slices.Clone(prefix), program, t.mode, address, fmt.Sprint(port), fmt.Sprint(t.count),
 		fmt.Sprint(duration.Milliseconds()), congestion, fmt.Sprint(t.size), fmt.Sprint(rate))
+	if t.twice {
+		again := slices.Clone(args)
+		again[len(prefix)+3] = fmt.Sprint(port + twin)
+		args = []string{"sh", "-c", strings.Join(again, " ") + " & " + strings.Join(args, " ") + "; wait"}
+	}
 	cmd := s.group.command(args[0], args[1:]...)
 	cmd.Env = s.env
 	return cmd
@@ -161,6 +166,13 @@ func (l *lab) run(s *side, t *test, duration time.Duration, rate float64) (m sam
 	}
 	if len(numbers) < 2 || numbers[1] == 0 {
 		return m, fmt.Errorf("%s on the %s side: nothing arrived: client printed %q", t.name, s.name, out.String())
+	}
+	if t.twice {
+		if len(numbers) != 4 {
+			return m, fmt.Errorf("%s on the %s side: two clients printed %q", t.name, s.name, out.String())
+		}
+		m.rate, m.amount = numbers[0]+numbers[2], numbers[1]+numbers[3]
+		return m, nil
 	}
 	m.rate, m.amount, m.latency = numbers[0], numbers[1], numbers[2:]
 	return m, nil

@@ -58,7 +58,7 @@ func (r *report) print(w io.Writer) error {
 	if _, err := fmt.Fprintln(w, r.Machine()); err != nil {
 		return err
 	}
-	sides := r.Sides(allSides)
+	sides := r.Sides(knownSides)
 	for _, table := range []struct {
 		title string
 		has   func(name string) bool

@@ -140,6 +140,28 @@ func (l *lab) startSandbox(s *side) error {
 	return nil
 }
 
+// startShards runs two servers in a sandbox of n loops.
+func (l *lab) startShards(n int) func(*side) error {
+	return func(s *side) error {
+		name := s.name
+		host, err := l.namespace(name)
+		if err != nil {
+			return err
+		}
+		conf, err := l.networkOf(name, "ptp", "10.92.0.0/24", "fd92::/64", fmt.Sprintf(`"shards":%d,`, n))
+		if err != nil {
+			return err
+		}
+		server := l.serverArgs()[0]
+		both := fmt.Sprintf("%s %d %s & exec %s %d %s", server, port+twin, congestion, server, port, congestion)
+		if err := l.sandbox(s, host, name, conf, "sh", "-c", both); err != nil {
+			return err
+		}
+		s.client, s.addr = host, [2]string{"10.92.0.2", "fd92::2"}
+		return nil
+	}
+}
+
 // startSandboxBridge runs the server in one sandbox and a program that only
 // waits in another, for the client to join.
 func (l *lab) startSandboxBridge(s *side) error {
@@ -205,6 +227,11 @@ func (l *lab) network(name, uplink, net4, net6 string) (path string, err error) 
 	if uplink == "bridge" {
 		extra = `"bridge":"br0",`
 	}
+	return l.networkOf(name, uplink, net4, net6, extra)
+}
+
+// networkOf is network with further members, each with a comma behind it.
+func (l *lab) networkOf(name, uplink, net4, net6, extra string) (path string, err error) {
 	text := fmt.Sprintf(`{"cniVersion":"1.1.0","name":%q,"plugins":[{"type":"tcpcni","uplink":%q,%s"mtu":%d,"ipam":{"type":"host-local","dataDir":%q,"ranges":[[{"subnet":%q}],[{"subnet":%q}]],"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}]}`,
 		name, uplink, extra, l.mtu, filepath.Join(l.dir, "ipam"), net4, net6)
 	path = filepath.Join(l.dir, name+".conflist")

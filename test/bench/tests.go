@@ -14,11 +14,17 @@ const (
 	librarySide = "library" // a Go server, so its threads are not the C server's
 	slirpSide   = "slirp4netns"
 	pastaSide   = "pasta"
+
+	// Sandboxes of one loop and of two, each with two servers.
+	oneShardSide  = "shards-1"
+	twoShardsSide = "shards-2"
 )
 
 var (
-	ourSides = []string{kernelSide, sandboxSide, inlineSide}
-	allSides = []string{kernelSide, sandboxSide, inlineSide, runscSide, librarySide, slirpSide, pastaSide}
+	ourSides   = []string{kernelSide, sandboxSide, inlineSide}
+	allSides   = []string{kernelSide, sandboxSide, inlineSide, runscSide, librarySide, slirpSide, pastaSide}
+	shardSides = []string{oneShardSide, twoShardsSide}
+	knownSides = slices.Concat(allSides, shardSides)
 	// Sides that can have a client where the server is, and a second sandbox.
 	insiders = []string{kernelSide, sandboxSide, runscSide}
 )
@@ -41,6 +47,7 @@ type test struct {
 	six   bool
 	mtu   int // 0 is that of -mtu
 	deep  bool
+	twice bool     // two clients at once, each with a server of its own
 	sides []string // that can do it; all if nil
 }
 
@@ -121,9 +128,29 @@ var tests = slices.Concat(
 		{name: "six-rr-1", what: "IPv6: exchanges, 1 connection", mode: "rr", count: 1, six: true, sides: withIPv6, deep: true},
 		{name: "six-crr-1", what: "IPv6: connect, exchange, close", mode: "crr", count: 1, six: true, sides: withIPv6, deep: true},
 	},
+	paired(),
 	sized(),
 	atMTU(9000), atMTU(65520),
 )
+
+// paired is about sandboxes with shards: two load generators, and two programs that
+// they are for. COUNT is of each.
+func paired() (list []test) {
+	for _, t := range []test{
+		{name: "rr-1", what: "1-byte exchanges, 1 connection each", mode: "rr", count: 1},
+		{name: "rr-4", what: "1-byte exchanges, 4 connections each", mode: "rr", count: 4},
+		{name: "rr-32", what: "1-byte exchanges, 32 connections each", mode: "rr", count: 32},
+		{name: "up-1", what: "bulk in, 1 stream each", mode: "up", count: 1},
+		{name: "up-4", what: "bulk in, 4 streams each", mode: "up", count: 4},
+		{name: "down-1", what: "bulk out, 1 stream each", mode: "down", count: 1},
+		{name: "down-4", what: "bulk out, 4 streams each", mode: "down", count: 4},
+		{name: "crr-2", what: "connect, exchange, close, 2 clients each", mode: "crr", count: 2},
+	} {
+		t.name, t.what, t.twice, t.deep, t.sides = "two-"+t.name, "two generators: "+t.what, true, true, shardSides
+		list = append(list, t)
+	}
+	return list
+}
 
 // sized is about the size of what the client writes at once.
 func sized() (list []test) {

@@ -78,6 +78,9 @@ func (h *Holder) startEngine() (_ <-chan error, err error) {
 	for _, q := range h.queues {
 		args = append(args, "--queue-fd", d.add(q.FD()))
 	}
+	if len(h.queues) > 0 {
+		args = append(args, "--uptime-fd", d.add(h.uptime))
+	}
 	if h.pcap != nil {
 		args = append(args, "--pcap-fd", d.add(int(h.pcap.Fd())))
 	}

@@ -61,6 +61,7 @@ type Holder struct {
 	control int
 	links   []hostlink.Link // uplink, inner
 	queues  []*hostlink.TAP // of the uplink, for shards
+	uptime  int             // of hostlink.OpenIdle. Valid iff there are queues
 	pcap    *os.File
 
 	asks     *rpc.Conn // of the engine that runs
@@ -168,6 +169,9 @@ func (h *Holder) openFiles() (err error) {
 				return fmt.Errorf("%s: %w", l.field, err)
 			}
 			h.links, h.queues = append(h.links, all[0]), all[1:]
+			if h.uptime, err = hostlink.OpenIdle(); err != nil {
+				return err
+			}
 			continue
 		}
 		link, err := engine.OpenLink(l.spec)
@@ -192,6 +196,9 @@ func (h *Holder) close() {
 	}
 	for _, q := range h.queues {
 		_ = q.Close()
+	}
+	if len(h.queues) > 0 {
+		hostlink.CloseFD(h.uptime)
 	}
 	if h.control >= 0 {
 		hostlink.CloseFD(h.control)
