@@ -49,6 +49,7 @@ func (s *stream) shutdown(p, how int) {
 	if how != abi.SHUT_WR && !s.rdShut {
 		s.rdShut = true
 		s.tcp.CloseRead()
+		s.leaveIn()
 	}
 	if how == abi.SHUT_WR && !s.rdShut && !s.wrShut {
 		s.seal(p)

@@ -58,6 +58,7 @@ type engine struct {
 	landing     landing
 	strays      []*unborn // inherited by a listener that has not come to them yet
 
+	passages    []*passage
 	tidying     tidying
 	collection  collection
 	adjusting   atomic.Bool // the collection's percentage is being set

@@ -217,7 +217,7 @@ func (e *engine) openHelper() error {
 
 // reservedFDs are for everything but sockets: links, clients, threads (a place and
 // a descriptor each) and calls under way.
-const reservedFDs = hostlink.Places + maxThreads + 64
+const reservedFDs = hostlink.Places + maxThreads + 2*maxPassages + 64
 
 // socketLimit is how many sockets the limit of descriptors allows, at most want.
 func socketLimit(want int) (int, error) {
@@ -440,6 +440,7 @@ func (e *engine) close() {
 		}
 	}
 	e.inline.kernel.close()
+	e.closePassages()
 	if e.poll != nil {
 		_ = e.poll.Close()
 	}

@@ -26,15 +26,15 @@ type stream struct {
 	sock
 	tcp    *tcp.Socket
 	phase  phase
-	events tcp.Events // reported by the stack, not yet acted upon
 	dirty  bool       // stands in engine.dirty
+	events tcp.Events // reported by the stack, not yet acted upon
 
 	// Not connected yet.
 	bound    bool      // the program has called bind
-	filled   int       // filler bytes in E's receive queue
 	raiseDue bool      // P's send buffer is still the small one although connected
 	told     bool      // a connect call has returned success
 	early    bool      // the stack has taken bytes for the SYN: another cannot begin anew
+	filled   int       // filler bytes in E's receive queue
 	fast     *fastSend // the call that connects with data and waits; nil: none
 
 	// Connected.
@@ -53,6 +53,8 @@ type stream struct {
 	abortDue   bool // the program closed with bytes unread
 	recvDue    bool // receiving calls that wait are to be tried
 
+	busy     int8      // how much the program sends at a time, see passage.go
+	ways     *ways     // nil: it stands at no passage
 	returned *returned // bytes of calls that were interrupted; nil: none
 
 	// Listening.
@@ -171,6 +173,7 @@ func (s *stream) programClosed() {
 func (s *stream) gone() {
 	s.unmirror()
 	s.withdraw()
+	s.leavePassages()
 	s.phase = phaseEnded
 	s.closeE()
 	s.eng.socks.remove(&s.sock)
@@ -196,6 +199,7 @@ func (s *stream) entomb() {
 	s.tcp.Options().Linger.On = false // the program has not closed yet
 	s.tcp.Close()
 	s.tcp.Options().Linger = linger
+	s.leavePassages()
 	s.closeE()
 	s.eng.socks.bury(&s.sock)
 }

@@ -46,6 +46,7 @@ func (e *engine) tidy() {
 	e.tidying.events = 0
 	e.tidying.under.Store(true)
 	e.stack.Pool().Trim()
+	e.closePassages()
 	go func() {
 		debug.FreeOSMemory()
 		e.tidying.under.Store(false)

@@ -54,6 +54,9 @@ func (s *stream) pump() {
 		if s.urgent && s.pumpUrgent() {
 			continue
 		}
+		if s.busy >= busyEnough && s.passOn(space) {
+			return
+		}
 		c := s.eng.chunk()
 		room := cap(c.B)
 		if space < copyBelow {
@@ -78,6 +81,7 @@ func (s *stream) pump() {
 			s.eng.spare = nil
 			s.tcp.WriteChunk(c)
 			s.readable = s.mayHold(n, room)
+			s.noteRead(n, room)
 		}
 	}
 }
@@ -119,17 +123,29 @@ func (s *stream) Deliver(p []byte) int {
 	if ahead, ok := s.tcp.UrgentOffset(); ok && ahead == 0 {
 		extra = abi.MSG_OOB
 		p = p[:1]
+	} else if s.ways != nil && s.ways.in != nil {
+		return s.deliverMixed(p)
 	}
+	return s.give(p, extra)
+}
+
+// give sends p into E and returns how much of it is dealt with.
+func (s *stream) give(p []byte, extra int) int {
 	n, e := hostlink.Send(s.fd, p, extra)
 	if e != 0 && e != abi.EAGAIN {
 		return len(p) // nobody reads any more; the hang-up follows
 	}
 	if n < len(p) {
-		s.outBlocked = true
-		s.watch(baseMask | hostlink.Out)
+		s.block()
 	}
 	s.recall()
 	return n
+}
+
+// block waits for room in E.
+func (s *stream) block() {
+	s.outBlocked = true
+	s.watch(baseMask | hostlink.Out)
 }
 
 // unblock goes on delivering after E was full.
@@ -143,6 +159,7 @@ func (s *stream) unblock() {
 		return
 	}
 	s.watch(baseMask)
+	s.passageFree()
 	if s.resetDue {
 		s.reset()
 	}

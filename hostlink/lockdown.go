@@ -44,6 +44,11 @@ func EngineRules(pid int) []Rule {
 		{Call: unix.SYS_EPOLL_PWAIT, Do: ActionAllow},
 		{Call: unix.SYS_EPOLL_PWAIT2, Do: ActionAllow},
 		{Call: unix.SYS_EPOLL_CTL, Do: ActionAllow},
+		// From pair to pair. No offset: none of the two has one.
+		{Call: unix.SYS_SPLICE, Cases: []Case{
+			{When: []Cond{hasPtr(1)}, Do: ActionErrno(unix.EPERM)}, {When: []Cond{hasPtr(3)}, Do: ActionErrno(unix.EPERM)},
+		}, Do: ActionAllow},
+		only(unix.SYS_PIPE2, equals(1, unix.O_CLOEXEC|unix.O_NONBLOCK)),
 		// Notified calls.
 		only(unix.SYS_IOCTL, equals(1, engineRequests...)),
 		{Call: unix.SYS_PREAD64, Do: ActionAllow},
@@ -56,7 +61,7 @@ func EngineRules(pid int) []Rule {
 			Cond{Arg: 1, Mask: sockTypeMask, In: []uint32{unix.SOCK_STREAM, unix.SOCK_SEQPACKET}}),
 		{Call: unix.SYS_RT_SIGPROCMASK, Do: ActionAllow},
 		{Call: unix.SYS_FCNTL, Cases: []Case{
-			{When: []Cond{equals(1, unix.F_GETFL, unix.F_GETFD)}, Do: ActionAllow},
+			{When: []Cond{equals(1, unix.F_GETFL, unix.F_GETFD, unix.F_SETPIPE_SZ)}, Do: ActionAllow},
 			{When: []Cond{equals(1, unix.F_SETFL), equals(2, unix.O_RDWR, unix.O_RDWR|unix.O_NONBLOCK)}, Do: ActionAllow},
 		}, Do: ActionErrno(unix.EPERM)},
 		{Call: unix.SYS_SHUTDOWN, Do: ActionAllow},

@@ -96,6 +96,16 @@ var attacks = map[string]struct {
 		}
 		return call(unix.SYS_SENDTO, uintptr(l.pair), 0, 0, 0, at, 2)
 	}, refused},
+	"splice at an offset": {func(l *loot) unix.Errno {
+		var at int64
+		return call(unix.SYS_SPLICE, uintptr(l.file), uintptr(unsafe.Pointer(&at)), uintptr(l.pair), 0, 1)
+	}, refused},
+	"vmsplice": {func(l *loot) unix.Errno { return call(unix.SYS_VMSPLICE, uintptr(l.pair)) }, refused},
+	"tee":      {func(l *loot) unix.Errno { return call(unix.SYS_TEE, uintptr(l.pair), uintptr(l.pair)) }, refused},
+	"pipe that packs datagrams": {func(*loot) unix.Errno {
+		var fds [2]int32
+		return call(unix.SYS_PIPE2, uintptr(unsafe.Pointer(&fds)), unix.O_DIRECT)
+	}, refused},
 	"SO_PEERPIDFD": {func(l *loot) unix.Errno { return getInt(l.pair, unix.SOL_SOCKET, unix.SO_PEERPIDFD) }, refused},
 	"SO_PASSPIDFD": {func(l *loot) unix.Errno { return setInt(l.pair, unix.SOL_SOCKET, unix.SO_PASSPIDFD) }, refused},
 	"SO_PASSCRED":  {func(l *loot) unix.Errno { return setInt(l.pair, unix.SOL_SOCKET, unix.SO_PASSCRED) }, refused},
@@ -268,6 +278,20 @@ func engineWork(l *loot) unix.Errno {
 	}
 	if _, fds, e := RecvPacket(a, make([]byte, 8), false); e != 0 || len(fds) != 1 {
 		return unix.EIO
+	}
+	r, w, e := NewPipe(1 << 16)
+	if e != 0 {
+		return e
+	}
+	if _, e := Send(b, []byte("x"), 0); e != 0 {
+		return e
+	}
+	if _, e := Splice(a, w, 1); e != 0 {
+		return e
+	}
+	SetNonBlocking(a, true)
+	if _, e := Splice(r, a, 1); e != 0 {
+		return e
 	}
 	return SetSendBuffer(a, 1)
 }

@@ -9,6 +9,7 @@ import (
 // cannot go yet: its neighbour is not resolved, or it waits in the loopback.
 type held struct {
 	chunk      *buf.Chunk
+	blank      int // bytes of payload behind the chunk that are blank; see loop.go
 	hdrLen     int // bytes of IP and transport headers, which TxFrame.Buf holds
 	needsCsum  bool
 	csumStart  uint16

@@ -4,7 +4,10 @@ package netstack
 // reach a link (RFC 1122 section 3.2.1.3(g)). They wait here until Flush, so
 // that no layer is entered twice.
 
-import "github.com/tcpcni/tcpcni/netstack/wire"
+import (
+	"github.com/tcpcni/tcpcni/netstack/buf"
+	"github.com/tcpcni/tcpcni/netstack/wire"
+)
 
 // Bounds of the queue; a packet beyond them is dropped, as a full device queue
 // drops it.
@@ -19,6 +22,8 @@ type loopQueue struct {
 	first int
 	count int
 	bytes int
+
+	blank []byte // where a packet with a blank payload is put together, see whole; nil: none came yet
 }
 
 func (q *loopQueue) empty() bool { return q.count == 0 }
@@ -28,7 +33,10 @@ func (q *loopQueue) push(s *Stack, f *TxFrame) {
 		s.counters.Loop.Drops++
 		return
 	}
-	h, ok := s.hold(f)
+	h, ok := s.holdHeaders(f)
+	if !ok {
+		h, ok = s.hold(f)
+	}
 	if !ok {
 		s.counters.Loop.Drops++
 		return
@@ -41,6 +49,38 @@ func (q *loopQueue) push(s *Stack, f *TxFrame) {
 	q.count++
 	q.bytes += cap(h.chunk.B)
 	s.Wake()
+}
+
+// holdHeaders is hold for a packet whose payload is blank, of which the length is
+// enough. false: it has another, or none.
+func (s *Stack) holdHeaders(f *TxFrame) (held, bool) {
+	n := 0
+	for _, p := range f.Payload {
+		if !buf.IsBlank(p) {
+			return held{}, false
+		}
+		n += len(p)
+	}
+	if n == 0 || n > buf.LargeSize {
+		return held{}, false
+	}
+	hdr := f.Buf[ipStart:]
+	c := s.pool.Get(len(hdr))
+	c.B = append(c.B, hdr...)
+	return held{chunk: c, blank: n, hdrLen: len(hdr), gsoType: f.GSOType, gsoSize: f.GSOSize}, true
+}
+
+// whole is the packet h in one piece, until the next call.
+func (q *loopQueue) whole(h *held) []byte {
+	if h.blank == 0 {
+		return h.chunk.B
+	}
+	if q.blank == nil {
+		q.blank = make([]byte, maxHeaders+buf.LargeSize)
+	}
+	at := maxHeaders - len(h.chunk.B)
+	copy(q.blank[at:], h.chunk.B)
+	return q.blank[at : maxHeaders+h.blank]
 }
 
 func (q *loopQueue) grow() {
@@ -70,10 +110,10 @@ func (s *Stack) runLoop(budget int) int {
 		if h.gsoType == wire.GSONone {
 			s.in.gso = 0
 		}
-		if h.chunk.B[0]>>4 == 4 {
-			s.input4(h.chunk.B)
+		if b := s.loop.whole(&h); b[0]>>4 == 4 {
+			s.input4(b)
 		} else {
-			s.input6(h.chunk.B)
+			s.input6(b)
 		}
 		s.pool.Put(h.chunk)
 	}

@@ -35,17 +35,58 @@ func (c *Chunk) Narrow(p []byte) bool {
 	return true
 }
 
+// blank is what the chunks of Blank show. Nobody writes to it.
+var blank [LargeSize]byte
+
+// IsBlank reports whether b is a part of a chunk that Blank has returned. Its
+// capacity has to reach to the chunk's end, as that of a plain slice does.
+func IsBlank(b []byte) bool {
+	at := len(blank) - cap(b)
+	return at >= 0 && cap(b) > 0 && &b[:1][0] == &blank[at]
+}
+
 // A Pool hands out chunks and keeps returned ones for reuse. It is not safe for
 // concurrent use: one event loop owns it.
 type Pool struct {
 	free  [len(sizes)]*Chunk
 	idle  [len(sizes)]int // chunks on each free list
 	inUse int             // bytes handed out
+
+	blanks  *Chunk // free list of those without memory
+	nBlanks int
 }
 
 // idleBytes bounds the memory that a free list keeps, per class; what is
 // returned beyond it goes to the garbage collector.
 const idleBytes = 8 << 20
+
+// idleBlanks bounds the free list of chunks without memory.
+const idleBlanks = 1024
+
+// Blank returns a chunk of n bytes, at most LargeSize, that are all zero and must
+// not be written to. They stand for bytes that are not in this process: the chunk
+// has no memory of its own, but counts like one that has.
+func (p *Pool) Blank(n int) *Chunk {
+	p.inUse += n
+	c := p.blanks
+	if c == nil {
+		c = new(Chunk)
+	} else {
+		p.blanks, c.next = c.next, nil
+		p.nBlanks--
+	}
+	c.B = blank[len(blank)-n:]
+	return c
+}
+
+// putBlank is Put for a chunk of Blank.
+func (p *Pool) putBlank(c *Chunk) {
+	p.inUse -= cap(c.B)
+	if p.nBlanks < idleBlanks {
+		c.next, p.blanks = p.blanks, c
+		p.nBlanks++
+	}
+}
 
 // Get returns a chunk whose capacity is at least n (n is at most FrameSize) and
 // whose B has length zero.
@@ -65,6 +106,10 @@ func (p *Pool) Get(n int) *Chunk {
 
 // Put takes a chunk back. The caller must not use it afterwards.
 func (p *Pool) Put(c *Chunk) {
+	if c.mem == nil {
+		p.putBlank(c)
+		return
+	}
 	class, size := classOf(len(c.mem))
 	p.inUse -= size
 	if (p.idle[class]+1)*size > idleBytes {
@@ -79,7 +124,11 @@ func (p *Pool) Put(c *Chunk) {
 func (p *Pool) Give(n int) { p.inUse -= n }
 
 // Trim leaves the chunks that nobody has to the garbage collector.
-func (p *Pool) Trim() { clear(p.free[:]); clear(p.idle[:]) }
+func (p *Pool) Trim() {
+	clear(p.free[:])
+	clear(p.idle[:])
+	p.blanks, p.nBlanks = nil, 0
+}
 
 // InUse reports the bytes of all chunks that were handed out and not returned.
 func (p *Pool) InUse() int { return p.inUse }

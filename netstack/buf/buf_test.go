@@ -53,3 +53,30 @@ func TestClasses(t *testing.T) {
 		t.Errorf("%d bytes in use", p.InUse())
 	}
 }
+
+// TestBlank: a blank chunk counts, is known by its parts, and is never handed out
+// as memory.
+func TestBlank(t *testing.T) {
+	var p Pool
+	for _, n := range []int{1, SmallSize, LargeSize} {
+		c := p.Blank(n)
+		if len(c.B) != n || cap(c.B) != n || p.InUse() != n {
+			t.Errorf("a blank chunk of %d bytes has %d of %d, %d are in use", n, len(c.B), cap(c.B), p.InUse())
+		}
+		if !IsBlank(c.B) || !IsBlank(c.B[n-1:]) || !IsBlank(c.B[:1]) || IsBlank(c.B[n:]) {
+			t.Errorf("%d bytes: the parts are not what they are", n)
+		}
+		p.Put(c)
+		if p.InUse() != 0 {
+			t.Errorf("%d bytes are in use", p.InUse())
+		}
+	}
+	for range 3 {
+		if c := p.Get(1); IsBlank(c.B[:cap(c.B)]) || cap(c.B) != SmallSize {
+			t.Error("memory that is blank")
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { p.Put(p.Blank(LargeSize)) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

@@ -198,8 +198,8 @@ func (c *conn) retryTime(n int32) time.Duration {
 // reroute asks the IP layer for the way again.
 func (c *conn) reroute() {
 	p, err := c.s.way(c.path.Src, c.path.Dst)
-	if err != nil || p.Src != c.path.Src {
-		return
+	if err != nil || p.Src != c.path.Src || !p.Local && c.sq.blank() {
+		return // blank bytes mean nothing to anybody else
 	}
 	p.TTL, p.TOS = c.path.TTL, c.path.TOS
 	p.MTU = min(p.MTU, c.path.MTU)
