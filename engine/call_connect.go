@@ -136,6 +136,9 @@ func (c *call) disconnectStream(s *stream) {
 		c.fail(errno.EINVAL) // its pair is gone
 		return
 	}
+	// What is on its way to a program comes back to this listener, not to what the
+	// socket becomes.
+	s.eng.land(true)
 	options, before := *s.tcp.Options(), s.tcp
 	s.unmirror()
 	s.tcp.SetOwner(nil)

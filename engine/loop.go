@@ -162,10 +162,10 @@ func (e *engine) flush() {
 	}
 }
 
-// handle serves what is ready: calls, unless they are early ones, after everything else, since what a program
-// did before a call (a write, a close) is ready by the time that the call is.
-// When there were more events than fit, the calls wait for a turn that has seen
-// them all, but not twice.
+// handle serves what is ready: calls after everything else, since what a program did
+// before a call (a write, a close) is ready by the time that the call is; but see
+// early. When there were more events than fit, the calls wait for a turn that has
+// seen them all, but not twice.
 func (e *engine) handle(events []hostlink.Event) {
 	e.overdue = len(events) == pollerBatch && !e.overdue
 	for i := range events {

@@ -14,7 +14,7 @@
 // The thread runs nothing but these instructions: no stack, no Go, no signals.
 TEXT ·cloneCourier(SB), NOSPLIT, $0-16
 	MOVQ work+0(FP), R12
-	MOVQ $0xd0f00, DI            // threadCloneFlags, courier.go
+	MOVQ $0xd0f00, DI            // threadCloneFlags, lockdown.go
 	XORQ SI, SI                  // the same stack, which it does not touch
 	XORQ DX, DX
 	XORQ R10, R10
