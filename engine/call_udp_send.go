@@ -229,6 +229,7 @@ func (c *call) prepare(d *dgram, m *message, flags int) (x departing, err error)
 // go, that is what it was before: 0 when nothing had gone.
 func (c *call) transmit(d *dgram, x *departing, before, answer int) error {
 	c.certain(answer)
+	c.eng.theirTurn = false
 	err := x.how.send(d, x.payload, x.to)
 	d.noteBound()
 	switch {

@@ -90,6 +90,7 @@ func (d *dgram) enqueue(o origin, p []byte) bool {
 	if _, e := hostlink.Send(d.fd, p, 0); e != 0 {
 		return false
 	}
+	d.eng.theirTurn = true
 	d.origins.push(o)
 	if d.origins.crowded() {
 		d.recount()
@@ -233,6 +234,7 @@ func (d *dgram) pumpOne() bool {
 	case n == 0 && d.wrShut:
 		return false
 	}
+	d.eng.theirTurn = false
 	if pending := d.udp.TakeError(); pending != 0 {
 		d.failure = pending // of an earlier one: write has succeeded, so this one goes
 	}

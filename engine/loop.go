@@ -62,6 +62,8 @@ type engine struct {
 	tidying     tidying
 	collection  collection
 	adjusting   atomic.Bool // the collection's percentage is being set
+	ahead       earlyFrame  // of the uplink
+	theirTurn   bool        // a program got something and has not answered yet
 	spare       *buf.Chunk  // for the next read from a pair
 	frame       *buf.Chunk  // for the next frame, or with the one that is being taken in; nil: made when needed
 	scratch     [maxOptVal]byte
@@ -127,10 +129,11 @@ func (e *engine) loop() error {
 		e.now = hostlink.Now()
 		e.advance()
 		e.land(false)
-		e.tidying.saw(len(events), e.now)
+		e.tidying.saw(len(events)+e.ahead.count(), e.now)
 		if e.shards != nil {
 			e.shards.gather()
 		}
+		e.inputEarly()
 		e.handle(events)
 		e.timers.run(e.now)
 		e.tick()
@@ -308,6 +311,44 @@ const (
 	byteBatch  = 256 << 10
 )
 
+// An early frame is one that was taken off the uplink while the loop stayed awake for
+// it: who has sent it is often just about to wait for what it brings about.
+type earlyFrame struct {
+	hostlink.RxFrame
+	there bool
+}
+
+// count is how many frames there are.
+func (f *earlyFrame) count() int {
+	if f.there {
+		return 1
+	}
+	return 0
+}
+
+// takeEarly takes a frame that waits at the uplink, unless it is a program's turn: then
+// looking at the uplink keeps from looking at the program.
+func (e *engine) takeEarly() bool {
+	if e.theirTurn {
+		return false
+	}
+	f, err := e.ports[0].ReadFrame(e.frameRoom())
+	if err == nil {
+		e.ahead = earlyFrame{f, true}
+	}
+	return err == nil
+}
+
+// inputEarly hands an early frame to the stack, and what has come after it.
+func (e *engine) inputEarly() {
+	if !e.ahead.there {
+		return
+	}
+	e.ahead.there = false
+	e.inputFrame(e.ports[0], &e.ahead.RxFrame)
+	e.input(e.ports[0])
+}
+
 // input hands waiting frames to the stack.
 func (e *engine) input(p *port) {
 	for n, size := 0, 0; n < frameBatch && size < byteBatch; n++ {
@@ -321,12 +362,16 @@ func (e *engine) input(p *port) {
 			return
 		}
 		size += len(f.Data)
-		if e.lease != nil && e.lease.takes(p, &f) {
-			continue
-		}
-		if p.stack != nil {
-			p.stack.Input(p.num, &f)
-		}
+		e.inputFrame(p, &f)
+	}
+}
+
+// inputFrame hands a frame to the stack, or to whoever speaks for its address.
+func (e *engine) inputFrame(p *port, f *hostlink.RxFrame) {
+	switch {
+	case e.lease != nil && e.lease.takes(p, f):
+	case p.stack != nil:
+		p.stack.Input(p.num, f)
 		if e.shards != nil {
 			e.shards.seen.note(e.stack.TCP().Latest())
 		}

@@ -187,6 +187,7 @@ func open(cfg Config, held *Inherited) (_ *engine, err error) {
 		return nil, err
 	}
 	e.poll.SetSpin(pollerSpin)
+	e.poll.SetEager(e.takeEarly)
 	if err = e.openHelper(); err != nil {
 		return nil, err
 	}

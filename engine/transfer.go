@@ -74,6 +74,7 @@ func (s *stream) pump() {
 			s.readable = false
 			s.endOfOutput()
 		case n < copyBelow:
+			s.eng.theirTurn = false
 			s.tcp.Write(c.B[:n])
 			s.readable = s.mayHold(n, room)
 		default:
@@ -132,6 +133,7 @@ func (s *stream) Deliver(p []byte) int {
 // give sends p into E and returns how much of it is dealt with.
 func (s *stream) give(p []byte, extra int) int {
 	n, e := hostlink.Send(s.fd, p, extra)
+	s.eng.theirTurn = true
 	if e != 0 && e != abi.EAGAIN {
 		return len(p) // nobody reads any more; the hang-up follows
 	}

@@ -46,6 +46,7 @@ type Poller struct {
 	epfd, wakefd int
 	events       []Event
 	spin         time.Duration
+	eager        func() bool   // see SetEager
 	dense        int           // how well it pays to spin, 0 to denseMax
 	timeout      unix.Timespec // of the sleep under way
 }
@@ -95,6 +96,10 @@ func NewPoller(batch int) (*Poller, error) {
 // default, is off.
 func (p *Poller) SetSpin(d time.Duration) { p.spin = d }
 
+// SetEager makes Wait call take while it looks again: what take has taken ends the
+// wait at once, without events.
+func (p *Poller) SetEager(take func() bool) { p.eager = take }
+
 // Add registers fd with a mask of In, Out, Pri, RdHup, Edge, OneHit. Events
 // carry data, any value but ^uint64(0).
 func (p *Poller) Add(fd int, mask uint32, data uint64) error {
@@ -142,7 +147,12 @@ func (p *Poller) pause(timeout time.Duration) (ready []Event, e unix.Errno) {
 		until = math.MaxInt64
 	}
 	if p.spin > 0 && p.dense >= denseEnough {
-		ready, e = p.spinUntil(min(start+p.spin, until))
+		var taken bool
+		ready, taken, e = p.spinUntil(min(start+p.spin, until))
+		if taken {
+			p.judge(true)
+			return nil, 0
+		}
 	}
 	now := Now()
 	if e == 0 && len(ready) == 0 && now < until {
@@ -172,12 +182,15 @@ func (p *Poller) judge(soon bool) {
 	}
 }
 
-// spinUntil looks until something is ready, at least once.
-func (p *Poller) spinUntil(end time.Duration) ([]Event, unix.Errno) {
+// spinUntil looks until something is ready or was taken, at least once.
+func (p *Poller) spinUntil(end time.Duration) (ready []Event, taken bool, e unix.Errno) {
 	for {
+		if p.eager != nil && p.eager() {
+			return nil, true, 0
+		}
 		ready, e := p.look()
 		if e != 0 || len(ready) > 0 || Now() >= end {
-			return ready, e
+			return ready, false, e
 		}
 	}
 }
