@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/containernetworking/cni/libcni"
 	"github.com/containernetworking/cni/pkg/invoke"
 
+	"github.com/tcpcni/tcpcni/engine"
 	"github.com/tcpcni/tcpcni/plugin"
 )
 
@@ -30,7 +32,7 @@ type edits struct {
 	set     []string // TUNABLE=VALUE
 	pcap    string
 	impair  string
-	shards  int // 0: as the list has it
+	shards  string // "" is as the list has it
 }
 
 // loadConflist reads the list at path, "" for the embedded one, and applies the
@@ -141,8 +143,12 @@ func (e *edits) apply(entry map[string]json.RawMessage) error {
 	if e.impair != "" {
 		err = errors.Join(err, put("impair", e.impair))
 	}
-	if e.shards != 0 {
-		err = errors.Join(err, put("shards", e.shards))
+	if e.shards != "" {
+		n, nerr := strconv.Atoi(e.shards)
+		if nerr != nil {
+			return fmt.Errorf("--shards: %q: accepted: an integer from 1 to %d", e.shards, engine.MaxShards)
+		}
+		err = errors.Join(err, put("shards", n))
 	}
 	if e.pcap != "" {
 		abs, aerr := filepath.Abs(e.pcap)

@@ -50,7 +50,7 @@ executed, 127 when there is none.`,
 	f.StringArrayVar(&o.edits.set, "set", nil, "set a tunable, as TUNABLE=VALUE; may be repeated")
 	f.StringVar(&o.edits.pcap, "pcap", "", "write every frame of the uplink to this file")
 	f.StringVar(&o.edits.impair, "impair", "", "impair the uplink, as in seed=1,loss=0.02,reorder=0.02,duplicate=0.01,delay=5ms")
-	f.IntVar(&o.edits.shards, "shards", 0, "loops that share the work of TCP connections (default the configuration's, 1)")
+	f.StringVar(&o.edits.shards, "shards", "", "loops that share the work of TCP connections, 1 to 64 (default the configuration's, 1)")
 	return cmd
 }
 

@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/gopacket/gopacket/pcapgo"
+
+	"github.com/tcpcni/tcpcni/engine"
 )
 
 // The command itself: what passes through `tcpcni run` and `tcpcni exec`, what
@@ -288,6 +290,9 @@ func TestErrorsSayWhatIsWrong(t *testing.T) {
 		{[]string{"run", "--set", "no_such=1", "--", "true"}, []string{"no_such"}},
 		{[]string{"run", "--set", "novalue", "--", "true"}, []string{"set", "novalue"}},
 		{[]string{"run", "--impair", "loss=2", "--", "true"}, []string{"loss", "2"}},
+		{[]string{"run", "--shards", "0", "--", "true"}, []string{"shards", "0", "1 to 64"}},
+		{[]string{"run", "--shards", "two", "--", "true"}, []string{"shards", "two", "1 to 64"}},
+		{[]string{"run", "--shards", "2", "--pcap", dir + "/p", "--", "true"}, []string{"shards", "2", "accepted: 1", "pcap"}},
 		{[]string{"run", "--impair", "luck=1", "--", "true"}, []string{"luck", "reorder"}},
 		{[]string{"run", "--ifname", "a-name-that-is-too-long", "--", "true"}, []string{"ifname", "a-name-that-is-too-long", "15"}},
 		{[]string{"run", "--name", "no/slash", "--", "true"}, []string{"name", "no/slash"}},
@@ -392,6 +397,42 @@ func TestRunConf(t *testing.T) {
 	b.start(peer, "flock", "[fd99::1]:7000", "20", "100000").ok()
 	a.stop()
 	b.stop()
+}
+
+// A sandbox of three loops serves, also after its engine has died, and leaves
+// nothing behind.
+func TestRunShards(t *testing.T) {
+	onlyTCPCNI(t)
+	h := newHost(t)
+	pod := h.pod("--shards", "3")
+	peer := compileGo(t, false)
+	pod.start(peer, "echo", ":7000").line("listening on")
+	for range 2 {
+		for _, to := range []string{pod.v4 + ":7000", "[" + pod.v6 + "]:7000"} {
+			h.start(peer, "flock", to, "20", "1000000").ok()
+		}
+		if n := pod.shards(); n != 2 {
+			t.Errorf("%d loops beside the main one", n)
+		}
+		pod.crash()
+	}
+	h.start(peer, "flock", pod.v4+":7000", "20", "1000000").ok()
+	pod.stop()
+	h.bare()
+}
+
+// shards asks how many loops the sandbox's engine has beside the main one.
+func (s *sandbox) shards() int {
+	files, _ := filepath.Glob(s.h.state + "/sandboxes/*" + s.name + "*/control.sock")
+	if len(files) != 1 {
+		return -1
+	}
+	c, err := engine.Dial(files[0])
+	must(s.h.t, err)
+	defer func() { _ = c.Close() }()
+	st, err := c.Status()
+	must(s.h.t, err)
+	return len(st.Shards)
 }
 
 // A tunable reaches the sandbox's sockets, and only that sandbox's.
