@@ -87,7 +87,12 @@ func (s *stream) passOn(space int) bool {
 	}
 	q.next, q.n = s.tcp.WritePlace(), n
 	s.tcp.WriteBlank(n)
-	// On with what E holds when this has gone through.
+	if n == queued {
+		s.readable = false // what has come since then is an event of its own
+		return true
+	}
+	// On with what E holds when this has gone through, but not past an urgent byte.
+	s.urgent = hostlink.AtMark(s.fd)
 	s.Event(tcp.EventWritable)
 	return true
 }
