@@ -29,9 +29,10 @@ const (
 	courierFree   = 0
 	courierPosted = 1 // and nobody waits for the result
 	courierDone   = 2
-	courierWaited = 3 // posted; the loop waits in Finish
-	courierAsleep = 5 // posted; the loop sleeps in its poller
-	courierEnd    = 8
+	courierWaited = 3  // posted; the loop waits in Finish
+	courierAsleep = 5  // posted; the loop sleeps in its poller
+	courierEnd    = 8  // it is to end
+	courierEnded  = 16 // it touches nothing any more
 )
 
 // courierWork is shared with the thread, which knows its layout.
@@ -43,11 +44,13 @@ type courierWork struct {
 	request  notifAddFD
 	result   int64  // of ioctl(2): a descriptor of the caller, or a negative error
 	one      uint64 // what is written to wake
-	length   uintptr
 }
 
 // A Courier hands over one descriptor at a time. Its methods belong to one loop.
-type Courier struct{ work *courierWork }
+type Courier struct {
+	work *courierWork
+	page []byte // where that is
+}
 
 // cloneCourier makes the thread and returns its number, or a negative error.
 //
@@ -62,7 +65,7 @@ func NewCourier(p *Poller) (*Courier, error) {
 		return nil, os.NewSyscallError("mmap", err)
 	}
 	w := (*courierWork)(unsafe.Pointer(&page[0]))
-	w.wake, w.one, w.length = int32(p.wakefd), 1, uintptr(len(page))
+	w.wake, w.one = int32(p.wakefd), 1
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// The thread inherits the mask.
@@ -73,7 +76,7 @@ func NewCourier(p *Poller) (*Courier, error) {
 		_ = unix.Munmap(page)
 		return nil, os.NewSyscallError("clone", unix.Errno(-tid))
 	}
-	return &Courier{work: w}, nil
+	return &Courier{w, page}, nil
 }
 
 // Post has call id of n answered as Notifier.ReplyFD does. The courier has nothing
@@ -114,15 +117,22 @@ func (c *Courier) Finish() (int, unix.Errno) {
 	return int(w.result), 0
 }
 
-// Close ends the thread, which has nothing under way.
+// Close ends the thread, which has nothing under way, and waits until that has woken
+// the poller for the last time: the number of its descriptor may mean another soon.
 func (c *Courier) Close() {
 	if c == nil {
 		return
 	}
-	c.work.state.Store(courierEnd)
-	// The page is gone as soon as the thread has seen it: the kernel looks up
-	// nothing there for a wake-up of the same process.
+	state := &c.work.state
+	state.Store(courierEnd)
 	c.futex(futexWake, 1)
+	for state.Load() != courierEnded {
+		c.futex(futexWait, courierEnd)
+	}
+	// The thread's last wake-up may come after this: of one within the process the
+	// kernel looks at the address only, not at what is there.
+	_ = unix.Munmap(c.page)
+	c.work, c.page = nil, nil
 }
 
 func (c *Courier) futex(op, val uintptr) {

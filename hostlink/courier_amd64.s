@@ -7,7 +7,6 @@
 #define REQUEST 16
 #define RESULT 40
 #define ONE 48
-#define LENGTH 56
 
 // func cloneCourier(work unsafe.Pointer) int
 //
@@ -70,11 +69,16 @@ waited:
 	JMP  rest
 
 end:
-	MOVQ R12, DI
-	MOVQ LENGTH(R12), SI
-	MOVQ $11, AX                 // munmap
+	MOVL $16, AX
+	XCHGL AX, STATE(R12)         // from here on the memory may be gone
+	LEAQ STATE(R12), DI
+	MOVQ $129, SI                // FUTEX_WAKE|FUTEX_PRIVATE_FLAG
+	MOVQ $1, DX
+	MOVQ $202, AX                // futex
 	SYSCALL
+
+exit:
 	XORQ DI, DI
 	MOVQ $60, AX                 // exit, of this thread
 	SYSCALL
-	JMP  end
+	JMP  exit

@@ -196,3 +196,46 @@ func TestCourierEnds(t *testing.T) {
 	c.Close()
 	noCourier(t)
 }
+
+// A courier that was closed is over: the number of the descriptor that it wakes the
+// poller by may mean something else from then on.
+func TestCourierWritesNothingLater(t *testing.T) {
+	none, err := unix.Eventfd(0, unix.EFD_CLOEXEC) // no listener of calls: the outcome is ENOTTY
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer CloseFD(none)
+	for range 1000 {
+		p, err := NewPoller(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := NewCourier(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Post(NewNotifier(none), 1, none, false)
+		c.WakeWhenDone()
+		for !c.Done() {
+		}
+		if _, errno := c.Finish(); errno != unix.ENOTTY {
+			t.Fatal(errno)
+		}
+		c.Close()
+		// The same number for another counter.
+		other, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Dup3(other, p.wakefd, unix.O_CLOEXEC); err != nil {
+			t.Fatal(err)
+		}
+		noCourier(t)
+		var b [8]byte
+		if _, err := unix.Read(other, b[:]); err != unix.EAGAIN {
+			t.Fatalf("somebody has written to it: %v", err)
+		}
+		CloseFD(other)
+		_ = p.Close()
+	}
+}
