@@ -6,7 +6,9 @@
 // One goroutine, locked to one OS thread, runs everything (loop.go). A turn of
 // the loop reads a batch from every source that is ready, lets the stack run to
 // completion, writes what it produced and sleeps until the next event or
-// deadline. Nothing is locked and the data path does not allocate.
+// deadline. Nothing is locked and the data path does not allocate. Where the
+// configuration asks for shards, further loops move the bytes of connections that
+// the first one lends them (shard.go).
 //
 // # A program's socket
 //

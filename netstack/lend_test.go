@@ -2,6 +2,7 @@ package netstack
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"testing"
@@ -213,6 +214,33 @@ func TestLentEnds(t *testing.T) {
 		}
 		if l.fetches != 1 || there.events&tcp.EventError == 0 {
 			t.Errorf("%d fetches, events %b", l.fetches, there.events)
+		}
+	})
+	t.Run("ICMP", func(t *testing.T) {
+		l, _, _ := start(t)
+		here, there := l.sock.LocalAddr(), l.sock.RemoteAddr()
+		quoted := binary.BigEndian.AppendUint16(nil, here.Port())
+		quoted = binary.BigEndian.AppendUint16(quoted, there.Port())
+		l.b.TCP().ICMP(here.Addr().Unmap(), there.Addr().Unmap(), append(quoted, 0, 0, 0, 0), tcp.ICMPError{MTU: 1000})
+		if l.fetches != 1 || l.sock.Lent() {
+			t.Errorf("%d fetches, lent %v", l.fetches, l.sock.Lent())
+		}
+	})
+	t.Run("wrong queue", func(t *testing.T) {
+		l, c, there := start(t)
+		l.visits = 0
+		for n := 0; l.visits == 0; n++ {
+			if n == 100 {
+				t.Fatal("no segment came to the stack that lends")
+			}
+			c.Write([]byte("x"))
+			l.step(time.Millisecond)
+		}
+		for range 100 {
+			l.step(time.Second)
+		}
+		if !l.sock.Lent() || l.fetches != 0 || len(there.data) == 0 || l.sock.Unread() != 0 {
+			t.Errorf("lent %v, %d fetches, %d bytes", l.sock.Lent(), l.fetches, len(there.data))
 		}
 	})
 	t.Run("neighbour", func(t *testing.T) {
