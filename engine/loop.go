@@ -332,11 +332,14 @@ func (e *engine) takeEarly() bool {
 	if e.theirTurn {
 		return false
 	}
-	f, err := e.ports[0].ReadFrame(e.frameRoom())
-	if err == nil {
-		e.ahead = earlyFrame{f, true}
+	p := e.ports[0]
+	f, err := p.ReadFrame(e.frameRoom())
+	if err != nil {
+		e.noFrame(p, err)
+		return false
 	}
-	return err == nil
+	e.ahead = earlyFrame{f, true}
+	return true
 }
 
 // inputEarly hands an early frame to the stack, and what has come after it.
@@ -354,15 +357,21 @@ func (e *engine) input(p *port) {
 	for n, size := 0, 0; n < frameBatch && size < byteBatch; n++ {
 		f, err := p.ReadFrame(e.frameRoom())
 		if err != nil {
-			if errors.Is(err, hostlink.ErrGone) && !p.gone {
-				p.gone = true
-				_ = e.poll.Remove(p.FD())
-				e.log.Warn("link is gone", "link", p.name)
-			}
+			e.noFrame(p, err)
 			return
 		}
 		size += len(f.Data)
 		e.inputFrame(p, &f)
+	}
+}
+
+// noFrame takes notice of why there is no frame: a packet socket says only once that
+// its device was deleted.
+func (e *engine) noFrame(p *port, err error) {
+	if errors.Is(err, hostlink.ErrGone) && !p.gone {
+		p.gone = true
+		_ = e.poll.Remove(p.FD())
+		e.log.Warn("link is gone", "link", p.name)
 	}
 }
 
