@@ -33,7 +33,7 @@ type relic struct {
 }
 
 // maxJournalSlots bounds what a journal can claim.
-const maxJournalSlots = 1<<20 + reservedFDs + slackFDs
+const maxJournalSlots = 1<<20 + reservedFDs + shardFDs*MaxShards + slackFDs
 
 // slackFDs are descriptors beyond those of sockets and reserved ones: both ends
 // of a pair are open while a call makes it.

@@ -245,7 +245,7 @@ func (e *engine) takeList() []*stream {
 
 // patience is how long the loop may sleep.
 func (e *engine) patience() time.Duration {
-	if e.unsettled() || e.landing.busy && !e.landing.underWay() {
+	if e.unsettled() || e.shards != nil && e.shards.stranded || e.landing.busy && !e.landing.underWay() {
 		return 0
 	}
 	at, ok := e.stack.Deadline()

@@ -174,10 +174,10 @@ func open(cfg Config, held *Inherited) (_ *engine, err error) {
 			e.close()
 		}
 	}()
-	if e.socks.max, err = socketLimit(cfg.MaxSockets); err != nil {
+	if e.socks.max, err = socketLimit(cfg.MaxSockets, cfg.Shards); err != nil {
 		return nil, err
 	}
-	if e.journal, err = newJournal(e.socks.max + reservedFDs + slackFDs); err != nil {
+	if e.journal, err = newJournal(e.socks.max + reservedFDs + shardFDs*(max(cfg.Shards, 1)-1) + slackFDs); err != nil {
 		return nil, err
 	}
 	if err = e.makeStack(); err != nil {
@@ -220,16 +220,21 @@ func (e *engine) openHelper() error {
 // a descriptor each) and calls under way.
 const reservedFDs = hostlink.Places + maxThreads + 2*maxPassages + 64
 
-// socketLimit is how many sockets the limit of descriptors allows, at most want.
-func socketLimit(want int) (int, error) {
+// shardFDs are those of a shard: its queue, its poller, and what wakes that.
+const shardFDs = 3
+
+// socketLimit is how many sockets the limit of descriptors allows beside that many
+// loops, at most want.
+func socketLimit(want, shards int) (int, error) {
 	limit, err := hostlink.RaiseNoFile()
 	if err != nil {
 		return 0, err
 	}
-	if limit <= 2*reservedFDs {
-		return 0, fmt.Errorf("limit of open files: %d, at least %d are needed", limit, 2*reservedFDs)
+	reserved := reservedFDs + shardFDs*uint64(max(shards, 1)-1)
+	if limit <= 2*reserved {
+		return 0, fmt.Errorf("limit of open files: %d, at least %d are needed", limit, 2*reserved)
 	}
-	return int(min(uint64(want), limit-reservedFDs)), nil
+	return int(min(uint64(want), limit-reserved)), nil
 }
 
 func (e *engine) makeStack() error {

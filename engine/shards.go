@@ -54,10 +54,8 @@ func (x *shards) stop() error {
 
 func (x *shards) close() {
 	for _, sh := range x.list {
-		for _, p := range sh.eng.ports {
-			_ = p.Close()
-		}
-		if sh.eng.poll != nil {
+		_ = sh.queue.Close()
+		if sh.eng != nil && sh.eng.poll != nil {
 			_ = sh.eng.poll.Close()
 		}
 	}

@@ -14,7 +14,8 @@ import (
 
 // NewGuest returns a stack without links that serves connections of s, as one of
 // n stacks with s among them that share the bounds on memory. It has a pool of its
-// own. The caller adds the links of s in the same order, but for their sinks, and
+// own. Retune and what the profile shows include it: the caller sees to it that
+// nobody else enters it then. The caller adds the links of s in the same order, but for their sinks, and
 // the routes. ask is called for a connection that has to go home.
 func (s *Stack) NewGuest(seed [32]byte, n int, ask func(*tcp.Socket)) *Stack {
 	links, gauges := s.profile.Links, s.profile.Gauges
@@ -22,6 +23,7 @@ func (s *Stack) NewGuest(seed [32]byte, n int, ask func(*tcp.Socket)) *Stack {
 	s.profile.Links, s.profile.Gauges = links, gauges // the profile shows s
 	g.guest = true
 	g.tcp.SetGuest(ask, n)
+	s.guests = append(s.guests, g)
 	return g
 }
 

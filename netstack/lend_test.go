@@ -243,6 +243,20 @@ func TestLentEnds(t *testing.T) {
 			t.Errorf("lent %v, %d fetches, %d bytes", l.sock.Lent(), l.fetches, len(there.data))
 		}
 	})
+	t.Run("memory", func(t *testing.T) {
+		l, _, _ := start(t)
+		writes := func(most int32) int {
+			l.b.tun.TCPMem.Default, l.b.tun.TCPMem.Max = most, most
+			l.b.Retune()
+			return l.sock.Write(filler(20000))
+		}
+		if n := writes(1 << 20); n != 20000 {
+			t.Errorf("%d bytes were queued", n)
+		}
+		if n := writes(2); n != 0 {
+			t.Errorf("%d bytes were queued with a bound that the guest has passed", n)
+		}
+	})
 	t.Run("neighbour", func(t *testing.T) {
 		l, _, _ := start(t)
 		n := l.b.neigh.byKey[neighKey{1, addrA}]

@@ -52,8 +52,9 @@ type Stack struct {
 	transparent *link     // the link with a peer; nil: none
 	forward     forwarding
 
-	guest    bool   // see NewGuest
-	stranded func() // see SetLender
+	guest    bool     // see NewGuest
+	guests   []*Stack // of this one
+	stranded func()   // see SetLender
 
 	tcp       *tcp.Layer
 	udp       *udp.Layer
