@@ -80,6 +80,7 @@ func (sh *shard) run() error {
 		sh.take()
 		owes := sh.turn(events)
 		wait = sh.patience()
+		owes = owes || len(sh.away.frames) > 0 // put by in order to rest
 		sh.busy.Add(int64(hostlink.Now() - sh.eng.now))
 		s := sh.queue.Stats()
 		sh.bytes.Store(s.RxBytes + s.TxBytes)
@@ -202,12 +203,21 @@ func (sh *shard) patience() time.Duration {
 }
 
 // rest has a shard without connections get no more frames, and gives its memory
-// back: what is not for a shard goes to the main loop without a detour.
+// back: what is not for a shard goes to the main loop without a detour. What waits
+// in the queue would be lost and is put by first; with more than fits there, the
+// shard goes on.
 func (sh *shard) rest() {
+	sh.vacant = 0
+	for before := -1; before != len(sh.away.frames); {
+		before = len(sh.away.frames)
+		sh.input(sh.eng.ports[0])
+	}
+	if sh.full {
+		return
+	}
 	if sh.queue.EnableQueue(false) == nil {
 		sh.enabled = false
 	}
-	sh.vacant = 0
 	sh.eng.stack.Pool().Trim()
 }
 

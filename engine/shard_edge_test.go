@@ -1,10 +1,12 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tcpcni/tcpcni/hostlink"
+	"github.com/tcpcni/tcpcni/netstack/tcp"
 )
 
 // TestShardsHalfOpen: a queue that cannot be used is an error, and what was opened
@@ -14,6 +16,52 @@ func TestShardsHalfOpen(t *testing.T) {
 	err := e.openShards([]*hostlink.TAP{hostlink.AdoptTAP(-1, "up0"), hostlink.AdoptTAP(-1, "up0")})
 	if err == nil || !strings.HasPrefix(err.Error(), "shard 1: ") {
 		t.Errorf("%v, want an error of shard 1", err)
+	}
+}
+
+// TestShardRestsEmpty: frames that wait in a queue are the main loop's before the
+// shard gets no more, as many as it may put by.
+func TestShardRestsEmpty(t *testing.T) {
+	const seqPacket, header = 5, 10 // of socket(2), and before a frame: struct virtio_net_hdr
+	for _, frames := range []int{3, 2 * frameBatch, arenaFrames + 10} {
+		e := bare(t)
+		queue, other, no := hostlink.NewPair(seqPacket, true) // one message is one frame
+		if no != 0 {
+			t.Fatal(no)
+		}
+		defer hostlink.CloseFD(other)
+		hostlink.SetNonBlocking(other, true)
+		l := hostlink.AdoptTAP(queue, "up0")
+		g := &engine{stack: e.stack.NewGuest([32]byte{}, 2, func(*tcp.Socket) {})}
+		g.ports = []*port{{Link: l, stack: g.stack}}
+		var err error
+		if g.poll, err = hostlink.NewPoller(pollerBatch); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.poll.Add(queue, hostlink.In, tag(kindPort, 0, 0)); err != nil {
+			t.Fatal(err)
+		}
+		sh := &shard{home: e, eng: g, queue: l, enabled: true}
+		sh.seen.init()
+		e.shards = &shards{eng: e, list: []*shard{sh}} // which closes both
+		hostlink.SetSendBuffer(other, 8<<20)
+		sent := 0
+		for sent < frames {
+			if _, no := hostlink.Send(other, make([]byte, header+60), 0); no != 0 {
+				break // as many as go
+			}
+			sent++
+		}
+		sh.rest()
+		if n := len(sh.away.frames); n != min(sent, arenaFrames) {
+			t.Errorf("%d frames have waited, %d are put by", sent, n)
+		}
+		if sh.full != (sent > arenaFrames) {
+			t.Errorf("%d frames have waited, full: %v", sent, sh.full)
+		}
+		if slices.ContainsFunc(sh.away.frames, func(f hostlink.RxFrame) bool { return len(f.Data) != 60 }) {
+			t.Error("a frame is another")
+		}
 	}
 }
 
