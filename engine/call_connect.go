@@ -141,6 +141,7 @@ func (c *call) disconnectStream(s *stream) {
 	s.eng.land(true)
 	options, before := *s.tcp.Options(), s.tcp
 	s.unmirror()
+	s.leavePassages()
 	s.tcp.SetOwner(nil)
 	s.tcp.Abort()
 	s.withdraw()

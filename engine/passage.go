@@ -46,6 +46,7 @@ type passage struct {
 	from, to *stream // from is nil when its program is gone; to is nil while nobody has the passage
 	next     uint32  // sequence number of the first byte in it
 	n        int     // bytes in it
+	lost     bool    // what is in it cannot be delivered: the connection ends
 }
 
 // ways are the passages that a stream stands at.
@@ -65,15 +66,19 @@ func (s *stream) passOn(space int) bool {
 		return true // unblock of the other stream goes on
 	case q.n > 0:
 		return false // the stack still has what is in it
-	case hostlink.AtMark(s.fd):
-		s.urgent = true // which the poller has yet to say
-		return false
 	}
-	// No more than is known to be there in front of any urgent byte, which whoever
-	// reads on past it loses.
+	// An urgent byte that is next would be lost. In this order: what was there
+	// first, and is not urgent, stays in front of what comes.
 	queued := hostlink.QueuedIn(s.fd)
 	if queued == 0 {
 		s.readable = false
+		return true
+	}
+	if hostlink.AtMark(s.fd) {
+		if !s.pumpUrgent() {
+			return false // a read goes on behind the mark of one that was taken
+		}
+		s.Event(tcp.EventWritable)
 		return true
 	}
 	n, e := hostlink.Splice(s.fd, q.w, min(space, queued, passageMove))
@@ -85,6 +90,7 @@ func (s *stream) passOn(space int) bool {
 	default:
 		s.busy = min(s.busy+1, busyMost)
 	}
+	s.unseen = true
 	q.next, q.n = s.tcp.WritePlace(), n
 	s.tcp.WriteBlank(n)
 	if n == queued {
@@ -106,14 +112,19 @@ func (s *stream) noteRead(n, room int) {
 	}
 }
 
-// wayOut is the passage to who receives what s sends; nil: there is none.
+// wayOut is the passage to who receives what s sends; nil: there is none. That the
+// other end is here is asked every time: the route can be another by now, and blank
+// bytes mean nothing to anybody else.
 func (s *stream) wayOut() *passage {
-	if s.ways != nil && s.ways.out != nil {
-		return s.ways.out
-	}
 	peer := s.tcp.Peer()
-	if peer == nil || !hostlink.CanPassPages() {
+	if peer == nil || !hostlink.CanPassPages() || s.eng.profile.Tunables.StdUrg {
 		return nil
+	}
+	if s.ways != nil && s.ways.out != nil {
+		if s.ways.out.to.tcp != peer {
+			return nil
+		}
+		return s.ways.out
 	}
 	to, ok := peer.Owner().(*stream)
 	if !ok || to.eng != s.eng || to.phase != phaseConnected || to.fd < 0 || to.rdShut || to == s || to.ways != nil && to.ways.in != nil {
@@ -243,10 +254,8 @@ func (s *stream) deliverMixed(p []byte) int {
 		case ahead > 0:
 			part = min(part, ahead)
 			n = s.give(p[done:done+part], 0)
-		default: // what was in the passage is lost
-			s.abortDue = true
-			s.mark()
-			return len(p)
+		default:
+			return q.lose(len(p))
 		}
 		if done += n; n < part {
 			break
@@ -257,8 +266,11 @@ func (s *stream) deliverMixed(p []byte) int {
 
 // ahead is how many bytes come before the first one in q from place on.
 func (q *passage) ahead(place uint32) int {
-	if q == nil || q.n == 0 {
+	switch {
+	case q == nil || q.n == 0:
 		return math.MaxInt
+	case q.lost:
+		return -1
 	}
 	return int(int32(q.next - place))
 }
@@ -270,15 +282,11 @@ func (s *stream) takeFrom(q *passage, n int) int {
 	q.n -= done
 	q.next += uint32(done)
 	switch {
-	case e != 0 && e != abi.EAGAIN:
-		// Nobody reads any more; the hang-up follows. Whatever else it is, the
-		// bytes are lost.
-		s.eng.dropPassage(q)
-		if e != abi.EPIPE {
-			s.abortDue = true
-			s.mark()
-		}
+	case e == abi.EPIPE:
+		s.eng.dropPassage(q) // nobody reads any more; the hang-up follows
 		return n
+	case e != 0 && e != abi.EAGAIN:
+		return q.lose(n)
 	case done < n:
 		s.block()
 	case q.n == 0 && q.from == nil:
@@ -287,6 +295,17 @@ func (s *stream) takeFrom(q *passage, n int) int {
 	s.recall()
 	return done
 }
+
+// lose ends the connection whose bytes are in q, and takes n bytes of it: nothing
+// may be delivered in the place of what is lost.
+func (q *passage) lose(n int) int {
+	q.lost, q.to.abortDue = true, true
+	q.to.mark()
+	return n
+}
+
+// robbed reports whether the program waits for bytes that are lost.
+func (s *stream) robbed() bool { return s.ways != nil && s.ways.in != nil && s.ways.in.lost }
 
 // passageFree lets who sends to s go on.
 func (s *stream) passageFree() {

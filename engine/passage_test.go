@@ -186,6 +186,60 @@ while at < 40000000:
         b.send(b'.')
 print(at, marks == [(i * 8000000 + 4000000, b'!') for i in range(5)])
 `, "40000000 True\n", false},
+		{"an end that is disconnected", `
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def bulk():
+    a, b = pair()
+    t = start(read, b, [65536], 0, 16 << 20)
+    write(a, 16 << 20, [131072])
+    t.join()
+    return a, b
+def disconnect(s):
+    if libc.connect(s.fileno(), bytes(16), 16) != 0:
+        raise OSError(ctypes.get_errno(), 'connect')
+keep = []
+for end in (0, 1):
+    ends = bulk()
+    disconnect(ends[end])
+    keep.append(ends)
+    keep.append(bulk())
+for i in range(40): # more than there are passages, with bytes in them
+    a, b = bulk()
+    fill(a)
+    disconnect(b)
+    keep.append((a, b))
+a, b = bulk()
+l = socket.create_server(('127.0.0.1', 0))
+disconnect(a)
+a.connect(l.getsockname())
+b = l.accept()[0]
+t = start(lambda: (write(a, 16 << 20, [131072]), a.close()))
+print(read(b, [65536]) >> 20)
+`, "16\n", false},
+		{"many urgent bytes", `
+a, b = pair()
+STEP = 1 << 20
+t = start(read, b, [65536], 0, 16 << 20)
+write(a, 16 << 20, [131072])
+t.join()
+def writes():
+    for i in range(200):
+        write(a, STEP, [131072], i * STEP)
+        a.send(b'!', socket.MSG_OOB)
+        a.recv(1)
+t = start(writes)
+lost = 0
+for i in range(200):
+    if read(b, [131072], i * STEP, i * STEP + STEP) != i * STEP + STEP:
+        print('short')
+    if not select.select([], [], [b], 10)[2]:
+        lost += 1
+    else:
+        lost += b.recv(1, socket.MSG_OOB) != b'!'
+    b.send(b'.')
+print(lost)
+`, "0\n", false},
 		{"many at once", `
 all, ends = [], []
 for i in range(24):

@@ -40,6 +40,7 @@ type stream struct {
 	// Connected.
 	readable   bool // E may hold bytes
 	urgent     bool // E may hold an urgent byte
+	unseen     bool // what the poller has seen in E may have been read: what is next may be urgent
 	outBlocked bool // E took less than it was offered
 	ended      bool // E reported that the program sends no more
 	hup        bool // E reported a hang-up
@@ -134,7 +135,11 @@ func (s *stream) settle() {
 		s.wakeReceivers()
 	}
 	if s.abortDue && s.fd >= 0 {
-		s.tcp.Abort()
+		if s.tcp.Abort(); s.robbed() {
+			s.outBlocked, s.failure = false, errno.ECONNRESET
+			s.reset()
+			return
+		}
 		s.gone()
 	}
 }

@@ -51,7 +51,7 @@ func (s *stream) pump() {
 			s.endOfOutput()
 			return
 		}
-		if s.urgent && s.pumpUrgent() {
+		if (s.urgent || s.unseen) && s.pumpUrgent() {
 			continue
 		}
 		if s.busy >= busyEnough && s.passOn(space) {
@@ -63,6 +63,7 @@ func (s *stream) pump() {
 			room = space // Write takes no more
 		}
 		n, e := hostlink.Recv(s.fd, c.B[:room], 0)
+		s.unseen = n == room
 		switch {
 		case e == abi.EAGAIN:
 			s.readable = false
@@ -124,7 +125,10 @@ func (s *stream) Deliver(p []byte) int {
 	if ahead, ok := s.tcp.UrgentOffset(); ok && ahead == 0 {
 		extra = abi.MSG_OOB
 		p = p[:1]
-	} else if s.ways != nil && s.ways.in != nil {
+	}
+	// Nobody has called a byte of a passage urgent: a mark there is one that stands
+	// too early (maxUrgent of netstack/tcp, tcp_stdurg).
+	if s.ways != nil && s.ways.in != nil && (extra == 0 || s.ways.in.ahead(s.tcp.ReadPlace()) <= 0) {
 		return s.deliverMixed(p)
 	}
 	return s.give(p, extra)

@@ -93,6 +93,7 @@ func (u *unborn) bear(at place) {
 func (u *unborn) drop() {
 	u.child.unborn = nil
 	u.child.phase = phaseEnded // so that it reacts to nothing
+	u.child.leavePassages()
 	u.child.discard()
 	hostlink.CloseFD(u.p)
 }

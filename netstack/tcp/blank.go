@@ -8,15 +8,17 @@ package tcp
 
 import "github.com/tcpcni/tcpcni/netstack/buf"
 
-// Peer is the other end of an established connection within the stack; nil: there
-// is none, or nobody has accepted it.
+// Peer is the other end, within the stack, of a connection that sends; nil: there is
+// none, or nobody has accepted it.
 func (s *Socket) Peer() *Socket {
 	c := s.live()
-	if c == nil || !c.path.Local || c.state != StateEstablished {
+	if c == nil || !c.path.Local || c.state != StateEstablished && c.state != StateCloseWait {
 		return nil
 	}
 	p := c.l.conns[makeTuple(c.path.Dst, c.path.Src, c.rport, c.lport)]
-	if p == nil || p == c || !p.state.rule().synced {
+	// Of the same ports a connection that has forgotten this one, or was never told
+	// of it, expects other bytes.
+	if p == nil || p == c || !p.state.rule().synced || p.rcvNxt-c.sndUna > c.sq.end-c.sndUna {
 		return nil
 	}
 	return p.s
