@@ -36,8 +36,9 @@ type Facts struct {
 	Go      string  `json:"go"`
 	Load    string  `json:"load"` // the three load averages before the first measurement
 	Rounds  int     `json:"rounds"`
-	Seconds float64 `json:"seconds"`       // of one measurement
-	MTU     int     `json:"mtu,omitempty"` // bytes
+	Seconds float64 `json:"seconds"`            // of one measurement
+	MTU     int     `json:"mtu,omitempty"`      // bytes
+	FreeKiB int     `json:"free_kib,omitempty"` // blocks of free memory so large are the host's; 0: it takes none
 }
 
 // A Result is one test's numbers, in the order of the rounds.
@@ -54,6 +55,7 @@ func New() Report {
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		r.Load = strings.Join(strings.Fields(string(text))[:3], " ")
 	}
+	r.FreeKiB = reportedFrom()
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
 		r.Kernel = unix.ByteSliceToString(u.Release[:])
@@ -160,6 +162,9 @@ func (f *Facts) words() string {
 	text := fmt.Sprintf("%s, commit %s; %s, %d processors, Linux %s, %s; load %s before; %d rounds of %g s each", f.Day, f.Commit, f.CPU, f.CPUs, f.Kernel, f.Go, f.Load, f.Rounds, f.Seconds)
 	if f.MTU != 0 {
 		text += fmt.Sprintf(", MTU %d", f.MTU)
+	}
+	if f.FreeKiB != 0 {
+		text += fmt.Sprintf(", the host takes free memory back in blocks of %d KiB and more", f.FreeKiB)
 	}
 	return text
 }
