@@ -240,6 +240,31 @@ for i in range(200):
     b.send(b'.')
 print(lost)
 `, "0\n", false},
+		{"to an end that has shut down writing", `
+a, b = pair()
+b.shutdown(socket.SHUT_WR)
+t = start(lambda: (write(a, 32 << 20, [131072]), a.close()))
+print(read(b, MIX) >> 20)
+`, "32\n", false},
+		{"to connections that nobody accepts", `
+for i in range(20): # more than there are passages
+    l = socket.create_server(('127.0.0.1', 0))
+    a = socket.create_connection(l.getsockname())
+    select.select([l], [], [])
+    fill(a)
+    l.close()
+    print(error(a.recv, 1) if i == 19 else '', end='')
+    a.close()
+a, b = pair()
+t = start(lambda: (write(a, 16 << 20, [131072]), a.close()))
+print('', read(b, MIX) >> 20)
+`, "ECONNRESET 16\n", false},
+		{"a message that is polled for and urgent bytes read in line", `
+a, b = pair()
+b.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+t = start(lambda: ([(write(a, 2 << 20, [131072], i << 20), a.send(piece((i + 2) << 20, 1), socket.MSG_OOB), write(a, (1 << 20) - 1, [131072], ((i + 2) << 20) + 1)) for i in range(0, 30, 3)], a.close()))
+print(read(b, MIX) >> 20)
+`, "30\n", false},
 		{"many at once", `
 all, ends = [], []
 for i in range(24):
