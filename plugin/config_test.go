@@ -92,7 +92,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"shards with an impairment", conf("shards", "2", "impair", `"loss=0.1"`), []string{"shards", "2", "1, since", "impair"}},
 		{"shards with a bandwidth", conf("shards", "2", "runtimeConfig", `{"bandwidth":{"ingressRate":8000000,"ingressBurst":80000}}`), []string{"shards", "2", "1, since", "bandwidth"}},
 		{"shards with leases", conf("shards", "2", "uplink", `"bridge"`, "bridge", `"br0"`, "ipam", `{"type":"dhcp"}`), []string{"shards", "2", "1, since", "dhcp"}},
-		{"shards on a chained uplink", conf("shards", "2", "uplink", `"chained"`, "ipam", ""), []string{"shards", "2", "ptp"}},
+		{"shards on a chained uplink", conf("shards", "2", "uplink", `"chained"`, "ipam", "", "mtu", ""), []string{"shards", "2", "ptp"}},
 		{"pcap relative", conf("pcap", `"x.pcap"`), []string{"pcap", "x.pcap", "absolute"}},
 		{"masquerading backend", conf("ipMasqBackend", `"ebtables"`), []string{"ipMasqBackend", "ebtables", "nftables"}},
 		{"a name server by its name", conf("dns", `{"nameservers":["10.0.0.1","x"]}`), []string{"dns.nameservers[1]", `"x"`, "an address such as"}},
