@@ -62,10 +62,8 @@ func (s *stream) passOn(space int) bool {
 	switch {
 	case q == nil:
 		return false
-	case q.to.outBlocked:
-		return true // unblock of the other stream goes on
-	case q.n > 0:
-		return false // the stack still has what is in it
+	case q.to.outBlocked, q.n > 0:
+		return false // the stack fills its queues and closes its window, as ever
 	}
 	// An urgent byte that is next would be lost. In this order: what was there
 	// first, and is not urgent, stays in front of what comes.
